@@ -1,0 +1,105 @@
+/*
+ * The loop: one per worker, on libuv. It makes fibers ready when what they wait for has happened, and runs them.
+ *
+ * A turn of the loop: wait for events; their callbacks only mark fibers as ready; run the ready fibers until none is;
+ * call the hooks that send what the fibers have collected (the Redis client's one write); wait again.
+ *
+ * Descriptors are watched by an epoll set of our own, edge-triggered, inside libuv's loop: a connection is registered
+ * once in its life and costs no further system call, whatever it waits for.
+ */
+#ifndef FIBER_LOOP_H
+#define FIBER_LOOP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "fiber/fiber.h"
+
+enum wake {
+    WAKE_READY,   /* loop_wake() */
+    WAKE_TIMEOUT, /* the time given to loop_park() is over */
+};
+
+/* Starts the loop of this process. Asserts when libuv cannot be had. */
+void loop_init(void);
+
+/* Runs until loop_stop(); then returns without waiting for anything. */
+void loop_run(void);
+void loop_stop(void);
+void loop_fini(void);
+
+/* The time of this turn, monotonic milliseconds. */
+int64_t loop_now_ms(void);
+
+/* Starts fn(arg) on a new fiber in this turn. False at the limit of fibers. */
+bool loop_spawn(fiber_fn *fn, void *arg);
+
+/*
+ * Suspends the calling fiber until loop_wake() or the end of `timeout_ms` (-1: none). A wake that came before the park
+ * is not lost only if the caller checks its condition first: there is one thread, and nothing runs between the check
+ * and the park.
+ */
+MAY_SUSPEND enum wake loop_park(int64_t timeout_ms);
+
+/* Makes a parked fiber ready; does nothing to one that is not parked. */
+void loop_wake(struct fiber *fiber);
+
+/* Lets the other ready fibers and pending events have their turn. */
+MAY_SUSPEND void loop_yield(void);
+
+/* -------------------- descriptors -------------------- */
+
+struct watch;
+/* On the loop's stack. `events` are EPOLL* bits. Must neither suspend nor free any watch. */
+typedef void watch_fn(struct watch *watch, uint32_t events);
+
+struct watch {
+    int fd; /* the owner's, stays open until after watch_stop() */
+    watch_fn *on_event;
+};
+
+/* Adds the descriptor with these EPOLL* bits (EPOLLET for edges). False with errno when it cannot be watched. The
+ * watch's memory is the caller's. */
+bool watch_start(struct watch *watch, int fd, uint32_t events, watch_fn *on_event);
+bool watch_change(struct watch *watch, uint32_t events);
+
+/* Not from an on_event callback. */
+void watch_stop(struct watch *watch);
+
+/* Suspends until one of the EPOLL* events on `fd` (WAKE_READY) or the time is over; false with errno when it cannot be
+ * watched. */
+MAY_SUSPEND bool loop_wait_fd(int fd, uint32_t events, int64_t timeout_ms, enum wake *wake);
+
+/* -------------------- timers -------------------- */
+
+struct timer;
+typedef void timer_fn(struct timer *timer);
+
+/* A callback on the loop's stack after some time. Embed it; stop it before its memory goes. */
+struct timer {
+    uv_timer_t *handle; /* the loop's; NULL while never started */
+    timer_fn *on_time;
+};
+
+void timer_start(struct timer *timer, int64_t delay_ms, timer_fn *on_time);
+void timer_stop(struct timer *timer);
+
+/* -------------------- turns, threads -------------------- */
+
+/* Called on the loop's stack at the end of every turn in which it was asked for by loop_request_flush(). */
+typedef void flush_fn(void *arg);
+struct flush {
+    struct list link;
+    flush_fn *fn;
+    void *arg;
+};
+void flush_init(struct flush *flush, flush_fn *fn, void *arg);
+void loop_request_flush(struct flush *flush);
+
+/* Runs work(arg) on libuv's thread pool and suspends until it has returned. */
+MAY_SUSPEND bool loop_offload(void (*work)(void *arg), void *arg);
+
+/* The longest time, in microseconds, between the beginning of a turn's callbacks and its end since the last call. */
+int64_t loop_take_longest_turn_us(void);
+
+#endif

@@ -1,0 +1,351 @@
+/*
+ * Midstream: web applications that stream, in C.
+ *
+ * This header is the whole contract between the runtime and an application. A handler is a plain function that runs on
+ * a fiber of its own: it reads as straight-line code, and the calls marked "may suspend" let other requests run
+ * meanwhile. Nothing here may be called from another thread.
+ *
+ *     static enum mid_error hello(struct mid_request *rq)
+ *     {
+ *         return mid_respond_text(rq, 200, "Hello\n");
+ *     }
+ *
+ *     static const struct mid_route routes[] = {{"GET", "/hello", hello}, {0}};
+ *
+ *     int main(int argc, char **argv)
+ *     {
+ *         return mid_main(argc, argv, routes);
+ *     }
+ *
+ * Memory. Strings that the runtime returns belong to the request and live until its last after-response function has
+ * returned. Strings passed to the runtime are copied where they are needed later.
+ *
+ * Errors. Results come through out-parameters, which are written only when the call returns MID_OK. An error that a
+ * handler returns before the head has left becomes the response, with the HTTP status of the table below; after the
+ * head, the response is cut so that the client can tell that it is not complete.
+ */
+#ifndef MIDSTREAM_H
+#define MIDSTREAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define MID_PUBLIC                               __attribute__((visibility("default")))
+#define MID_CHECK                                __attribute__((warn_unused_result))
+#define MID_FORMAT(format_index, first_argument) __attribute__((format(printf, format_index, first_argument)))
+#else
+#define MID_PUBLIC
+#define MID_CHECK
+#define MID_FORMAT(format_index, first_argument)
+#endif
+
+/* name, HTTP status when a handler returns it before the head, text */
+#define MID_ERRORS(X)                                                                                                  \
+    X(MID_OK, 200, "no error")                                                                                         \
+    X(MID_GONE, 499, "the client has left")                                                                            \
+    X(MID_ENDED, 409, "the session has ended")                                                                         \
+    X(MID_UNAVAILABLE, 503, "the session store did not answer in time")                                                \
+    X(MID_OVERLOADED, 503, "the server is at one of its limits")                                                       \
+    X(MID_STALLED, 499, "the client did not take what was sent to it in time")                                         \
+    X(MID_BAD_REQUEST, 400, "the request is malformed")                                                                \
+    X(MID_FORBIDDEN, 403, "the request is not allowed")                                                                \
+    X(MID_NOT_FOUND, 404, "there is nothing at this address")                                                          \
+    X(MID_METHOD, 405, "the method is not allowed here")                                                               \
+    X(MID_TOO_LARGE, 413, "the request body is too large")                                                             \
+    X(MID_UNPROCESSABLE, 422, "a value is outside of its limits")                                                      \
+    X(MID_HEAD_SENT, 500, "the response head has already been sent")                                                   \
+    X(MID_NO_HEAD, 500, "the response has not been started")                                                           \
+    X(MID_TIMEOUT, 504, "the time limit has passed")                                                                   \
+    X(MID_NO_MEMORY, 503, "out of memory")                                                                             \
+    X(MID_FAILED, 500, "the request failed")
+
+enum mid_error {
+#define MID_ERROR_NAME(name, status, text) name,
+    MID_ERRORS(MID_ERROR_NAME)
+#undef MID_ERROR_NAME
+};
+
+/* The constant's name ("MID_GONE"), its sentence, and the HTTP status it becomes before the head. Never fail. */
+MID_PUBLIC const char *mid_error_name(enum mid_error error);
+MID_PUBLIC const char *mid_error_text(enum mid_error error);
+MID_PUBLIC int mid_error_status(enum mid_error error);
+
+/* Returns from the enclosing function with the error of `call`, if there is one. */
+#define MID_TRY(call)                                                                                                  \
+    do {                                                                                                               \
+        enum mid_error mid_try_error = (call);                                                                         \
+        if (mid_try_error != MID_OK)                                                                                   \
+            return mid_try_error;                                                                                      \
+    } while (0)
+
+/* -------------------- application -------------------- */
+
+struct mid_request;
+struct mid_session;
+
+typedef enum mid_error mid_handler(struct mid_request *rq);
+
+/*
+ * A route. The pattern is a path whose segments may be parameters: "/api/session/{field}". A GET route also answers
+ * HEAD, and a HEAD that reaches a stream starts no work. The table ends with an all-zero row.
+ */
+struct mid_route {
+    const char *method;
+    const char *pattern;
+    mid_handler *handler;
+};
+
+/* The whole program: `serve`, `keygen`, `check`, `version`; see midstream(8). Returns the exit code. */
+MID_PUBLIC int mid_main(int argc, char **argv, const struct mid_route *routes);
+
+/* -------------------- request -------------------- */
+
+MID_PUBLIC const char *mid_method(const struct mid_request *rq); /* "GET"; a HEAD is reported as "HEAD" */
+MID_PUBLIC const char *mid_path(const struct mid_request *rq);   /* percent-decoded, without the query */
+MID_PUBLIC const char *mid_request_id(const struct mid_request *rq);
+
+/* A parameter of the route's pattern, percent-decoded. A name that the pattern does not have is a bug, and asserts. */
+MID_PUBLIC const char *mid_param(const struct mid_request *rq, const char *name);
+
+/* A request field such as "Accept", or NULL. Names compare without case (RFC 9110, 5.1). Of several equal fields, the
+ * first. */
+MID_PUBLIC const char *mid_header(const struct mid_request *rq, const char *name);
+
+/* A parameter of the query string, decoded as application/x-www-form-urlencoded, or NULL. Of several equal ones, the
+ * first. */
+MID_PUBLIC const char *mid_query(struct mid_request *rq, const char *name);
+
+/* A whole number of the query string, `fallback` when absent. MID_BAD_REQUEST, naming the parameter, when it is not one
+ * in min..max. */
+MID_PUBLIC MID_CHECK enum mid_error mid_query_int(struct mid_request *rq, const char *name, int64_t min, int64_t max,
+                                                  int64_t fallback, int64_t *value);
+
+/*
+ * Reads up to `size` bytes of the request body; 0 bytes mean its end. May suspend. The body has to be read before the
+ * response begins: nginx forwards no more of it afterwards. MID_TOO_LARGE: above the limit of mid_body_limit().
+ * MID_GONE: the client left before its end.
+ */
+MID_PUBLIC MID_CHECK enum mid_error mid_body_read(struct mid_request *rq, void *buffer, size_t size, size_t *got_bytes);
+
+/* Reads the whole body into the request's memory, with a NUL behind it. May suspend. MID_TOO_LARGE: more than
+ * `max_bytes`. */
+MID_PUBLIC MID_CHECK enum mid_error mid_body_all(struct mid_request *rq, size_t max_bytes, const char **data,
+                                                 size_t *bytes);
+
+/* Raises or lowers the body limit of this request; the default is the setting body-max-bytes. Call it before reading.
+ */
+MID_PUBLIC void mid_body_limit(struct mid_request *rq, uint64_t max_bytes);
+
+/*
+ * A field of an application/x-www-form-urlencoded body of at most 64 KiB, or NULL in *value when absent. May suspend at
+ * the first call. MID_BAD_REQUEST: another content type.
+ */
+MID_PUBLIC MID_CHECK enum mid_error mid_form(struct mid_request *rq, const char *name, const char **value);
+
+/* Memory that lives as long as the request; never NULL (running out ends the worker). 16-byte aligned, not zeroed. */
+MID_PUBLIC void *mid_alloc(struct mid_request *rq, size_t bytes);
+MID_PUBLIC char *mid_printf(struct mid_request *rq, const char *format, ...) MID_FORMAT(2, 3);
+
+/* -------------------- response -------------------- */
+
+/*
+ * Adds a field to the head. MID_HEAD_SENT: too late. MID_UNPROCESSABLE: the name is not a token, or the value holds CR,
+ * LF or NUL (RFC 9110, 5.5).
+ */
+MID_PUBLIC MID_CHECK enum mid_error mid_set_header(struct mid_request *rq, const char *name, const char *value);
+
+/*
+ * The whole response at once. It leaves when the handler returns, after the session's changes have been committed, so
+ * that whoever sees the response sees the session. MID_HEAD_SENT: there is a response already.
+ */
+MID_PUBLIC MID_CHECK enum mid_error mid_respond(struct mid_request *rq, int status, const char *content_type,
+                                                const void *body, size_t bytes);
+MID_PUBLIC MID_CHECK enum mid_error mid_respond_text(struct mid_request *rq, int status, const char *text);
+MID_PUBLIC MID_CHECK enum mid_error mid_respond_json(struct mid_request *rq, int status, const char *format, ...)
+    MID_FORMAT(3, 4);
+MID_PUBLIC MID_CHECK enum mid_error mid_respond_empty(struct mid_request *rq, int status);
+
+/* Says why: returns `error` itself, and makes the sentence the detail of the error response and of the log line. */
+MID_PUBLIC MID_CHECK enum mid_error mid_fail(struct mid_request *rq, enum mid_error error, const char *format, ...)
+    MID_FORMAT(3, 4);
+
+/* -------------------- streams -------------------- */
+
+/*
+ * Sends the head and begins a stream; the session's cookie, if it has to be sent, goes out with it. May suspend.
+ * MID_GONE: the client has left, or asked for the head only (HEAD): return, there is nothing to do.
+ */
+MID_PUBLIC MID_CHECK enum mid_error mid_stream_begin(struct mid_request *rq, int status, const char *content_type);
+
+/*
+ * Sends bytes at once. May suspend while the client is slow. MID_GONE: the client has left. MID_STALLED: it took
+ * nothing for the setting stall-timeout-ms. MID_NO_HEAD: no stream has begun.
+ */
+MID_PUBLIC MID_CHECK enum mid_error mid_stream_write(struct mid_request *rq, const void *data, size_t bytes);
+MID_PUBLIC MID_CHECK enum mid_error mid_stream_printf(struct mid_request *rq, const char *format, ...) MID_FORMAT(2, 3);
+
+/*
+ * Server-sent events (WHATWG HTML, 9.2). Absent members are not sent. CR, LF and NUL cannot be smuggled in: `data` of
+ * several lines becomes several data fields; an `id` or `name` with one of them is MID_UNPROCESSABLE. While nothing is
+ * sent a comment goes out every heartbeat-ms. The stream ends with an event named "end"; a handler's error is told by
+ * an event named "error".
+ */
+struct mid_event {
+    const char *name;
+    const char *id;
+    const char *data;
+    int retry_ms; /* 0: not sent */
+};
+
+MID_PUBLIC MID_CHECK enum mid_error mid_events_begin(struct mid_request *rq);
+MID_PUBLIC MID_CHECK enum mid_error mid_event_send(struct mid_request *rq, const struct mid_event *event);
+
+/*
+ * Newline-delimited JSON (application/x-ndjson). The text is one JSON value without line breaks (MID_UNPROCESSABLE
+ * otherwise). Blank lines are heartbeats. The stream ends with the row {"end":true}, or {"error":"..."} when the
+ * handler fails.
+ */
+MID_PUBLIC MID_CHECK enum mid_error mid_rows_begin(struct mid_request *rq);
+MID_PUBLIC MID_CHECK enum mid_error mid_row_printf(struct mid_request *rq, const char *format, ...) MID_FORMAT(2, 3);
+
+/*
+ * Carry on when the client leaves: what is sent afterwards is dropped with MID_OK, and sleeps are not cut short.
+ * Without it (the default) the next call after the client has left returns MID_GONE, and sleeping calls wake with it.
+ */
+MID_PUBLIC void mid_stream_outlive_client(struct mid_request *rq);
+
+/* -------------------- time and threads -------------------- */
+
+/* Suspends the fiber. MID_GONE: the client has left meanwhile, at most 100 ms ago. */
+MID_PUBLIC MID_CHECK enum mid_error mid_sleep_ms(struct mid_request *rq, int64_t ms);
+
+/*
+ * Suspends until the descriptor is readable and/or writable (poll(2)'s POLLIN, POLLOUT) or the time is over
+ * (MID_TIMEOUT; -1: no limit). MID_GONE: the client has left meanwhile. MID_FAILED: the descriptor cannot be polled.
+ * The descriptor stays the caller's.
+ */
+MID_PUBLIC MID_CHECK enum mid_error mid_wait(struct mid_request *rq, int fd, short poll_events, int64_t timeout_ms);
+
+/* Runs `work` on a thread of the pool and suspends until it has returned: for code that must block. `work` may call
+ * nothing of this header. */
+MID_PUBLIC MID_CHECK enum mid_error mid_offload(struct mid_request *rq, void (*work)(void *arg), void *arg);
+
+MID_PUBLIC int64_t mid_unix_ms(void);
+
+/* -------------------- after the response -------------------- */
+
+enum mid_outcome {
+    MID_COMPLETE, /* the last byte was handed to nginx */
+    MID_LEFT,     /* the client left before the end */
+    MID_CUT,      /* the handler failed, before or after the head */
+};
+
+typedef void mid_after(struct mid_request *rq, enum mid_outcome outcome, void *arg);
+
+/*
+ * Calls `fn` once when the response is over, whatever its outcome, in the order of registration. It runs on its own
+ * time: the client has the response and the connection serves the next request. The session can still be changed and
+ * its changes are committed when `fn` returns; calls that suspend return MID_TIMEOUT once after-timeout-ms has passed.
+ * Shutdown waits for it.
+ */
+MID_PUBLIC void mid_after_response(struct mid_request *rq, mid_after *fn, void *arg);
+
+/* -------------------- sessions -------------------- */
+
+/*
+ * The visitor's session. Cheap: the signed cookie is verified, Redis is asked on the first use. A visitor without a
+ * session gets one when the first change is committed, or with the head of a stream, whichever is first. MID_HEAD_SENT:
+ * too late to send a cookie.
+ */
+MID_PUBLIC MID_CHECK enum mid_error mid_session_open(struct mid_request *rq, struct mid_session **session);
+
+/* The same, but gives NULL in *session to a visitor without one, and never creates any. May suspend. */
+MID_PUBLIC MID_CHECK enum mid_error mid_session_find(struct mid_request *rq, struct mid_session **session);
+
+/*
+ * Reading. The first use loads the session and may suspend (MID_UNAVAILABLE: Redis did not answer; MID_ENDED: the
+ * session has ended). The view is the session as last loaded plus the operations recorded since. An absent field is
+ * NULL, or `fallback`. MID_UNPROCESSABLE: the field is not a number.
+ */
+MID_PUBLIC MID_CHECK enum mid_error mid_session_get(struct mid_session *session, const char *field, const char **value);
+MID_PUBLIC MID_CHECK enum mid_error mid_session_get_int(struct mid_session *session, const char *field,
+                                                        int64_t fallback, int64_t *value);
+MID_PUBLIC MID_CHECK enum mid_error
+mid_session_each(struct mid_session *session,
+                 void (*visit)(const char *field, const char *value, size_t bytes, void *arg), void *arg);
+
+/* Reads the session again, as other requests have changed it. Recorded operations stay recorded. May suspend. */
+MID_PUBLIC MID_CHECK enum mid_error mid_session_refresh(struct mid_session *session);
+
+struct mid_session_info {
+    int64_t revision; /* raised by every commit */
+    int64_t created_ms;
+    int64_t expires_ms; /* the absolute end, whatever the activity */
+    const char *user;   /* NULL: not logged in */
+};
+MID_PUBLIC MID_CHECK enum mid_error mid_session_info(struct mid_session *session, struct mid_session_info *info);
+
+/*
+ * Changing. Operations are recorded, not sent; mid_session_commit() applies all of them in one atomic step, so two
+ * writers only meet on a field that both of them touched. Field names are 1 to 64 bytes of printable UTF-8 that do not
+ * begin with '@'; a value has at most session-value-max-bytes. What is outside of the limits is MID_UNPROCESSABLE, here
+ * or at the commit, which then changes nothing.
+ */
+MID_PUBLIC enum mid_error mid_session_set(struct mid_session *session, const char *field, const char *value);
+MID_PUBLIC enum mid_error mid_session_set_bytes(struct mid_session *session, const char *field, const void *value,
+                                                size_t bytes);
+MID_PUBLIC enum mid_error mid_session_set_int(struct mid_session *session, const char *field, int64_t value);
+MID_PUBLIC enum mid_error mid_session_delete(struct mid_session *session, const char *field);
+MID_PUBLIC enum mid_error mid_session_increment(struct mid_session *session, const char *field, int64_t by);
+
+/* Appends; when the field would grow past `max_bytes`, its oldest bytes are dropped. */
+MID_PUBLIC enum mid_error mid_session_append(struct mid_session *session, const char *field, const char *text,
+                                             size_t max_bytes);
+
+/*
+ * Applies the recorded operations. May suspend. MID_OK: stored, and visible to every later request. MID_ENDED: the
+ * session has ended (logout, expiry) and nothing was written. MID_UNAVAILABLE: Redis did not answer by the deadline;
+ * the operations stay recorded and may be committed again without being applied twice. MID_UNPROCESSABLE: a limit;
+ * nothing was written, the operations are dropped.
+ */
+MID_PUBLIC MID_CHECK enum mid_error mid_session_commit(struct mid_session *session);
+
+/* Operations with an answer. Each commits what is recorded together with itself, in one atomic step, and may suspend.
+ */
+MID_PUBLIC MID_CHECK enum mid_error mid_session_take(struct mid_session *session, const char *field,
+                                                     const char **value);
+MID_PUBLIC MID_CHECK enum mid_error mid_session_set_if_absent(struct mid_session *session, const char *field,
+                                                              const char *value, bool *was_set);
+MID_PUBLIC MID_CHECK enum mid_error mid_session_compare_and_set(struct mid_session *session, const char *field,
+                                                                const char *expected, const char *value, bool *was_set);
+
+/*
+ * Login and every change of privilege: raises the session's generation, so that older cookies are refused, records
+ * `user` (NULL: none) and sends a new cookie with the head. Commits what is recorded. May suspend. MID_HEAD_SENT: no
+ * cookie can be sent any more.
+ */
+MID_PUBLIC MID_CHECK enum mid_error mid_session_renew(struct mid_session *session, const char *user);
+
+/* Logout: removes the session; every later commit of anybody reports MID_ENDED. Clears the cookie if the head is not
+ * out. May suspend. */
+MID_PUBLIC MID_CHECK enum mid_error mid_session_destroy(struct mid_session *session);
+
+/* -------------------- log -------------------- */
+
+enum mid_level { MID_DEBUG, MID_INFO, MID_WARN, MID_ERROR };
+
+/* One line: "event.name key=value ...", with the request's id. Never log a cookie or a session's values. */
+MID_PUBLIC void mid_log(struct mid_request *rq, enum mid_level level, const char *event, const char *format, ...)
+    MID_FORMAT(4, 5);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,100 @@
+/*
+ * The Redis client of a worker: one connection, shared by all its fibers.
+ *
+ * Commands that fibers issue during one turn of the loop leave in one write. Connecting, authentication, script
+ * loading, reconnection with jittered backoff and deadlines are this file's; a fiber sees an answer or an error.
+ */
+#ifndef REDIS_CLIENT_H
+#define REDIS_CLIENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "fiber/loop.h"
+#include "midstream.h"
+
+struct redis_client;
+struct redisReply;
+
+struct redis_options {
+    const char *address;  /* "unix:/path", "host:port" or "[ipv6]:port" */
+    const char *username; /* NULL: none */
+    const char *password; /* NULL: none */
+    int database;
+    int64_t timeout_ms; /* of a command, and of connecting */
+    int64_t backoff_ms; /* first pause before reconnecting; doubles, with jitter, up to backoff_max_ms */
+    int64_t backoff_max_ms;
+    size_t pending_limit; /* commands in flight; above it MID_OVERLOADED */
+};
+
+/* A server-side script. Registered once at start; loaded at every connect; an emptied script cache heals by itself. */
+struct redis_script {
+    const char *name; /* for the log */
+    const char *body;
+    char sha1[41]; /* the client's: filled in when Redis has loaded it */
+    struct redis_script *next;
+};
+
+/* Begins to connect. Options are copied. NULL with the reason logged when the address cannot be understood. */
+struct redis_client *redis_client_new(const struct redis_options *options);
+
+/* Pending commands report MID_UNAVAILABLE. */
+void redis_client_free(struct redis_client *client);
+
+/* The script's memory is the caller's, and outlives the client. Before the first turn of the loop. */
+void redis_client_add_script(struct redis_client *client, struct redis_script *script);
+
+/* Connected, authenticated and scripts loaded. */
+bool redis_client_is_ready(const struct redis_client *client);
+
+/* Suspends until ready, at most `timeout_ms`. False when the time is over. */
+MAY_SUSPEND bool redis_client_wait_ready(struct redis_client *client, int64_t timeout_ms);
+
+/*
+ * Takes what is needed out of a reply, which is gone when it returns: copies into memory that `arg` names. Runs on the
+ * loop's stack, may not suspend. Error replies do not come here, nor does anything after the deadline.
+ */
+typedef enum mid_error redis_reply_fn(const struct redisReply *reply, void *arg);
+
+/* One argument: bytes, binary-safe. */
+struct redis_argument {
+    const void *data;
+    size_t bytes;
+};
+#define REDIS_TEXT(text) ((struct redis_argument){(text), strlen(text)})
+
+/*
+ * Sends a command and suspends until its answer. The arguments are copied. `on_reply` may be NULL.
+ * MID_UNAVAILABLE: not connected, no answer by the deadline, or Redis answered that it cannot serve now (LOADING,
+ * READONLY, OOM, MASTERDOWN, CLUSTERDOWN, TRYAGAIN, BUSY, MISCONF, NOREPLICAS): `was_sent` then tells whether the
+ * command may have been carried out. MID_OVERLOADED: too many commands in flight. MID_FAILED: any other error reply (a
+ * bug or a wrong set-up; logged). Otherwise, what `on_reply` returned.
+ */
+struct redis_call {
+    redis_reply_fn *on_reply;
+    void *arg;
+    bool was_sent; /* out: the command may have reached Redis */
+};
+MAY_SUSPEND MID_CHECK enum mid_error redis_command(struct redis_client *client, size_t count,
+                                                   const struct redis_argument arguments[], struct redis_call *call);
+
+/*
+ * The same for a script: EVALSHA with one key, or EVAL when Redis has lost it. `count` arguments follow the key.
+ */
+MAY_SUSPEND MID_CHECK enum mid_error redis_script_run(struct redis_client *client, struct redis_script *script,
+                                                      const char *key, size_t count,
+                                                      const struct redis_argument arguments[], struct redis_call *call);
+
+/* Since the start, for metrics. */
+struct redis_counts {
+    uint64_t commands;
+    uint64_t writes; /* turns in which commands left */
+    uint64_t connects;
+    uint64_t disconnects;
+    uint64_t timeouts;
+    uint64_t errors;
+};
+const struct redis_counts *redis_client_counts(const struct redis_client *client);
+
+#endif

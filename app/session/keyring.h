@@ -1,0 +1,42 @@
+/*
+ * The keys that sign session cookies. Several at once: the first of the file signs, all verify, so keys can be rotated
+ * without logging anybody out.
+ *
+ * The file holds a line a key, `id hexkey`: the id is 0 to 255 and part of the cookie, the key is 64 hexadecimal
+ * digits. '#' begins a comment. It must not be readable by others. `midstream keygen` adds a new first line.
+ */
+#ifndef SESSION_KEYRING_H
+#define SESSION_KEYRING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "midstream.h"
+
+enum { KEYRING_KEY_BYTES = 32, KEYRING_KEYS_MAX = 16 };
+
+struct keyring;
+
+/*
+ * Reads a key file. NULL with a sentence in `reason` (NUL-terminated, cut at its size) that names the file, the line
+ * and what was expected. The memory is locked and wiped by keyring_free().
+ */
+struct keyring *keyring_load(const char *path, char *reason, size_t reason_size);
+
+/* The same from text, for tests and the fuzzer; `name` stands in the reason. */
+struct keyring *keyring_parse(const char *name, const char *text, size_t length, char *reason, size_t reason_size);
+
+void keyring_free(struct keyring *keyring); /* NULL is fine */
+
+/* The id of the key that signs. */
+uint8_t keyring_signing_id(const struct keyring *keyring);
+
+/* The cookie key derived from key `id` (crypto_kdf, context "midcooki"), or NULL when there is none of that id. */
+const uint8_t *keyring_cookie_key(const struct keyring *keyring, uint8_t id);
+
+/* Writes a new random key as the first line of the file (created with mode 0600), keeping the others. False with a
+ * reason. */
+bool keyring_generate(const char *path, char *reason, size_t reason_size);
+
+#endif
