@@ -26,8 +26,9 @@ struct fiber {
     bool is_ready;    /* in the run queue */
     bool is_parked;   /* waits for a wake */
     int wake;         /* enum wake, the reason it was made ready */
-    uv_timer_t timer; /* the loop's: the end of a park; lives as long as the stack */
+    uv_timer_t timer; /* the end of a park, the loop's; lives as long as the stack */
     bool has_timer;
+    bool has_begun;            /* the stack has run a function before */
     struct fiber_stack *stack; /* private to fiber.c */
 };
 

@@ -75,14 +75,16 @@ MAY_SUSPEND bool loop_wait_fd(int fd, uint32_t events, int64_t timeout_ms, enum 
 struct timer;
 typedef void timer_fn(struct timer *timer);
 
-/* A callback on the loop's stack after some time. Embed it; stop it before its memory goes. */
+/* A callback on the loop's stack after some time. Embed it, zeroed; timer_fini() it before its memory goes. */
 struct timer {
     uv_timer_t *handle; /* the loop's; NULL while never started */
     timer_fn *on_time;
 };
 
+/* Starting a started timer moves it. Starting and stopping are cheap. */
 void timer_start(struct timer *timer, int64_t delay_ms, timer_fn *on_time);
 void timer_stop(struct timer *timer);
+void timer_fini(struct timer *timer);
 
 /* -------------------- turns, threads -------------------- */
 

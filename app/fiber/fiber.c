@@ -1,0 +1,317 @@
+/*
+ * Fibers: stacks and switches. See fiber.h.
+ *
+ * DESIGN, after QEMU's coroutine-ucontext: makecontext() gets onto a new stack once in the stack's life; every later
+ * switch is a sigsetjmp()/siglongjmp() pair that leaves the signal mask alone, and so makes no system call. A stack is
+ * a mapping of its own:
+ *
+ *     | guard page | ............ stack, growing down ............ | struct fiber_stack, struct fiber |
+ *
+ * The fiber's own bookkeeping lies in the page that is touched anyway, so an idle fiber costs one page. Finished fibers
+ * keep their stack and wait in a pool, last in first out, so that the warm ones are used again. This is the only file
+ * that tells ASan, TSan and valgrind about stacks.
+ */
+
+/* The fortified longjmp() takes a jump to another stack for an error. */
+#undef _FORTIFY_SOURCE
+#define _FORTIFY_SOURCE 0
+
+#include "fiber/fiber.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#include "base/panic.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#include <sanitizer/common_interface_defs.h>
+#define WITH_ASAN 1
+#else
+#define WITH_ASAN 0
+#endif
+
+#if defined(__SANITIZE_THREAD__)
+#include <sanitizer/tsan_interface.h>
+#define WITH_TSAN 1
+#else
+#define WITH_TSAN 0
+#endif
+
+#if __has_include(<valgrind/valgrind.h>)
+#include <valgrind/valgrind.h>
+#else
+#define VALGRIND_STACK_REGISTER(start, end) 0
+#endif
+
+/* Where control is: the registers to jump to, and what the sanitizers want to know of the stack they belong to. */
+struct context {
+    sigjmp_buf registers;
+    void *asan_fake_stack;
+    const void *stack_bottom;
+    size_t stack_bytes;
+    void *tsan_fiber;
+};
+
+struct fiber_stack {
+    struct context context;
+    char *mapping; /* begins with the guard page */
+    bool has_ended;
+};
+
+/* At the top of every mapping. */
+struct fiber_top {
+    struct fiber_stack stack;
+    struct fiber fiber;
+};
+
+static struct {
+    size_t page_bytes;
+    size_t mapping_bytes; /* guard page included */
+    size_t limit;
+    size_t count;
+    struct list pool;
+    size_t pooled_count;
+    struct fiber *current;
+    struct context loop; /* the loop's stack */
+    char signal_stack[16 * 1024];
+} fibers;
+
+/* -------------------- switching -------------------- */
+
+static void before_switch(struct context *from, const struct context *to, bool from_ends)
+{
+#if WITH_ASAN
+    __sanitizer_start_switch_fiber(from_ends ? NULL : &from->asan_fake_stack, to->stack_bottom, to->stack_bytes);
+#endif
+#if WITH_TSAN
+    __tsan_switch_to_fiber(to->tsan_fiber, 0);
+#endif
+    (void)from, (void)to, (void)from_ends;
+}
+
+static void after_switch(struct context *here, struct context *from)
+{
+#if WITH_ASAN
+    const void *bottom;
+    size_t bytes;
+    __sanitizer_finish_switch_fiber(here->asan_fake_stack, &bottom, &bytes);
+    if (from->stack_bottom == NULL) { /* the first time that we come from the loop's stack */
+        from->stack_bottom = bottom;
+        from->stack_bytes = bytes;
+    }
+#endif
+    (void)here, (void)from;
+}
+
+/* Out of line, so that no value cached in a register crosses the switch. */
+static void __attribute__((noinline)) context_switch(struct context *from, struct context *to)
+{
+    before_switch(from, to, false);
+    if (sigsetjmp(from->registers, 0) == 0)
+        siglongjmp(to->registers, 1);
+    after_switch(from, to);
+}
+
+/* The life of a stack: one function after another, each begun by fiber_enter(). */
+static void stack_main(unsigned int high, unsigned int low)
+{
+    struct fiber *fiber = (struct fiber *)(((uintptr_t)high << 32) | low);
+    after_switch(&fiber->stack->context, &fibers.loop);
+    for (;;) {
+        fiber->fn(fiber->arg);
+        fiber->stack->has_ended = true;
+        context_switch(&fiber->stack->context, &fibers.loop);
+    }
+}
+
+/* Lets the stack begin in stack_main(), and comes back at its first switch to the loop's stack. */
+static void __attribute__((noinline)) stack_begin(struct fiber *fiber)
+{
+    ucontext_t begin;
+    ucontext_t unused;
+    struct fiber_stack *stack = fiber->stack;
+    ENSURE(getcontext(&begin) == 0);
+    begin.uc_stack.ss_sp = stack->mapping + fibers.page_bytes;
+    begin.uc_stack.ss_size = stack->context.stack_bytes;
+    begin.uc_link = NULL;
+    uintptr_t address = (uintptr_t)fiber;
+    makecontext(&begin, (void (*)(void))stack_main, 2, (unsigned int)(address >> 32), (unsigned int)address);
+
+    before_switch(&fibers.loop, &stack->context, false);
+    if (sigsetjmp(fibers.loop.registers, 0) == 0)
+        swapcontext(&unused, &begin);
+    after_switch(&fibers.loop, &stack->context);
+}
+
+/* -------------------- stacks -------------------- */
+
+static struct fiber *stack_map(void)
+{
+    char *mapping = mmap(NULL, fibers.mapping_bytes, PROT_READ | PROT_WRITE,
+                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+    if (mapping == MAP_FAILED)
+        return NULL;
+    if (mprotect(mapping, fibers.page_bytes, PROT_NONE) != 0) {
+        munmap(mapping, fibers.mapping_bytes);
+        return NULL;
+    }
+    uintptr_t top_address = (uintptr_t)(mapping + fibers.mapping_bytes - sizeof(struct fiber_top)) & ~(uintptr_t)63;
+    struct fiber_top *top = (struct fiber_top *)top_address;
+    char *bottom = mapping + fibers.page_bytes;
+    top->stack.mapping = mapping;
+    top->stack.context.stack_bottom = bottom;
+    top->stack.context.stack_bytes = (size_t)((char *)top - bottom);
+    top->fiber.stack = &top->stack;
+    list_init(&top->fiber.link);
+#if WITH_TSAN
+    top->stack.context.tsan_fiber = __tsan_create_fiber(0);
+#endif
+    (void)VALGRIND_STACK_REGISTER(bottom, (char *)top);
+    return &top->fiber;
+}
+
+static void stack_unmap(struct fiber *fiber)
+{
+#if WITH_TSAN
+    __tsan_destroy_fiber(fiber->stack->context.tsan_fiber);
+#endif
+#if WITH_ASAN
+    __asan_unpoison_memory_region(fiber->stack->mapping, fibers.mapping_bytes);
+#endif
+    munmap(fiber->stack->mapping, fibers.mapping_bytes);
+}
+
+/* -------------------- stack overflow -------------------- */
+
+/* Writes one sentence without allocating, then lets the fault happen again with its default effect: the worker dies,
+ * the pool goes on. */
+static void on_fault(int signal_number, siginfo_t *info, void *context)
+{
+    (void)context;
+    if (fibers.current != NULL) {
+        const char *guard = fibers.current->stack->mapping;
+        const char *address = info->si_addr;
+        if (address >= guard && address < guard + fibers.page_bytes) {
+            char line[160];
+            int length =
+                snprintf(line, sizeof(line),
+                         "fiber.stack-overflow: a handler used more than its %zu KiB of stack (setting stack-kib)\n",
+                         (fibers.mapping_bytes - fibers.page_bytes) / 1024);
+            if (write(STDERR_FILENO, line, (size_t)length) < 0)
+                _exit(127);
+        }
+    }
+    signal(signal_number, SIG_DFL);
+}
+
+static void catch_faults(void)
+{
+    stack_t stack = {.ss_sp = fibers.signal_stack, .ss_size = sizeof(fibers.signal_stack)};
+    struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+    sigemptyset(&action.sa_mask);
+    ENSURE(sigaltstack(&stack, NULL) == 0);
+    ENSURE(sigaction(SIGSEGV, &action, NULL) == 0);
+    ENSURE(sigaction(SIGBUS, &action, NULL) == 0);
+}
+
+/* -------------------- the interface -------------------- */
+
+void fiber_init(size_t stack_bytes, size_t limit)
+{
+    fibers.page_bytes = (size_t)sysconf(_SC_PAGESIZE);
+    fibers.mapping_bytes =
+        fibers.page_bytes + (stack_bytes + fibers.page_bytes - 1) / fibers.page_bytes * fibers.page_bytes;
+    fibers.limit = limit;
+    fibers.count = 0;
+    fibers.current = NULL;
+    list_init(&fibers.pool);
+    fibers.pooled_count = 0;
+#if WITH_TSAN
+    fibers.loop.tsan_fiber = __tsan_get_current_fiber();
+#endif
+    catch_faults();
+}
+
+void fiber_fini(void)
+{
+    ENSURE(fibers.count == 0);
+    struct list *link;
+    while ((link = list_take_first(&fibers.pool)) != NULL)
+        stack_unmap(LIST_ELEMENT(link, struct fiber, link));
+    fibers.pooled_count = 0;
+}
+
+struct fiber *fiber_new(fiber_fn *fn, void *arg)
+{
+    if (fibers.count >= fibers.limit)
+        return NULL;
+    struct list *link = list_take_first(&fibers.pool);
+    struct fiber *fiber = link != NULL ? LIST_ELEMENT(link, struct fiber, link) : stack_map();
+    if (fiber == NULL)
+        return NULL;
+    if (link != NULL)
+        fibers.pooled_count--;
+    fibers.count++;
+    fiber->fn = fn;
+    fiber->arg = arg;
+    fiber->is_ready = fiber->is_parked = false;
+    return fiber;
+}
+
+bool fiber_enter(struct fiber *fiber)
+{
+    ENSURE(fibers.current == NULL);
+    fibers.current = fiber;
+    if (fiber->has_begun) {
+        context_switch(&fibers.loop, &fiber->stack->context);
+    } else {
+        fiber->has_begun = true;
+        stack_begin(fiber);
+    }
+    fibers.current = NULL;
+    if (!fiber->stack->has_ended)
+        return false;
+    fiber->stack->has_ended = false;
+    list_prepend(&fibers.pool, &fiber->link);
+    fibers.pooled_count++;
+    fibers.count--;
+    return true;
+}
+
+void fiber_leave(void)
+{
+    ENSURE(fibers.current != NULL);
+    context_switch(&fibers.current->stack->context, &fibers.loop);
+}
+
+struct fiber *fiber_current(void)
+{
+    return fibers.current;
+}
+
+size_t fiber_count(void)
+{
+    return fibers.count;
+}
+
+size_t fiber_pooled_count(void)
+{
+    return fibers.pooled_count;
+}
+
+void fiber_trim_stack(void)
+{
+    ENSURE(fibers.current != NULL);
+    char *bottom = fibers.current->stack->mapping + fibers.page_bytes;
+    uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+    char *rest_end = (char *)((here & ~(uintptr_t)(fibers.page_bytes - 1)) - fibers.page_bytes);
+    if (!WITH_ASAN && rest_end > bottom)
+        madvise(bottom, (size_t)(rest_end - bottom), MADV_DONTNEED);
+}

@@ -1,0 +1,177 @@
+/* Fibers and the loop: order, parks and wakes, timers, descriptors, threads, flushes, limits. */
+#include <criterion/criterion.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "fiber/loop.h"
+
+static void begin(void)
+{
+    fiber_init(256 * 1024, 1000);
+    loop_init();
+}
+
+static void finish(void)
+{
+    loop_fini();
+    fiber_fini();
+}
+
+TestSuite(loop, .init = begin, .fini = finish);
+
+static char trace[256];
+
+static void note(const char *step)
+{
+    strncat(trace, step, sizeof(trace) - strlen(trace) - 1);
+}
+
+static struct fiber *sleeper;
+
+static void sleep_until_woken(void *arg)
+{
+    (void)arg;
+    sleeper = fiber_current();
+    note("a");
+    cr_assert_eq(loop_park(-1), WAKE_READY);
+    note("d");
+    loop_stop();
+}
+
+static void wake_sleeper(void *arg)
+{
+    (void)arg;
+    note("b");
+    loop_wake(sleeper);
+    note("c");
+}
+
+Test(loop, a_woken_fiber_goes_on_after_the_one_that_woke_it_suspends)
+{
+    cr_assert(loop_spawn(sleep_until_woken, NULL));
+    cr_assert(loop_spawn(wake_sleeper, NULL));
+    loop_run();
+    cr_assert_str_eq(trace, "abcd");
+    cr_assert_eq(fiber_count(), 0);
+    cr_assert_eq(fiber_pooled_count(), 2);
+}
+
+static void park_for(void *arg)
+{
+    cr_assert_eq(loop_park(*(int *)arg), WAKE_TIMEOUT);
+    note(*(int *)arg == 20 ? "late" : "early ");
+    if (*(int *)arg == 20)
+        loop_stop();
+}
+
+Test(loop, parks_end_in_the_order_of_their_times)
+{
+    int late = 20;
+    int early = 5;
+    loop_spawn(park_for, &late);
+    loop_spawn(park_for, &early);
+    loop_run();
+    cr_assert_str_eq(trace, "early late");
+}
+
+static int pipe_ends[2];
+
+static void wait_for_pipe(void *arg)
+{
+    (void)arg;
+    enum wake wake;
+    cr_assert(loop_wait_fd(pipe_ends[0], EPOLLIN, 5, &wake));
+    cr_assert_eq(wake, WAKE_TIMEOUT, "nothing was written yet");
+    cr_assert_eq(write(pipe_ends[1], "x", 1), 1);
+    cr_assert(loop_wait_fd(pipe_ends[0], EPOLLIN, 5000, &wake));
+    cr_assert_eq(wake, WAKE_READY);
+    cr_assert_not(loop_wait_fd(-1, EPOLLIN, 5, &wake), "a descriptor that is not open cannot be watched");
+    loop_stop();
+}
+
+Test(loop, a_fiber_waits_for_a_descriptor)
+{
+    cr_assert_eq(pipe(pipe_ends), 0);
+    loop_spawn(wait_for_pipe, NULL);
+    loop_run();
+}
+
+static pid_t work_thread;
+
+static void work(void *arg)
+{
+    work_thread = gettid();
+    *(int *)arg = 42;
+}
+
+static void offload(void *arg)
+{
+    (void)arg;
+    int answer = 0;
+    cr_assert(loop_offload(work, &answer));
+    cr_assert_eq(answer, 42);
+    cr_assert_neq(work_thread, gettid());
+    loop_stop();
+}
+
+Test(loop, offloaded_work_runs_on_another_thread)
+{
+    loop_spawn(offload, NULL);
+    loop_run();
+}
+
+static int flush_count;
+static struct flush flush;
+
+static void on_flush(void *arg)
+{
+    (void)arg;
+    flush_count++;
+}
+
+static void ask_for_flush(void *arg)
+{
+    loop_request_flush(&flush);
+    loop_request_flush(&flush);
+    cr_assert_eq(flush_count, 0, "a flush waits for the end of the turn");
+    if (arg != NULL) {
+        loop_yield();
+        cr_assert_eq(flush_count, 1, "all requests of a turn make one flush");
+        loop_stop();
+    }
+}
+
+Test(loop, a_turn_is_flushed_once_when_its_fibers_have_run)
+{
+    int last = 0;
+    flush_init(&flush, on_flush, NULL);
+    loop_spawn(ask_for_flush, NULL);
+    loop_spawn(ask_for_flush, &last);
+    loop_run();
+    cr_assert_eq(flush_count, 1);
+}
+
+static void do_nothing(void *arg)
+{
+    (void)arg;
+}
+
+Test(loop, fibers_above_the_limit_are_refused_and_pooled_ones_used_again)
+{
+    for (int i = 0; i < 1000; i++)
+        cr_assert(loop_spawn(do_nothing, NULL));
+    cr_assert_not(loop_spawn(do_nothing, NULL));
+    struct timer stop = {0};
+    timer_start(&stop, 0, (timer_fn *)(void (*)(void))loop_stop);
+    loop_run();
+    timer_fini(&stop);
+    cr_assert_eq(fiber_count(), 0);
+    cr_assert_eq(fiber_pooled_count(), 1000);
+    cr_assert(loop_spawn(do_nothing, NULL));
+    cr_assert_eq(fiber_pooled_count(), 999);
+    struct timer again = {0};
+    timer_start(&again, 0, (timer_fn *)(void (*)(void))loop_stop);
+    loop_run();
+    timer_fini(&again);
+}
