@@ -236,14 +236,6 @@ void loop_request_flush(struct flush *flush)
 
 /* -------------------- threads -------------------- */
 
-struct offload {
-    uv_work_t request;
-    void (*work)(void *arg);
-    void *arg;
-    struct fiber *fiber;
-    bool is_done;
-};
-
 static void on_thread(uv_work_t *request)
 {
     struct offload *offload = request->data;
@@ -258,13 +250,9 @@ static void after_thread(uv_work_t *request, int status)
     loop_wake(offload->fiber);
 }
 
-bool loop_offload(void (*work)(void *arg), void *arg)
+bool offload_start(struct offload *offload, void (*work)(void *arg), void *arg)
 {
-    struct offload offload = {.work = work, .arg = arg, .fiber = fiber_current()};
-    offload.request.data = &offload;
-    if (uv_queue_work(&loop.uv, &offload.request, on_thread, after_thread) != 0)
-        return false;
-    while (!offload.is_done) /* another wake may come first, and the thread still uses this stack */
-        loop_park(-1);
-    return true;
+    *offload = (struct offload){.work = work, .arg = arg, .fiber = fiber_current()};
+    offload->request.data = offload;
+    return uv_queue_work(&loop.uv, &offload->request, on_thread, after_thread) == 0;
 }

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "fiber/fiber.h"
+#include "midstream.h"
 
 enum wake {
     WAKE_READY,   /* loop_wake() */
@@ -63,7 +64,7 @@ struct watch {
 bool watch_start(struct watch *watch, int fd, uint32_t events, watch_fn *on_event);
 bool watch_change(struct watch *watch, uint32_t events);
 
-/* Not from an on_event callback. */
+/* The memory may go only when the turn is over: an event of the same turn may still name the watch. */
 void watch_stop(struct watch *watch);
 
 /* Suspends until one of the EPOLL* events on `fd` (WAKE_READY) or the time is over; false with errno when it cannot be
@@ -98,8 +99,18 @@ struct flush {
 void flush_init(struct flush *flush, flush_fn *fn, void *arg);
 void loop_request_flush(struct flush *flush);
 
-/* Runs work(arg) on libuv's thread pool and suspends until it has returned. */
-MAY_SUSPEND bool loop_offload(void (*work)(void *arg), void *arg);
+/* Work on another thread. The memory, often on a fiber's stack, has to stay until is_done. */
+struct offload {
+    uv_work_t request;
+    void (*work)(void *arg);
+    void *arg;
+    struct fiber *fiber; /* woken when the work is done */
+    bool is_done;
+};
+
+/* Begins work(arg) on libuv's thread pool; wakes the calling fiber, if it is parked then, when the work has returned.
+ */
+MID_CHECK bool offload_start(struct offload *offload, void (*work)(void *arg), void *arg);
 
 /* The longest time, in microseconds, between the beginning of a turn's callbacks and its end since the last call. */
 int64_t loop_take_longest_turn_us(void);

@@ -105,11 +105,14 @@ static void work(void *arg)
     *(int *)arg = 42;
 }
 
-static void offload(void *arg)
+static void use_a_thread(void *arg)
 {
     (void)arg;
     int answer = 0;
-    cr_assert(loop_offload(work, &answer));
+    struct offload offload;
+    cr_assert(offload_start(&offload, work, &answer));
+    while (!offload.is_done)
+        loop_park(-1);
     cr_assert_eq(answer, 42);
     cr_assert_neq(work_thread, gettid());
     loop_stop();
@@ -117,7 +120,7 @@ static void offload(void *arg)
 
 Test(loop, offloaded_work_runs_on_another_thread)
 {
-    loop_spawn(offload, NULL);
+    loop_spawn(use_a_thread, NULL);
     loop_run();
 }
 
@@ -157,13 +160,19 @@ static void do_nothing(void *arg)
     (void)arg;
 }
 
+static void stop_loop(struct timer *timer)
+{
+    (void)timer;
+    loop_stop();
+}
+
 Test(loop, fibers_above_the_limit_are_refused_and_pooled_ones_used_again)
 {
     for (int i = 0; i < 1000; i++)
         cr_assert(loop_spawn(do_nothing, NULL));
     cr_assert_not(loop_spawn(do_nothing, NULL));
     struct timer stop = {0};
-    timer_start(&stop, 0, (timer_fn *)(void (*)(void))loop_stop);
+    timer_start(&stop, 0, stop_loop);
     loop_run();
     timer_fini(&stop);
     cr_assert_eq(fiber_count(), 0);
@@ -171,7 +180,7 @@ Test(loop, fibers_above_the_limit_are_refused_and_pooled_ones_used_again)
     cr_assert(loop_spawn(do_nothing, NULL));
     cr_assert_eq(fiber_pooled_count(), 999);
     struct timer again = {0};
-    timer_start(&again, 0, (timer_fn *)(void (*)(void))loop_stop);
+    timer_start(&again, 0, stop_loop);
     loop_run();
     timer_fini(&again);
 }

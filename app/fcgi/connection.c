@@ -1,0 +1,318 @@
+/* A connection from the web server. See connection.h. */
+#include "fcgi/connection.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/panic.h"
+
+enum { READ_AT_ONCE_BYTES = 16 * 1024 };
+
+/* Room for writing is asked for only while a write waits for it: otherwise every read of the peer would wake the loop.
+ */
+static const uint32_t READ_EVENTS = EPOLLIN | EPOLLRDHUP | EPOLLET;
+static const uint32_t WRITE_EVENTS = EPOLLIN | EPOLLRDHUP | EPOLLET | EPOLLOUT;
+
+static struct {
+    struct connection_settings settings;
+    struct list all;
+    struct list fiberless; /* have a request, but no fiber could be had */
+    struct list finished;  /* idle and gone */
+    struct flush close_finished;
+    struct connection **by_fd;
+    size_t by_fd_size;
+    size_t count;
+    size_t busy_count;
+    bool is_draining;
+} connections;
+
+/* -------------------- open and close -------------------- */
+
+static void remember_fd(struct connection *connection, int fd)
+{
+    size_t index = (size_t)fd;
+    if (index >= connections.by_fd_size) {
+        size_t size = connections.by_fd_size > 0 ? connections.by_fd_size : 64;
+        while (size <= index)
+            size *= 2;
+        struct connection **by_fd = realloc(connections.by_fd, size * sizeof(struct connection *));
+        if (by_fd == NULL)
+            panic("out of memory for %zu connections", size);
+        connections.by_fd = by_fd;
+        connections.by_fd_size = size;
+    }
+    connections.by_fd[index] = connection;
+}
+
+struct connection *connection_of(int fd)
+{
+    ENSURE(fd >= 0 && (size_t)fd < connections.by_fd_size);
+    return connections.by_fd[fd];
+}
+
+static void connection_close(struct connection *connection)
+{
+    watch_stop(&connection->watch);
+    close(connection->watch.fd);
+    list_remove(&connection->link);
+    list_remove(&connection->wait_link);
+    connections.count--;
+    free(connection);
+}
+
+/* Closing waits for the end of the turn: events of the same turn may still name the connection. */
+static void close_later(struct connection *connection)
+{
+    list_remove(&connection->wait_link);
+    list_append(&connections.finished, &connection->wait_link);
+    loop_request_flush(&connections.close_finished);
+}
+
+static void close_finished(void *arg)
+{
+    (void)arg;
+    struct list *link;
+    while ((link = list_take_first(&connections.finished)) != NULL)
+        connection_close(LIST_ELEMENT(link, struct connection, wait_link));
+}
+
+void connections_init(const struct connection_settings *settings)
+{
+    connections.settings = *settings;
+    list_init(&connections.all);
+    list_init(&connections.fiberless);
+    list_init(&connections.finished);
+    flush_init(&connections.close_finished, close_finished, NULL);
+}
+
+size_t connection_count(void)
+{
+    return connections.count;
+}
+
+size_t connection_busy_count(void)
+{
+    return connections.busy_count;
+}
+
+/* -------------------- with and without a fiber -------------------- */
+
+static void connection_main(void *arg);
+
+static void begin_serving(struct connection *connection)
+{
+    list_remove(&connection->wait_link);
+    if (!loop_spawn(connection_main, connection)) {
+        list_append(&connections.fiberless, &connection->wait_link);
+        return;
+    }
+    connection->has_fiber = true;
+    connections.busy_count++;
+}
+
+/* The fiber's work for this connection is done: idle, closed, or on with the next request on another fiber. */
+static void become_idle(struct connection *connection)
+{
+    connection->has_fiber = false;
+    connections.busy_count--;
+    if (connection->is_gone || connection->is_ending || connections.is_draining)
+        close_later(connection);
+    else if (connection->has_news)
+        begin_serving(connection);
+
+    if (!list_is_empty(&connections.fiberless))
+        begin_serving(LIST_ELEMENT(connections.fiberless.next, struct connection, wait_link));
+}
+
+/* The life of a serving fiber: requests, one after another, as long as there are any. */
+static void connection_main(void *arg)
+{
+    struct connection *connection = arg;
+    do {
+        connection->has_news = false;
+        record_filter_begin(&connection->filter, connections.settings.params_max);
+        if (!connections.settings.serve(connection))
+            return;
+    } while (connection->has_news && !connection->is_gone && !connection->is_ending && !connections.is_draining);
+    become_idle(connection);
+}
+
+void connection_hand_back(struct connection *connection)
+{
+    become_idle(connection);
+}
+
+static void on_event(struct watch *watch, uint32_t events)
+{
+    struct connection *connection = LIST_ELEMENT(watch, struct connection, watch);
+    if (events & EPOLLIN)
+        connection->has_news = true;
+    if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+        connection->is_gone = true;
+
+    if (connection->has_fiber) {
+        if (connection->waiter != NULL)
+            loop_wake(connection->waiter);
+    } else if (connection->is_gone) {
+        close_later(connection);
+    } else if (connection->has_news && list_is_empty(&connection->wait_link)) {
+        begin_serving(connection);
+    }
+}
+
+void connection_open(int fd)
+{
+    struct connection *connection = calloc(1, sizeof(*connection));
+    if (connection == NULL)
+        panic("out of memory for a connection");
+    list_init(&connection->wait_link);
+    if (!watch_start(&connection->watch, fd, READ_EVENTS, on_event)) {
+        log_event(MID_ERROR, "connection.unwatched", "reason=%s", strerror(errno));
+        close(fd);
+        free(connection);
+        return;
+    }
+    list_append(&connections.all, &connection->link);
+    connections.count++;
+    remember_fd(connection, fd);
+}
+
+void connections_drain(void)
+{
+    connections.is_draining = true;
+    for (struct list *link = connections.all.next; link != &connections.all; link = link->next) {
+        struct connection *connection = LIST_ELEMENT(link, struct connection, link);
+        if (!connection->has_fiber && list_is_empty(&connection->wait_link))
+            close_later(connection);
+    }
+}
+
+/* -------------------- reading -------------------- */
+
+void connection_settle(struct connection *connection)
+{
+    static char discarded[READ_AT_ONCE_BYTES];
+    while (connection->unread_bytes > 0 && !connection->is_gone) {
+        size_t step = connection->unread_bytes < sizeof(discarded) ? connection->unread_bytes : sizeof(discarded);
+        ssize_t got = recv(connection->watch.fd, discarded, step, MSG_DONTWAIT);
+        if (got <= 0 && errno != EINTR)
+            connection->is_gone = true;
+        if (got > 0)
+            connection->unread_bytes -= (size_t)got;
+    }
+}
+
+/* False when the time is over. */
+MAY_SUSPEND static bool wait_for_event(struct connection *connection, int64_t timeout_ms)
+{
+    connection->waiter = fiber_current();
+    enum wake wake = loop_park(timeout_ms);
+    connection->waiter = NULL;
+    return wake == WAKE_READY;
+}
+
+void connection_wait(struct connection *connection, int64_t timeout_ms)
+{
+    wait_for_event(connection, timeout_ms);
+}
+
+static size_t broken(struct connection *connection, const char *event, const char *reason)
+{
+    log_event(MID_WARN, event, "reason=\"%s\"", reason);
+    connection->is_gone = true;
+    return 0;
+}
+
+/* Passes the bytes through the filter; what it refuses ends the connection. */
+static size_t filter_bytes(struct connection *connection, const void *bytes, size_t length)
+{
+    size_t passed;
+    enum record_filter_verdict verdict = record_filter_feed(&connection->filter, bytes, length, &passed);
+    if (verdict == RECORDS_MALFORMED)
+        return broken(connection, "connection.malformed", connection->filter.reason);
+    if (verdict == RECORDS_ABORT) {
+        connection->is_gone = true;
+        return 0;
+    }
+    connection->unread_bytes = passed;
+    return passed;
+}
+
+size_t connection_read(struct connection *connection, void *buffer, size_t size)
+{
+    connection_settle(connection);
+    for (;;) {
+        if (connection->is_ending)
+            return 0;
+        ssize_t got = recv(connection->watch.fd, buffer, size, MSG_PEEK | MSG_DONTWAIT);
+        if (got > 0)
+            return filter_bytes(connection, buffer, (size_t)got);
+        if (got == 0 || (errno != EAGAIN && errno != EINTR)) {
+            connection->is_gone = true;
+            return 0;
+        }
+        if (errno == EAGAIN && record_filter_is_fresh(&connection->filter))
+            return 0; /* the news were of bytes that the last request has read */
+        if (errno == EAGAIN && !wait_for_event(connection, connections.settings.read_timeout_ms))
+            return broken(connection, "connection.read-timeout", "the web server sent nothing for the read timeout");
+    }
+}
+
+/* -------------------- sending -------------------- */
+
+/* Takes `bytes` off the front of the vector; returns how many of its parts are done. */
+static int advance(struct iovec *parts, int count, size_t bytes)
+{
+    int done = 0;
+    while (done < count && bytes >= parts[done].iov_len)
+        bytes -= parts[done++].iov_len;
+    if (done < count) {
+        parts[done].iov_base = (char *)parts[done].iov_base + bytes;
+        parts[done].iov_len -= bytes;
+    }
+    return done;
+}
+
+/* False when the peer takes nothing for the stall timeout. */
+MAY_SUSPEND static bool wait_for_room(struct connection *connection)
+{
+    watch_change(&connection->watch, WRITE_EVENTS); /* tells at once if there is room by now */
+    bool has_room = wait_for_event(connection, connections.settings.stall_timeout_ms);
+    watch_change(&connection->watch, READ_EVENTS);
+    return has_room;
+}
+
+enum mid_error connection_send(struct connection *connection, struct iovec *parts, int count)
+{
+    while (count > 0) {
+        if (connection->is_gone)
+            return MID_GONE;
+        struct msghdr message = {.msg_iov = parts, .msg_iovlen = (size_t)count};
+        ssize_t sent = sendmsg(connection->watch.fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (sent >= 0) {
+            int done = advance(parts, count, (size_t)sent);
+            parts += done;
+            count -= done;
+        } else if (errno == EAGAIN) {
+            if (!wait_for_room(connection))
+                return MID_STALLED;
+        } else if (errno != EINTR) {
+            connection->is_gone = true;
+        }
+    }
+    return MID_OK;
+}
+
+void connection_abort(struct connection *connection)
+{
+    static const char no_record[RECORD_HEADER_BYTES] = {0}; /* its version 0 cannot be taken for an end */
+    connection_settle(connection);
+    if (!connection->is_gone)
+        (void)!send(connection->watch.fd, no_record, sizeof(no_record), MSG_NOSIGNAL | MSG_DONTWAIT);
+    connection->is_ending = true;
+}

@@ -1,0 +1,91 @@
+/*
+ * A connection from the web server: its socket, and the fiber that serves it while there is a request.
+ *
+ * An idle connection holds no fiber. Reading goes through the record filter. What was read last stays unread in the
+ * socket until the request has ended: when the process dies in the middle of a response, the kernel then resets the
+ * connection, and nginx tells its client that the response is cut instead of taking the end of file for its end
+ * (docs/adr/0003-crash-visibility.md).
+ */
+#ifndef FCGI_CONNECTION_H
+#define FCGI_CONNECTION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include "base/list.h"
+#include "fcgi/record_filter.h"
+#include "fiber/loop.h"
+#include "midstream.h"
+
+struct connection;
+
+/* What all connections of a worker share. Set before the first listener starts. */
+struct connection_settings {
+    /* On a fiber: answers one request. False when it has handed the connection back. */
+    bool (*serve)(struct connection *connection);
+    size_t params_max;
+    int64_t read_timeout_ms;  /* of a request's next bytes */
+    int64_t stall_timeout_ms; /* of a client that takes nothing */
+};
+
+struct connection {
+    struct watch watch;
+    struct list link;      /* among all connections of the worker */
+    struct list wait_link; /* among those that wait for a fiber, or to be closed */
+    struct fiber *waiter;  /* waits for events on the socket */
+    struct record_filter filter;
+    size_t unread_bytes; /* handed on, but still in the socket */
+    bool has_fiber;
+    bool has_news;  /* bytes have come since the request began */
+    bool is_gone;   /* the peer has closed or reset, or what it sends makes no sense */
+    bool is_ending; /* to be closed when the request ends */
+};
+
+void connections_init(const struct connection_settings *settings);
+
+/* Takes the descriptor, a connected non-blocking socket; closes it when it cannot be watched. */
+void connection_open(int fd);
+
+/* The connection of a descriptor, which has to be one. */
+struct connection *connection_of(int fd);
+
+/*
+ * The next bytes of the request, as many as there are up to `size`. May suspend. 0: nothing will follow, because the
+ * peer has left or broke the protocol (is_gone), or because there is no request yet.
+ */
+MAY_SUSPEND size_t connection_read(struct connection *connection, void *buffer, size_t size);
+
+/* Reads away what connection_read() left in the socket: the request is over. */
+void connection_settle(struct connection *connection);
+
+/*
+ * Sends all of it, changing the vector on the way. May suspend while the peer takes nothing. MID_GONE: the peer has
+ * left. MID_STALLED: it took nothing for the stall timeout.
+ */
+MAY_SUSPEND MID_CHECK enum mid_error connection_send(struct connection *connection, struct iovec *parts, int count);
+
+/*
+ * Ends the connection in the middle of a response, so that the web server sees that it is not complete. What was sent
+ * before still arrives.
+ */
+void connection_abort(struct connection *connection);
+
+/* Suspends until something happens on the socket, or the time is over (-1: none), or somebody else wakes the fiber. */
+MAY_SUSPEND void connection_wait(struct connection *connection, int64_t timeout_ms);
+
+/*
+ * From the serving fiber, when the response is over and work remains that the next request must not wait for: the
+ * connection goes on without this fiber, which must not touch it any more.
+ */
+void connection_hand_back(struct connection *connection);
+
+/* How many are open, and how many of these have a fiber. */
+size_t connection_count(void);
+size_t connection_busy_count(void);
+
+/* Closes idle connections now and the others when their request ends. */
+void connections_drain(void);
+
+#endif

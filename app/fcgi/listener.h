@@ -1,0 +1,18 @@
+/*
+ * A listening socket: accepts connections and opens them.
+ */
+#ifndef FCGI_LISTENER_H
+#define FCGI_LISTENER_H
+
+#include <stdbool.h>
+
+/*
+ * Begins to accept on a listening, non-blocking socket, which stays the caller's. With `is_shared`, other processes
+ * accept on it too: one connection is taken at a time, so that the others get theirs. False with errno.
+ */
+bool listener_start(int fd, bool is_shared);
+
+/* Stops accepting on all listening sockets. */
+void listeners_stop(void);
+
+#endif

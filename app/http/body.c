@@ -1,0 +1,102 @@
+/* The body of a request: read piece by piece, whole, or as a form; or dropped. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/buffer.h"
+#include "http/field.h"
+#include "http/query.h"
+#include "http/request.h"
+
+enum {
+    PIECE_BYTES = 8 * 1024,
+    FORM_BYTES_MAX = 64 * 1024,
+    DISCARD_BYTES_MAX = 4 * 1024 * 1024, /* more than that, and ending the connection is cheaper */
+};
+
+void mid_body_limit(struct mid_request *rq, uint64_t max_bytes)
+{
+    rq->body_max_bytes = max_bytes;
+}
+
+static enum mid_error too_large(struct mid_request *rq, uint64_t max_bytes)
+{
+    return mid_fail(rq, MID_TOO_LARGE, "the request body may have %" PRIu64 " bytes", max_bytes);
+}
+
+enum mid_error mid_body_read(struct mid_request *rq, void *buffer, size_t size, size_t *got_bytes)
+{
+    if (rq->response.phase == RESPONSE_STREAMING || rq->response.phase == RESPONSE_OVER)
+        return MID_HEAD_SENT;
+    if (rq->content_length > 0 && (uint64_t)rq->content_length > rq->body_max_bytes)
+        return too_large(rq, rq->body_max_bytes);
+    size_t got = rq->body_is_over || size == 0 ? 0 : fcgi_request_read(&rq->fcgi, buffer, size);
+    if (got == 0 && size > 0) {
+        if (request_is_gone(rq))
+            return MID_GONE;
+        rq->body_is_over = true;
+    }
+    rq->body_bytes += got;
+    if (rq->body_bytes > rq->body_max_bytes)
+        return too_large(rq, rq->body_max_bytes);
+    *got_bytes = got;
+    return MID_OK;
+}
+
+/* Reads to the end into the buffer, which the caller gives back also on errors. */
+MAY_SUSPEND static enum mid_error read_all(struct mid_request *rq, size_t max_bytes, struct buffer *body)
+{
+    if (rq->content_length > 0 && (uint64_t)rq->content_length > max_bytes)
+        return too_large(rq, max_bytes);
+    for (;;) {
+        size_t got;
+        MID_TRY(mid_body_read(rq, buffer_reserve(body, PIECE_BYTES), PIECE_BYTES, &got));
+        if (got == 0)
+            return MID_OK;
+        body->length += got;
+        if (body->length > max_bytes)
+            return too_large(rq, max_bytes);
+    }
+}
+
+enum mid_error mid_body_all(struct mid_request *rq, size_t max_bytes, const char **data, size_t *bytes)
+{
+    struct buffer body = {0};
+    enum mid_error error = read_all(rq, max_bytes, &body);
+    if (error == MID_OK) {
+        *data = arena_strndup(&rq->arena, body.data, body.length);
+        *bytes = body.length;
+    }
+    buffer_fini(&body);
+    return error;
+}
+
+enum mid_error mid_form(struct mid_request *rq, const char *name, const char **value)
+{
+    if (!media_type_is(rq->content_type, "application/x-www-form-urlencoded"))
+        return mid_fail(rq, MID_BAD_REQUEST, "the body has to be of type application/x-www-form-urlencoded");
+    if (rq->form == NULL) {
+        size_t bytes;
+        const char *form;
+        MID_TRY(mid_body_all(rq, FORM_BYTES_MAX, &form, &bytes));
+        rq->form = form;
+    }
+    *value = query_find(rq->form, name, &rq->arena);
+    return MID_OK;
+}
+
+void request_discard_body(struct mid_request *rq)
+{
+    if (!rq->fcgi.has_buffers || rq->body_is_over)
+        return;
+    char dropped[512]; /* on a fiber's stack */
+    uint64_t left = DISCARD_BYTES_MAX;
+    bool is_hopeless = rq->content_length > DISCARD_BYTES_MAX;
+    while (!is_hopeless && !rq->body_is_over) {
+        size_t got = fcgi_request_read(&rq->fcgi, dropped, sizeof(dropped));
+        rq->body_is_over = got == 0;
+        is_hopeless = got > left;
+        left -= got < left ? got : left;
+    }
+    if (is_hopeless)
+        rq->fcgi.connection->is_ending = true;
+}

@@ -1,0 +1,119 @@
+/* Rules for HTTP fields. See field.h. */
+#include "http/field.h"
+
+#include <stddef.h>
+#include <string.h>
+#include <strings.h>
+
+static bool is_alphanumeric(char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+bool field_name_is_valid(const char *name)
+{
+    if (*name == '\0')
+        return false;
+    for (; *name != '\0'; name++)
+        if (!is_alphanumeric(*name) && strchr("!#$%&'*+-.^_`|~", *name) == NULL)
+            return false;
+    return true;
+}
+
+bool field_value_is_valid(const char *value)
+{
+    for (; *value != '\0'; value++) {
+        unsigned char byte = (unsigned char)*value;
+        if ((byte < 0x20 && byte != '\t') || byte == 0x7f)
+            return false;
+    }
+    return true;
+}
+
+static const char *skip_blanks(const char *at)
+{
+    return at + strspn(at, " \t");
+}
+
+/* The media type that `at` begins with is `type`: nothing but blanks before the parameters, the next element, the end.
+ */
+static bool names_media_type(const char *at, const char *type)
+{
+    size_t length = strlen(type);
+    if (strncasecmp(at, type, length) != 0)
+        return false;
+    at = skip_blanks(at + length);
+    return *at == '\0' || *at == ';' || *at == ',';
+}
+
+bool media_type_is(const char *content_type, const char *type)
+{
+    return content_type != NULL && names_media_type(skip_blanks(content_type), type);
+}
+
+/* -------------------- Accept (RFC 9110, 12.5.1) -------------------- */
+
+enum { WEIGHT_ONE = 1000 }; /* weights have at most three decimals, so thousandths are exact */
+
+/* The next ';' or ',' outside of quotes, or the end. */
+static const char *find_delimiter(const char *at)
+{
+    bool is_quoted = false;
+    for (; *at != '\0'; at++) {
+        if (is_quoted && *at == '\\' && at[1] != '\0')
+            at++;
+        else if (*at == '"')
+            is_quoted = !is_quoted;
+        else if (!is_quoted && (*at == ';' || *at == ','))
+            break;
+    }
+    return at;
+}
+
+/* A qvalue (RFC 9110, 12.4.2) in thousandths; 0, "not acceptable", for what is none. */
+static int parse_weight(const char *at)
+{
+    if (*at != '0' && *at != '1')
+        return 0;
+    int weight = (*at++ - '0') * WEIGHT_ONE;
+    if (*at == '.') {
+        at++;
+        for (int unit = WEIGHT_ONE / 10; unit > 0 && *at >= '0' && *at <= '9'; unit /= 10)
+            weight += (*at++ - '0') * unit;
+    }
+    at = skip_blanks(at);
+    bool is_at_end = *at == '\0' || *at == ';' || *at == ',';
+    return is_at_end && weight <= WEIGHT_ONE ? weight : 0;
+}
+
+/* The weight of the element whose media range ends at `at`; moves `at` to the element's end. */
+static int take_weight(const char **at)
+{
+    int weight = WEIGHT_ONE;
+    while (**at == ';') {
+        const char *parameter = skip_blanks(*at + 1);
+        if (strncasecmp(parameter, "q=", 2) == 0)
+            weight = parse_weight(parameter + 2);
+        *at = find_delimiter(parameter);
+    }
+    return weight;
+}
+
+bool accept_prefers_json(const char *accept)
+{
+    if (accept == NULL)
+        return false;
+    int json = 0, text = 0;
+    for (const char *at = accept;; at++) {
+        const char *range = skip_blanks(at);
+        at = find_delimiter(range);
+        int weight = take_weight(&at);
+        if (names_media_type(range, "application/json") && weight > json)
+            json = weight;
+        if ((names_media_type(range, "text/html") || names_media_type(range, "text/plain")) && weight > text)
+            text = weight;
+        if (*at == '\0')
+            break;
+    }
+    return json > 0 && json >= text;
+}

@@ -1,0 +1,25 @@
+/*
+ * Rules for HTTP fields: what may stand in one (RFC 9110, 5), and the little that we read out of Content-Type and
+ * Accept.
+ */
+#ifndef HTTP_FIELD_H
+#define HTTP_FIELD_H
+
+#include <stdbool.h>
+
+/* A token (RFC 9110, 5.6.2): not empty, no blanks, no delimiters. */
+bool field_name_is_valid(const char *name);
+
+/* No CR and LF, which would begin another field, and no control character but HTAB (RFC 9110, 5.5). May be empty. */
+bool field_value_is_valid(const char *value);
+
+/* Whether a Content-Type names the media type `type` ("application/json"), whatever its parameters. NULL does not. */
+bool media_type_is(const char *content_type, const char *type);
+
+/*
+ * Whether an error is better told as JSON than as text: when Accept names application/json with a weight above 0 that
+ * is not below that of text/html and text/plain. Wildcards name nothing, so browsers and curl get text. NULL: false.
+ */
+bool accept_prefers_json(const char *accept);
+
+#endif

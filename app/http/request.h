@@ -1,0 +1,109 @@
+/*
+ * One HTTP request, from its first parameter to its last after-response function.
+ *
+ * It lives on the stack of the fiber that serves it. The functions of midstream.h that read a request are implemented
+ * in request.c and body.c, those that answer it in response.c.
+ */
+#ifndef HTTP_REQUEST_H
+#define HTTP_REQUEST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "fcgi/request.h"
+#include "http/router.h"
+#include "midstream.h"
+
+enum response_phase {
+    RESPONSE_NONE,      /* nothing yet */
+    RESPONSE_PREPARED,  /* whole, and sent when the handler has returned */
+    RESPONSE_STREAMING, /* the head is out */
+    RESPONSE_OVER,      /* END_REQUEST is out, or the connection was cut */
+};
+
+struct response_field {
+    const char *name;
+    const char *value;
+    struct response_field *next;
+};
+
+struct response {
+    enum response_phase phase;
+    int status;
+    const char *content_type; /* NULL: no content */
+    const void *body;
+    size_t body_bytes;
+    struct response_field *fields; /* newest first */
+};
+
+/* What a room above http wants to do at the turning points of a response; the session sets them when it is opened. */
+struct request_hooks {
+    MAY_SUSPEND enum mid_error (*before_head)(struct mid_request *rq, bool is_stream);
+    MAY_SUSPEND enum mid_error (*before_end)(struct mid_request *rq); /* of a stream that went well */
+};
+
+struct after_function {
+    mid_after *fn;
+    void *arg;
+    struct after_function *next;
+};
+
+struct mid_request {
+    struct fcgi_request fcgi;
+    struct arena arena;
+    char **params; /* "NAME=value"; libfcgi's until its buffers are released, the arena's afterwards */
+
+    /* Read out of the parameters; never NULL but for content_type and query. */
+    const char *method;
+    const char *target; /* path and query, as the client wrote them */
+    const char *query;
+    const char *content_type;
+    const char *id;
+    int64_t content_length; /* -1: not told */
+
+    struct route_match match;
+    const char *path; /* decoded; NULL until asked for */
+    const char *form; /* the body of a form; NULL until asked for */
+    uint64_t body_max_bytes;
+    uint64_t body_bytes; /* read so far */
+    bool body_is_over;
+    bool is_head;
+
+    struct response response;
+    const char *error_detail; /* of mid_fail(), or NULL */
+    struct request_hooks hooks;
+    struct mid_session *session; /* the session room's; NULL while not opened */
+    struct stream *stream;       /* the stream room's; NULL while none has begun */
+    bool outlives_client;        /* the handler carries on when the client leaves */
+
+    struct after_function *after_first;
+    struct after_function **after_end;
+    bool is_after;       /* the response is over and the connection no longer ours */
+    int64_t deadline_ms; /* monotonic, of after-response work; -1: none */
+};
+
+/* The default limit of bodies, in bytes. Once per process. */
+void request_configure(uint64_t body_max_bytes);
+
+/* Reads the connection's next request. May suspend. False: there is none; nothing to finish. */
+MAY_SUSPEND bool request_accept(struct mid_request *rq, struct connection *connection);
+
+/* Gives everything back. The response has to be over. */
+void request_finish(struct mid_request *rq);
+
+/* The client has left, or the connection broke. False once the response is over. */
+bool request_is_gone(const struct mid_request *rq);
+
+/* The k-th line (from 0) of a field, named as a parameter ("HTTP_COOKIE"), or NULL: nginx may send several. */
+const char *request_param_line(const struct mid_request *rq, const char *param_name, int k);
+
+/* Reads the body to its end and drops it, as far as that is reasonable; where it is not, the connection ends with the
+ * response. May suspend. */
+MAY_SUSPEND void request_discard_body(struct mid_request *rq);
+
+/* Copies what later calls may still ask for and gives libfcgi's buffers back: the request is about to become a stream.
+ */
+void request_release_buffers(struct mid_request *rq);
+
+#endif

@@ -1,0 +1,176 @@
+/* The response. See response.h and, for the functions that handlers call, midstream.h. */
+#include "http/response.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "http/field.h"
+#include "http/status.h"
+
+static bool head_is_open(const struct mid_request *rq)
+{
+    return rq->response.phase == RESPONSE_NONE || rq->response.phase == RESPONSE_PREPARED;
+}
+
+/* -------------------- fields -------------------- */
+
+void response_set_field(struct mid_request *rq, const char *name, const char *value)
+{
+    for (struct response_field *field = rq->response.fields; field != NULL; field = field->next) {
+        if (strcasecmp(field->name, name) == 0) {
+            field->value = value;
+            return;
+        }
+    }
+    struct response_field *field = arena_alloc(&rq->arena, sizeof(*field));
+    *field = (struct response_field){.name = name, .value = value, .next = rq->response.fields};
+    rq->response.fields = field;
+}
+
+enum mid_error mid_set_header(struct mid_request *rq, const char *name, const char *value)
+{
+    if (!head_is_open(rq))
+        return MID_HEAD_SENT;
+    if (!field_name_is_valid(name) || !field_value_is_valid(value))
+        return mid_fail(rq, MID_UNPROCESSABLE, "a response field has to be a token with a value without line breaks");
+    response_set_field(rq, arena_strdup(&rq->arena, name), arena_strdup(&rq->arena, value));
+    return MID_OK;
+}
+
+/* -------------------- whole responses -------------------- */
+
+static enum mid_error prepare(struct mid_request *rq, int status, const char *content_type, const void *body,
+                              size_t bytes)
+{
+    if (rq->response.phase != RESPONSE_NONE)
+        return MID_HEAD_SENT;
+    rq->response.phase = RESPONSE_PREPARED;
+    rq->response.status = status;
+    rq->response.content_type = content_type;
+    rq->response.body = body;
+    rq->response.body_bytes = bytes;
+    return MID_OK;
+}
+
+enum mid_error mid_respond(struct mid_request *rq, int status, const char *content_type, const void *body, size_t bytes)
+{
+    if (!field_value_is_valid(content_type))
+        return mid_fail(rq, MID_UNPROCESSABLE, "a content type may not have line breaks");
+    return prepare(rq, status, arena_strdup(&rq->arena, content_type), arena_strndup(&rq->arena, body, bytes), bytes);
+}
+
+enum mid_error mid_respond_text(struct mid_request *rq, int status, const char *text)
+{
+    size_t bytes = strlen(text);
+    return prepare(rq, status, "text/plain; charset=utf-8", arena_strndup(&rq->arena, text, bytes), bytes);
+}
+
+enum mid_error mid_respond_json(struct mid_request *rq, int status, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    char *body = arena_vprintf(&rq->arena, format, arguments);
+    va_end(arguments);
+    return prepare(rq, status, "application/json", body, strlen(body));
+}
+
+enum mid_error mid_respond_empty(struct mid_request *rq, int status)
+{
+    return prepare(rq, status, NULL, "", 0);
+}
+
+void response_prepare_error(struct mid_request *rq, enum mid_error error)
+{
+    int status = mid_error_status(error);
+    const char *detail = rq->error_detail != NULL ? rq->error_detail : mid_error_text(error);
+    rq->response.phase = RESPONSE_NONE;
+    response_set_field(rq, "Cache-Control", "no-store");
+    if (status == 503)
+        response_set_field(rq, "Retry-After", "1");
+
+    enum mid_error prepared; /* cannot fail: nothing is prepared */
+    if (accept_prefers_json(mid_header(rq, "Accept"))) {
+        size_t room = 6 * strlen(detail) + 1;
+        char *escaped = arena_alloc(&rq->arena, room);
+        json_escape(escaped, room, detail, strlen(detail));
+        prepared = mid_respond_json(rq, status, "{\"error\":\"%s\",\"status\":%d,\"detail\":\"%s\"}\n",
+                                    mid_error_name(error), status, escaped);
+    } else {
+        prepared = mid_respond_text(rq, status,
+                                    arena_printf(&rq->arena, "%d %s: %s\n", status, status_reason(status), detail));
+    }
+    (void)prepared;
+}
+
+/* -------------------- the head -------------------- */
+
+/* The CGI head (RFC 3875, 6.3) that nginx turns into HTTP's. Content-Length only where the whole body is known. */
+static struct iovec format_head(struct mid_request *rq, bool is_whole)
+{
+    const struct response *response = &rq->response;
+    size_t room = 160 + (response->content_type != NULL ? strlen(response->content_type) : 0);
+    for (const struct response_field *field = response->fields; field != NULL; field = field->next)
+        room += strlen(field->name) + strlen(field->value) + 4;
+
+    char *head = arena_alloc(&rq->arena, room);
+    char *end = head + sprintf(head, "Status: %d %s\r\n", response->status, status_reason(response->status));
+    if (response->content_type != NULL)
+        end = stpcpy(stpcpy(stpcpy(end, "Content-Type: "), response->content_type), "\r\n");
+    if (is_whole && status_has_content(response->status))
+        end += sprintf(end, "Content-Length: %zu\r\n", response->body_bytes);
+    for (const struct response_field *field = response->fields; field != NULL; field = field->next)
+        end = stpcpy(stpcpy(stpcpy(stpcpy(end, field->name), ": "), field->value), "\r\n");
+    end = stpcpy(end, "\r\n");
+    return (struct iovec){.iov_base = head, .iov_len = (size_t)(end - head)};
+}
+
+enum mid_error response_send_prepared(struct mid_request *rq)
+{
+    request_discard_body(rq);
+    struct response *response = &rq->response;
+    struct iovec parts[2] = {format_head(rq, true)};
+    if (!rq->is_head && status_has_content(response->status))
+        parts[1] = (struct iovec){.iov_base = (void *)(uintptr_t)response->body, .iov_len = response->body_bytes};
+    response->phase = RESPONSE_OVER;
+    return fcgi_request_send(&rq->fcgi, parts, 2, true);
+}
+
+enum mid_error response_begin_stream(struct mid_request *rq, int status, const char *content_type)
+{
+    if (!head_is_open(rq) || rq->response.phase == RESPONSE_PREPARED)
+        return MID_HEAD_SENT;
+    if (rq->hooks.before_head != NULL)
+        MID_TRY(rq->hooks.before_head(rq, true));
+    request_discard_body(rq);
+    rq->response.status = status;
+    rq->response.content_type = content_type;
+    request_release_buffers(rq);
+
+    struct iovec head = format_head(rq, false);
+    rq->response.phase = rq->is_head ? RESPONSE_OVER : RESPONSE_STREAMING;
+    MID_TRY(fcgi_request_send(&rq->fcgi, &head, 1, rq->is_head));
+    return rq->is_head ? MID_GONE : MID_OK;
+}
+
+/* -------------------- streams -------------------- */
+
+enum mid_error response_send(struct mid_request *rq, const struct iovec parts[], int count)
+{
+    return fcgi_request_send(&rq->fcgi, parts, count, false);
+}
+
+enum mid_error response_end_stream(struct mid_request *rq, const char *last, size_t bytes)
+{
+    struct iovec part = {.iov_base = (void *)(uintptr_t)last, .iov_len = bytes};
+    MID_TRY(fcgi_request_send(&rq->fcgi, &part, 1, true));
+    rq->response.phase = RESPONSE_OVER;
+    return MID_OK;
+}
+
+void response_abort(struct mid_request *rq)
+{
+    rq->response.phase = RESPONSE_OVER;
+    connection_abort(rq->fcgi.connection);
+}

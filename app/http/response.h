@@ -1,0 +1,39 @@
+/*
+ * The response: its head, a whole body or pieces, its end. What a handler calls is in midstream.h; this is what the
+ * stream room and the dispatcher use.
+ */
+#ifndef HTTP_RESPONSE_H
+#define HTTP_RESPONSE_H
+
+#include <stdbool.h>
+#include <sys/uio.h>
+
+#include "http/request.h"
+
+/* Adds a field to the head, replacing one of that name. Both strings have to be valid and to outlive the request. */
+void response_set_field(struct mid_request *rq, const char *name, const char *value);
+
+/*
+ * Runs the hook of the head, drops an unread body and sends the head. May suspend. To a HEAD it is the whole response:
+ * MID_GONE then, and when the client has left.
+ */
+MAY_SUSPEND MID_CHECK enum mid_error response_begin_stream(struct mid_request *rq, int status,
+                                                           const char *content_type);
+
+/* Sends a piece of a stream. May suspend. Errors as connection_send(). */
+MAY_SUSPEND MID_CHECK enum mid_error response_send(struct mid_request *rq, const struct iovec parts[], int count);
+
+/* Sends the last piece of a stream (`bytes` may be 0) and END_REQUEST, in one write. May suspend. */
+MAY_SUSPEND MID_CHECK enum mid_error response_end_stream(struct mid_request *rq, const char *last, size_t bytes);
+
+/* Sends the prepared response, in one write if it is small. May suspend. The hook has run. */
+MAY_SUSPEND MID_CHECK enum mid_error response_send_prepared(struct mid_request *rq);
+
+/* Replaces what was prepared by an error response, JSON or text as the client accepts. The session's fields of the head
+ * stay. */
+void response_prepare_error(struct mid_request *rq, enum mid_error error);
+
+/* Cuts the connection, so that the client sees that the response is not complete. */
+void response_abort(struct mid_request *rq);
+
+#endif

@@ -1,0 +1,348 @@
+/*
+ * Which route answers a request. See router.h.
+ *
+ * The routes are sorted so that of several that match a path the most specific comes first: segment by segment,
+ * literals before parameters. Routes without parameters are also found by a hash of their whole path, which is what
+ * most requests need; the others, and paths that spell a literal with '%', are looked for one route after the other.
+ */
+#include "http/router.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/panic.h"
+#include "base/utf8.h"
+#include "http/query.h"
+
+struct segment {
+    const char *text; /* the literal, or the parameter's name */
+    bool is_param;
+};
+
+struct row {
+    const struct mid_route *route;
+    struct segment *segments;
+    size_t segment_count; /* "/" has none */
+    size_t param_count;
+    size_t pattern_length;
+};
+
+struct router {
+    struct arena arena; /* of all that follows */
+    struct row *rows;
+    size_t row_count;
+    size_t segments_max;      /* of the longest pattern */
+    const struct row **slots; /* the first row of each literal pattern, by the hash of the pattern */
+    size_t slot_mask;         /* the number of slots, a power of two, less one */
+};
+
+/* -------------------- the table -------------------- */
+
+/* FNV-1a: short, and good enough for keys that the application chose. */
+static size_t hash_path(const char *path, size_t length)
+{
+    uint32_t hash = 2166136261u;
+    for (size_t i = 0; i < length; i++)
+        hash = (hash ^ (unsigned char)path[i]) * 16777619u;
+    return hash;
+}
+
+static bool is_name_character(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+}
+
+static bool is_dot_segment(const char *text)
+{
+    return strcmp(text, ".") == 0 || strcmp(text, "..") == 0;
+}
+
+static void check_route(const struct mid_route *route)
+{
+    if (route->pattern == NULL || route->handler == NULL)
+        panic("a route for %s has no pattern or no handler", route->method);
+    for (const char *c = route->method; *c != '\0' || c == route->method; c++)
+        if (*c < 'A' || *c > 'Z')
+            panic("route %s: the method \"%s\" is not one of upper-case letters", route->pattern, route->method);
+    if (strcmp(route->method, "HEAD") == 0)
+        panic("route %s: HEAD is answered by the route for GET", route->pattern);
+    if (route->pattern[0] != '/')
+        panic("route %s: the pattern does not begin with '/'", route->pattern);
+    for (const char *c = route->pattern; *c != '\0'; c++)
+        if ((unsigned char)*c <= ' ' || *c == 0x7f || strchr("%?#", *c) != NULL)
+            panic("route %s: the pattern has a character that no decoded path has", route->pattern);
+    if (!utf8_is_valid(route->pattern, strlen(route->pattern)))
+        panic("route %s: the pattern is not UTF-8", route->pattern);
+}
+
+static void check_param(const struct row *row, const char *name)
+{
+    const char *pattern = row->route->pattern;
+    if (*name == '\0')
+        panic("route %s: a parameter has no name", pattern);
+    for (const char *c = name; *c != '\0'; c++)
+        if (!is_name_character(*c))
+            panic("route %s: a parameter's name has letters, digits and '_' only", pattern);
+    if (row->param_count == ROUTE_PARAMS_MAX)
+        panic("route %s: more than %d parameters", pattern, ROUTE_PARAMS_MAX);
+    for (size_t i = 0; i < row->segment_count; i++)
+        if (row->segments[i].is_param && strcmp(row->segments[i].text, name) == 0)
+            panic("route %s: two parameters are called %s", pattern, name);
+}
+
+static void add_segment(struct router *router, struct row *row, const char *text, size_t length)
+{
+    const char *pattern = row->route->pattern;
+    bool is_param = length >= 2 && text[0] == '{' && text[length - 1] == '}';
+    struct segment segment = {.is_param = is_param};
+    if (length == 0)
+        panic("route %s: a segment is empty", pattern);
+    if (is_param) {
+        segment.text = arena_strndup(&router->arena, text + 1, length - 2);
+        check_param(row, segment.text);
+        row->param_count++;
+    } else {
+        segment.text = arena_strndup(&router->arena, text, length);
+        if (strpbrk(segment.text, "{}") != NULL)
+            panic("route %s: a parameter is a whole segment, as in /{name}/", pattern);
+        if (is_dot_segment(segment.text))
+            panic("route %s: \".\" and \"..\" are refused in requests", pattern);
+    }
+    row->segments[row->segment_count++] = segment;
+}
+
+/* The number of segments of a path; 0 for "/". */
+static size_t count_segments(const char *path, size_t length)
+{
+    size_t count = 0;
+    if (length <= 1)
+        return 0;
+    for (size_t i = 0; i < length; i++)
+        count += path[i] == '/';
+    return count;
+}
+
+static void read_route(struct router *router, struct row *row, const struct mid_route *route)
+{
+    check_route(route);
+    *row = (struct row){.route = route, .pattern_length = strlen(route->pattern)};
+    size_t count = count_segments(route->pattern, row->pattern_length);
+    row->segments = arena_alloc(&router->arena, count * sizeof(row->segments[0]));
+    for (const char *at = route->pattern + 1; row->segment_count < count;) {
+        const char *end = strchrnul(at, '/');
+        add_segment(router, row, at, (size_t)(end - at));
+        at = end + 1;
+    }
+    if (count > router->segments_max)
+        router->segments_max = count;
+}
+
+/* 0: the two patterns match the same paths. */
+static int row_compare(const struct row *a, const struct row *b)
+{
+    for (size_t i = 0; i < a->segment_count && i < b->segment_count; i++) {
+        const struct segment *left = &a->segments[i];
+        const struct segment *right = &b->segments[i];
+        if (left->is_param != right->is_param)
+            return left->is_param ? 1 : -1;
+        int order = left->is_param ? 0 : strcmp(left->text, right->text);
+        if (order != 0)
+            return order;
+    }
+    return (a->segment_count > b->segment_count) - (a->segment_count < b->segment_count);
+}
+
+/* Rows of one path keep the order of the application's table, so that Allow lists the methods in it. */
+static int row_order(const void *a, const void *b)
+{
+    const struct row *left = a;
+    const struct row *right = b;
+    int order = row_compare(left, right);
+    return order != 0 ? order : (left->route > right->route) - (left->route < right->route);
+}
+
+static void refuse_duplicates(const struct router *router)
+{
+    for (size_t i = 0; i < router->row_count; i++)
+        for (size_t k = i + 1; k < router->row_count && row_compare(&router->rows[i], &router->rows[k]) == 0; k++)
+            if (strcmp(router->rows[i].route->method, router->rows[k].route->method) == 0)
+                panic("route %s %s is there twice, also as %s", router->rows[i].route->method,
+                      router->rows[i].route->pattern, router->rows[k].route->pattern);
+}
+
+/* Where the literal path is, or the free slot where it belongs. */
+static const struct row **find_slot(const struct router *router, const char *path, size_t length)
+{
+    size_t i = hash_path(path, length) & router->slot_mask;
+    for (; router->slots[i] != NULL; i = (i + 1) & router->slot_mask) {
+        const struct row *row = router->slots[i];
+        if (row->pattern_length == length && memcmp(row->route->pattern, path, length) == 0)
+            break;
+    }
+    return &router->slots[i];
+}
+
+static void hash_literals(struct router *router)
+{
+    size_t count = 4;
+    while (count < 2 * router->row_count) /* at most half full: short probes, and always a free slot to end at */
+        count *= 2;
+    router->slot_mask = count - 1;
+    router->slots = arena_zalloc(&router->arena, count * sizeof(router->slots[0]));
+    for (size_t i = 0; i < router->row_count; i++) {
+        const struct row *row = &router->rows[i];
+        if (row->param_count > 0)
+            continue;
+        const struct row **slot = find_slot(router, row->route->pattern, row->pattern_length);
+        if (*slot == NULL)
+            *slot = row;
+    }
+}
+
+struct router *router_new(const struct mid_route routes[])
+{
+    struct router *router = calloc(1, sizeof(*router));
+    if (router == NULL)
+        panic("out of memory for the routes");
+    arena_init(&router->arena);
+    while (routes[router->row_count].method != NULL)
+        router->row_count++;
+
+    router->rows = arena_alloc(&router->arena, router->row_count * sizeof(router->rows[0]));
+    for (size_t i = 0; i < router->row_count; i++)
+        read_route(router, &router->rows[i], &routes[i]);
+    qsort(router->rows, router->row_count, sizeof(router->rows[0]), row_order);
+    refuse_duplicates(router);
+    hash_literals(router);
+    return router;
+}
+
+void router_free(struct router *router)
+{
+    if (router == NULL)
+        return;
+    arena_fini(&router->arena);
+    free(router);
+}
+
+/* -------------------- a request -------------------- */
+
+static bool route_answers(const struct mid_route *route, const char *method)
+{
+    return strcmp(route->method, method) == 0 || (strcmp(method, "HEAD") == 0 && strcmp(route->method, "GET") == 0);
+}
+
+/* The route of a literal path for this method, or NULL. */
+static const struct mid_route *find_literal(const struct router *router, const char *method, const char *path,
+                                            size_t length)
+{
+    const struct row *first = *find_slot(router, path, length);
+    if (first == NULL)
+        return NULL;
+    const struct row *end = router->rows + router->row_count;
+    for (const struct row *row = first; row < end && row_compare(row, first) == 0; row++)
+        if (route_answers(row->route, method))
+            return row->route;
+    return NULL;
+}
+
+/* Splits, then decodes. *segments is in the arena. */
+static enum mid_error decode_segments(const char *path, size_t length, size_t count, struct arena *arena,
+                                      char ***segments)
+{
+    char **decoded = arena_alloc(arena, count * sizeof(decoded[0]));
+    const char *at = path + 1;
+    const char *end = path + length;
+    for (size_t i = 0; i < count; i++) {
+        const char *slash = memchr(at, '/', (size_t)(end - at));
+        const char *segment_end = slash != NULL ? slash : end;
+        if (!percent_decode_path(at, (size_t)(segment_end - at), arena, &decoded[i]) || is_dot_segment(decoded[i]))
+            return MID_BAD_REQUEST;
+        at = segment_end + 1;
+    }
+    *segments = decoded;
+    return MID_OK;
+}
+
+static bool row_matches(const struct row *row, char *const segments[], size_t count)
+{
+    if (row->segment_count != count)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        const struct segment *segment = &row->segments[i];
+        if (segment->is_param ? segments[i][0] == '\0' : strcmp(segment->text, segments[i]) != 0)
+            return false;
+    }
+    return true;
+}
+
+static void fill_match(struct route_match *match, const struct row *row, char *const segments[])
+{
+    match->route = row->route;
+    match->param_count = 0;
+    for (size_t i = 0; i < row->segment_count; i++)
+        if (row->segments[i].is_param)
+            match->params[match->param_count++] = (struct route_param){row->segments[i].text, segments[i]};
+}
+
+static bool list_names(const char *list, const char *method)
+{
+    size_t length = strlen(method);
+    for (const char *at = list; (at = strstr(at, method)) != NULL; at += length)
+        if ((at == list || at[-1] == ' ') && (at[length] == ',' || at[length] == '\0'))
+            return true;
+    return false;
+}
+
+static const char *add_method(const char *list, const char *method, struct arena *arena)
+{
+    if (list == NULL)
+        return method;
+    return list_names(list, method) ? list : arena_printf(arena, "%s, %s", list, method);
+}
+
+enum mid_error router_match(const struct router *router, const char *method, const char *path_raw,
+                            struct route_match *match, struct arena *arena)
+{
+    size_t length = strcspn(path_raw, "?");
+    const struct mid_route *literal = find_literal(router, method, path_raw, length);
+    if (literal != NULL) {
+        match->route = literal;
+        match->param_count = 0;
+        return MID_OK;
+    }
+
+    size_t count = count_segments(path_raw, length);
+    if (path_raw[0] != '/' || count > router->segments_max)
+        return MID_NOT_FOUND;
+    char **segments;
+    MID_TRY(decode_segments(path_raw, length, count, arena, &segments));
+
+    const char *allow = NULL;
+    for (size_t i = 0; i < router->row_count; i++) {
+        const struct row *row = &router->rows[i];
+        if (!row_matches(row, segments, count))
+            continue;
+        if (route_answers(row->route, method)) {
+            fill_match(match, row, segments);
+            return MID_OK;
+        }
+        allow = add_method(allow, row->route->method, arena);
+        if (strcmp(row->route->method, "GET") == 0)
+            allow = add_method(allow, "HEAD", arena);
+    }
+    if (allow == NULL)
+        return MID_NOT_FOUND;
+    match->allow = allow;
+    return MID_METHOD;
+}
+
+const char *route_match_param(const struct route_match *match, const char *name)
+{
+    for (size_t i = 0; i < match->param_count; i++)
+        if (strcmp(match->params[i].name, name) == 0)
+            return match->params[i].value;
+    panic("route %s has no parameter %s", match->route->pattern, name);
+}

@@ -1,0 +1,170 @@
+/* Streams: begin, pieces, end. See stream.h. */
+#include "stream/stream.h"
+
+#include <string.h>
+
+#include "base/json.h"
+#include "http/field.h"
+#include "http/response.h"
+#include "stream/sse.h"
+
+enum { KEPT_BUFFER_BYTES = 64 * 1024 };
+
+static int64_t heartbeat_ms;
+
+void stream_configure(int64_t heartbeat)
+{
+    heartbeat_ms = heartbeat;
+}
+
+/* -------------------- buffers -------------------- */
+
+/* One is enough: a piece is formatted and sent without suspending, unless the client is slow. */
+static struct buffer spare;
+
+struct buffer stream_take_buffer(void)
+{
+    struct buffer buffer = spare;
+    spare = (struct buffer){0};
+    return buffer;
+}
+
+void stream_give_buffer(struct buffer *buffer)
+{
+    if (spare.data != NULL || buffer->capacity > KEPT_BUFFER_BYTES) {
+        buffer_fini(buffer);
+        return;
+    }
+    spare = *buffer;
+    spare.length = 0;
+}
+
+/* -------------------- begin and send -------------------- */
+
+enum mid_error stream_begin(struct mid_request *rq, int status, const char *content_type, enum stream_format format)
+{
+    if (!field_value_is_valid(content_type))
+        return mid_fail(rq, MID_UNPROCESSABLE, "a content type may not have line breaks");
+    response_set_field(rq, "Cache-Control", "no-store");
+    struct stream *stream = arena_zalloc(&rq->arena, sizeof(*stream));
+    stream->format = format;
+    stream->last_sent_ms = loop_now_ms();
+    MID_TRY(response_begin_stream(rq, status, arena_strdup(&rq->arena, content_type)));
+    rq->stream = stream;
+    return MID_OK;
+}
+
+enum mid_error mid_stream_begin(struct mid_request *rq, int status, const char *content_type)
+{
+    return stream_begin(rq, status, content_type, STREAM_BYTES);
+}
+
+void mid_stream_outlive_client(struct mid_request *rq)
+{
+    rq->outlives_client = true;
+}
+
+/* What a call answers when nothing can be sent any more. */
+static enum mid_error left(const struct mid_request *rq)
+{
+    return rq->outlives_client ? MID_OK : MID_GONE;
+}
+
+enum mid_error stream_send(struct mid_request *rq, const void *data, size_t bytes)
+{
+    if (rq->stream == NULL)
+        return MID_NO_HEAD;
+    if (rq->response.phase != RESPONSE_STREAMING || rq->stream->is_broken || request_is_gone(rq))
+        return left(rq);
+    if (bytes == 0)
+        return MID_OK;
+
+    struct iovec part = {.iov_base = (void *)(uintptr_t)data, .iov_len = bytes};
+    enum mid_error error = response_send(rq, &part, 1);
+    rq->stream->last_sent_ms = loop_now_ms();
+    if (error == MID_OK)
+        return MID_OK;
+    rq->stream->is_broken = true;
+    return rq->outlives_client ? MID_OK : error;
+}
+
+enum mid_error mid_stream_write(struct mid_request *rq, const void *data, size_t bytes)
+{
+    return stream_send(rq, data, bytes);
+}
+
+enum mid_error mid_stream_printf(struct mid_request *rq, const char *format, ...)
+{
+    struct buffer piece = stream_take_buffer();
+    va_list arguments;
+    va_start(arguments, format);
+    buffer_vprintf(&piece, format, arguments);
+    va_end(arguments);
+    enum mid_error error = stream_send(rq, piece.data, piece.length);
+    stream_give_buffer(&piece);
+    return error;
+}
+
+/* -------------------- heartbeats -------------------- */
+
+static const char *const heartbeats[] = {[STREAM_BYTES] = NULL, [STREAM_EVENTS] = ":\n\n", [STREAM_ROWS] = "\n"};
+
+int64_t stream_heartbeat(struct mid_request *rq)
+{
+    if (rq->stream == NULL || heartbeats[rq->stream->format] == NULL || rq->response.phase != RESPONSE_STREAMING ||
+        rq->stream->is_broken || request_is_gone(rq))
+        return -1;
+    if (loop_now_ms() - rq->stream->last_sent_ms >= heartbeat_ms) {
+        const char *heartbeat = heartbeats[rq->stream->format];
+        if (stream_send(rq, heartbeat, strlen(heartbeat)) != MID_OK)
+            return -1;
+    }
+    return rq->stream->last_sent_ms + heartbeat_ms;
+}
+
+/* -------------------- end and failure -------------------- */
+
+static const char *const end_markers[] = {
+    [STREAM_BYTES] = "", /* HTTP's own: the last chunk, or END_STREAM */
+    [STREAM_EVENTS] = "event: end\ndata: {}\n\n",
+    [STREAM_ROWS] = "{\"end\":true}\n",
+};
+
+enum mid_error stream_end(struct mid_request *rq)
+{
+    if (rq->stream->is_broken || request_is_gone(rq)) {
+        response_abort(rq);
+        return MID_GONE;
+    }
+    const char *marker = end_markers[rq->stream->format];
+    enum mid_error error = response_end_stream(rq, marker, strlen(marker));
+    if (error != MID_OK)
+        response_abort(rq);
+    return error;
+}
+
+/* {"error":"MID_FAILED","detail":"..."} */
+static void append_error(struct buffer *out, const struct mid_request *rq, enum mid_error error)
+{
+    char detail[256];
+    const char *text = rq->error_detail != NULL ? rq->error_detail : mid_error_text(error);
+    json_escape(detail, sizeof(detail), text, strlen(text));
+    buffer_printf(out, "{\"error\":\"%s\",\"detail\":\"%s\"}", mid_error_name(error), detail);
+}
+
+void stream_fail(struct mid_request *rq, enum mid_error error)
+{
+    struct buffer piece = stream_take_buffer();
+    if (rq->stream->format == STREAM_EVENTS) {
+        buffer_printf(&piece, "event: %s\ndata: ", error == MID_ENDED ? "session-ended" : "error");
+        append_error(&piece, rq, error);
+        buffer_append_text(&piece, "\n\n");
+    } else if (rq->stream->format == STREAM_ROWS) {
+        append_error(&piece, rq, error);
+        buffer_append_text(&piece, "\n");
+    }
+    enum mid_error told = stream_send(rq, piece.data, piece.length);
+    (void)told; /* the cut says it, too */
+    stream_give_buffer(&piece);
+    response_abort(rq);
+}

@@ -1,0 +1,47 @@
+/*
+ * Streams: responses that leave piece by piece, in three formats. What handlers call is in midstream.h; this is what
+ * the dispatcher and the files of this room share.
+ */
+#ifndef STREAM_STREAM_H
+#define STREAM_STREAM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buffer.h"
+#include "http/request.h"
+
+enum stream_format { STREAM_BYTES, STREAM_EVENTS, STREAM_ROWS };
+
+/* In the request's arena. */
+struct stream {
+    enum stream_format format;
+    bool is_broken;       /* a piece went out in part: nothing can follow */
+    bool has_rested;      /* its fiber's stack was trimmed */
+    int64_t last_sent_ms; /* the loop's time */
+};
+
+/* How long a stream may be silent before a heartbeat goes out. Once per process. */
+void stream_configure(int64_t heartbeat_ms);
+
+/* Sends the head and begins a stream of this format. Errors as mid_stream_begin(). */
+MAY_SUSPEND MID_CHECK enum mid_error stream_begin(struct mid_request *rq, int status, const char *content_type,
+                                                  enum stream_format format);
+
+/* Sends a whole piece of the format. Errors as mid_stream_write(). */
+MAY_SUSPEND MID_CHECK enum mid_error stream_send(struct mid_request *rq, const void *data, size_t bytes);
+
+/* Sends the format's heartbeat when it is due; tells when the next one is, or -1 when this stream has none. */
+MAY_SUSPEND int64_t stream_heartbeat(struct mid_request *rq);
+
+/* Sends the end marker of the format and the end of the response. */
+MAY_SUSPEND MID_CHECK enum mid_error stream_end(struct mid_request *rq);
+
+/* Says what went wrong, as far as the format and the client allow, and cuts the response. */
+MAY_SUSPEND void stream_fail(struct mid_request *rq, enum mid_error error);
+
+/* An empty buffer to format a piece in, and its return; the memory is used again for the next piece. */
+struct buffer stream_take_buffer(void);
+void stream_give_buffer(struct buffer *buffer);
+
+#endif
