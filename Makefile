@@ -4,7 +4,7 @@
 # tests), tsan, and debug (for valgrind and gdb).
 
 FLAVOUR ?= release
-CC      ?= gcc
+CC      := gcc
 BUILD   := build/$(FLAVOUR)
 VERSION := 0.1.0
 
@@ -41,23 +41,26 @@ LUA_HEADERS     := $(patsubst app/%.lua,$(BUILD)/generated/%.lua.h,$(LUA_SOURCES
 all: $(BUILD)/midstream $(BUILD)/libmidstream.a ## build the program and the library (FLAVOUR=release|asan|tsan|debug)
 
 $(BUILD)/midstream: $(call objects,$(PROGRAM_SOURCES)) $(LIBRARY_OBJECTS)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	@echo '  LINK    $@'
+	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 # One relocatable object in which only the mid_* names, and the OS_* names that libfcgi calls, are still visible.
 $(BUILD)/libmidstream.a: $(LIBRARY_OBJECTS)
-	$(LD) -r -o $(BUILD)/midstream.whole.o $^
-	objcopy --localize-hidden $(BUILD)/midstream.whole.o
-	rm -f $@
-	$(AR) rcs $@ $(BUILD)/midstream.whole.o
+	@echo '  LIBRARY $@'
+	@$(LD) -r -o $(BUILD)/midstream.whole.o $^
+	@objcopy --localize-hidden $(BUILD)/midstream.whole.o
+	@rm -f $@
+	@$(AR) rcs $@ $(BUILD)/midstream.whole.o
 
 $(BUILD)/%.o: %.c Makefile | $(LUA_HEADERS)
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	@echo '  CC      $<'
+	@$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-# A script becomes a C string: one line of Lua, one literal.
+# A script becomes the inside of a C array: its bytes, and a NUL.
 $(BUILD)/generated/%.lua.h: app/%.lua
 	@mkdir -p $(@D)
-	sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/^/"/' -e 's/$$/\\n"/' $< > $@
+	od -An -v -tx1 $< | sed -e 's/ \(..\)/0x\1,/g' -e '$$a 0' > $@
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 

@@ -256,3 +256,13 @@ bool offload_start(struct offload *offload, void (*work)(void *arg), void *arg)
     offload->request.data = offload;
     return uv_queue_work(&loop.uv, &offload->request, on_thread, after_thread) == 0;
 }
+
+bool loop_offload(void (*work)(void *arg), void *arg)
+{
+    struct offload offload;
+    if (!offload_start(&offload, work, arg))
+        return false;
+    while (!offload.is_done) /* another wake may come first, and the thread still uses this stack */
+        loop_park(-1);
+    return true;
+}

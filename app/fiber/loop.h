@@ -112,6 +112,9 @@ struct offload {
  */
 MID_CHECK bool offload_start(struct offload *offload, void (*work)(void *arg), void *arg);
 
+/* The same, suspending until the work has returned. */
+MAY_SUSPEND MID_CHECK bool loop_offload(void (*work)(void *arg), void *arg);
+
 /* The longest time, in microseconds, between the beginning of a turn's callbacks and its end since the last call. */
 int64_t loop_take_longest_turn_us(void);
 

@@ -107,7 +107,7 @@ MID_PUBLIC int mid_main(int argc, char **argv, const struct mid_route *routes);
 /* -------------------- request -------------------- */
 
 MID_PUBLIC const char *mid_method(const struct mid_request *rq); /* "GET"; a HEAD is reported as "HEAD" */
-MID_PUBLIC const char *mid_path(const struct mid_request *rq);   /* percent-decoded, without the query */
+MID_PUBLIC const char *mid_path(struct mid_request *rq);   /* percent-decoded, without the query */
 MID_PUBLIC const char *mid_request_id(const struct mid_request *rq);
 
 /* A parameter of the route's pattern, percent-decoded. A name that the pattern does not have is a bug, and asserts. */

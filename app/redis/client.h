@@ -3,6 +3,8 @@
  *
  * Commands that fibers issue during one turn of the loop leave in one write. Connecting, authentication, script
  * loading, reconnection with jittered backoff and deadlines are this file's; a fiber sees an answer or an error.
+ *
+ * The process has to ignore SIGPIPE: hiredis writes to a connection that may just have been closed.
  */
 #ifndef REDIS_CLIENT_H
 #define REDIS_CLIENT_H
@@ -40,7 +42,7 @@ struct redis_script {
 struct redis_client *redis_client_new(const struct redis_options *options);
 
 /* Pending commands report MID_UNAVAILABLE. */
-void redis_client_free(struct redis_client *client);
+void redis_client_free(struct redis_client *client); /* NULL is fine; not from on_reply */
 
 /* The script's memory is the caller's, and outlives the client. Before the first turn of the loop. */
 void redis_client_add_script(struct redis_client *client, struct redis_script *script);
@@ -65,16 +67,18 @@ struct redis_argument {
 #define REDIS_TEXT(text) ((struct redis_argument){(text), strlen(text)})
 
 /*
- * Sends a command and suspends until its answer. The arguments are copied. `on_reply` may be NULL.
+ * Sends a command and suspends until its answer. The arguments have to live until then; `on_reply` may be NULL. Not for
+ * SUBSCRIBE, MONITOR and other commands that change what a connection is, nor for those that block (BLPOP): all fibers
+ * share the connection.
  * MID_UNAVAILABLE: not connected, no answer by the deadline, or Redis answered that it cannot serve now (LOADING,
- * READONLY, OOM, MASTERDOWN, CLUSTERDOWN, TRYAGAIN, BUSY, MISCONF, NOREPLICAS): `was_sent` then tells whether the
- * command may have been carried out. MID_OVERLOADED: too many commands in flight. MID_FAILED: any other error reply (a
- * bug or a wrong set-up; logged). Otherwise, what `on_reply` returned.
+ * READONLY, OOM, MASTERDOWN, CLUSTERDOWN, TRYAGAIN, BUSY, MISCONF, NOREPLICAS; nothing was carried out then):
+ * `was_sent` tells whether the command may have been carried out. MID_OVERLOADED: too many commands in flight.
+ * MID_FAILED: any other error reply (a bug or a wrong set-up; logged). Otherwise, what `on_reply` returned.
  */
 struct redis_call {
     redis_reply_fn *on_reply;
     void *arg;
-    bool was_sent; /* out: the command may have reached Redis */
+    bool was_sent; /* out: the command may have been carried out, though its answer did not come */
 };
 MAY_SUSPEND MID_CHECK enum mid_error redis_command(struct redis_client *client, size_t count,
                                                    const struct redis_argument arguments[], struct redis_call *call);

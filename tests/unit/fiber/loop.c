@@ -109,10 +109,7 @@ static void use_a_thread(void *arg)
 {
     (void)arg;
     int answer = 0;
-    struct offload offload;
-    cr_assert(offload_start(&offload, work, &answer));
-    while (!offload.is_done)
-        loop_park(-1);
+    cr_assert(loop_offload(work, &answer));
     cr_assert_eq(answer, 42);
     cr_assert_neq(work_thread, gettid());
     loop_stop();

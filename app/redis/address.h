@@ -1,0 +1,25 @@
+/*
+ * Where Redis listens: "unix:/path", "host:port" or "[ipv6]:port".
+ */
+#ifndef REDIS_ADDRESS_H
+#define REDIS_ADDRESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum {
+    REDIS_HOST_LENGTH_MAX = 253, /* RFC 1035, 2.3.4, without the root's dot */
+    REDIS_PATH_LENGTH_MAX = 106, /* hiredis leaves the last byte of sun_path unset, so it has to stay unused */
+};
+
+struct redis_address {
+    bool is_unix;
+    bool is_numeric;                      /* the host needs no name server */
+    char host[REDIS_HOST_LENGTH_MAX + 1]; /* or the path of the socket; NUL-terminated, without brackets */
+    int port;                             /* 0 for a unix socket */
+};
+
+/* False with a sentence in `reason` (NUL-terminated, cut at its size) when the text is no such address. */
+bool redis_address_parse(const char *text, struct redis_address *address, char *reason, size_t reason_size);
+
+#endif

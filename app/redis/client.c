@@ -1,0 +1,122 @@
+/* The life of a client, and waiting for it. See client.h; the connection's own life is in connection.c. */
+#include "redis/client.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/panic.h"
+#include "redis/connection.h"
+
+struct waiter {
+    struct list link;
+    struct fiber *fiber;
+    bool is_over; /* the client is ready, or gone */
+    bool is_ready;
+};
+
+static const char *copy_text(const char *text)
+{
+    if (text == NULL)
+        return NULL;
+    char *copy = strdup(text);
+    if (copy == NULL)
+        panic("out of memory for the settings of Redis");
+    return copy;
+}
+
+static void free_text(const char *text)
+{
+    if (text == NULL)
+        return;
+    char *copy = (char *)(uintptr_t)text; /* our own, of copy_text() */
+    explicit_bzero(copy, strlen(copy));
+    free(copy);
+}
+
+struct redis_client *redis_client_new(const struct redis_options *options)
+{
+    char reason[REDIS_HOST_LENGTH_MAX * 2];
+    struct redis_address address;
+    ENSURE(options->timeout_ms > 0 && options->backoff_ms > 0 && options->backoff_max_ms >= options->backoff_ms &&
+           options->pending_limit > 0);
+    ENSURE(options->username == NULL || options->password != NULL);
+    if (!redis_address_parse(options->address, &address, reason, sizeof(reason))) {
+        log_event(MID_ERROR, "redis.address", "reason=\"%s\"", reason);
+        return NULL;
+    }
+
+    struct redis_client *client = calloc(1, sizeof(*client));
+    if (client == NULL)
+        panic("out of memory for the Redis client");
+    client->options = *options;
+    client->options.address = copy_text(options->address);
+    client->options.username = copy_text(options->username);
+    client->options.password = copy_text(options->password);
+    client->address = address;
+    list_init(&client->pending);
+    list_init(&client->waiters);
+    redis_connection_init(client);
+    return client;
+}
+
+static void release_waiters(struct redis_client *client, bool is_ready)
+{
+    struct list *link;
+    while ((link = list_take_first(&client->waiters)) != NULL) {
+        struct waiter *waiter = LIST_ELEMENT(link, struct waiter, link);
+        waiter->is_over = true;
+        waiter->is_ready = is_ready;
+        loop_wake(waiter->fiber);
+    }
+}
+
+void redis_client_free(struct redis_client *client)
+{
+    if (client == NULL)
+        return;
+    redis_connection_fini(client);
+    ENSURE(list_is_empty(&client->pending));
+    release_waiters(client, false);
+    buffer_fini(&client->request);
+    free_text(client->options.address);
+    free_text(client->options.username);
+    free_text(client->options.password);
+    free(client);
+}
+
+void redis_client_add_script(struct redis_client *client, struct redis_script *script)
+{
+    ENSURE(client->state == CONNECTION_PAUSING);
+    script->sha1[0] = '\0';
+    script->next = client->scripts;
+    client->scripts = script;
+}
+
+bool redis_client_is_ready(const struct redis_client *client)
+{
+    return client->state == CONNECTION_READY;
+}
+
+void redis_client_became_ready(struct redis_client *client)
+{
+    release_waiters(client, true);
+}
+
+bool redis_client_wait_ready(struct redis_client *client, int64_t timeout_ms)
+{
+    if (redis_client_is_ready(client))
+        return true;
+    struct waiter waiter = {.fiber = fiber_current()};
+    list_append(&client->waiters, &waiter.link);
+    int64_t deadline_ms = loop_now_ms() + timeout_ms;
+    while (!waiter.is_over && loop_now_ms() < deadline_ms)
+        loop_park(deadline_ms - loop_now_ms());
+    list_remove(&waiter.link); /* does nothing when it was taken out already, so the client may be gone */
+    return waiter.is_ready;
+}
+
+const struct redis_counts *redis_client_counts(const struct redis_client *client)
+{
+    return &client->counts;
+}

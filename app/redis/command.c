@@ -1,0 +1,165 @@
+/*
+ * Commands, their answers and their deadlines. See client.h and command.h.
+ *
+ * Redis answers in order, so one timer on the oldest command is enough, and it is set only when it is not running: a
+ * busy client touches it once per deadline, not once per command.
+ */
+#include "redis/command.h"
+
+#include "base/panic.h"
+#include "redis/resp.h"
+
+enum {
+    REQUEST_KEPT_BYTES = 64 * 1024, /* a bigger request buffer is given back after use */
+    HELD_UP_MS = 10,                /* a timer that is later than this was held up by the process itself */
+};
+
+/* -------------------- sending -------------------- */
+
+bool redis_request_send(struct redis_client *client, redisCallbackFn *fn, void *data)
+{
+    struct buffer *request = &client->request;
+    redisAsyncContext *context = client->adapter.context;
+    bool is_sent =
+        context != NULL && redisAsyncFormattedCommand(context, fn, data, request->data, request->length) == REDIS_OK;
+    if (request->capacity > REQUEST_KEPT_BYTES)
+        buffer_fini(request);
+    return is_sent;
+}
+
+enum mid_error redis_command_admit(struct redis_client *client, struct redis_call *call)
+{
+    call->was_sent = false;
+    if (client->state != CONNECTION_READY)
+        return MID_UNAVAILABLE;
+    if (client->pending_count >= client->options.pending_limit)
+        return MID_OVERLOADED;
+    return MID_OK;
+}
+
+/* All commands are given the same time, so their deadlines come in order; only a command that is sent a second time
+ * keeps an earlier one. */
+static void insert_by_deadline(struct redis_client *client, struct redis_pending *pending)
+{
+    struct list *place = &client->pending;
+    while (place->previous != &client->pending &&
+           LIST_ELEMENT(place->previous, struct redis_pending, link)->deadline_ms > pending->deadline_ms)
+        place = place->previous;
+    list_append(place, &pending->link); /* before `place` */
+    client->pending_count++;
+}
+
+/* -------------------- answers -------------------- */
+
+static enum mid_error take_error(struct redis_client *client, struct redis_call *call, const redisReply *reply)
+{
+    enum redis_refusal refusal = redis_refusal_of(reply->str, reply->len);
+    client->counts.errors++;
+    redis_refusal_report(&client->refusals, loop_now_ms(), reply->str, reply->len);
+    call->was_sent = refusal == REDIS_MISTAKE; /* a script may have failed halfway; the others changed nothing */
+    return refusal == REDIS_MISTAKE ? MID_FAILED : MID_UNAVAILABLE;
+}
+
+static enum mid_error take_answer(struct redis_pending *pending, const redisReply *reply)
+{
+    struct redis_call *call = pending->call;
+    if (reply == NULL)
+        return MID_UNAVAILABLE;
+    if (reply->type == REDIS_REPLY_ERROR)
+        return take_error(pending->client, call, reply);
+    return call->on_reply != NULL ? call->on_reply(reply, call->arg) : MID_OK;
+}
+
+static void on_answer(redisAsyncContext *context, void *answer, void *data)
+{
+    (void)context;
+    struct redis_pending *pending = data;
+    const redisReply *reply = answer;
+    list_remove(&pending->link);
+    pending->client->pending_count--;
+
+    bool is_script_missing = reply != NULL && reply->type == REDIS_REPLY_ERROR && pending->run != NULL &&
+                             redis_refusal_of(reply->str, reply->len) == REDIS_SCRIPT_MISSING;
+    if (is_script_missing && redis_script_heal(pending))
+        return;
+
+    pending->result = take_answer(pending, reply);
+    pending->is_answered = true;
+    loop_wake(pending->fiber);
+}
+
+bool redis_command_resend(struct redis_pending *pending)
+{
+    struct redis_client *client = pending->client;
+    if (!redis_request_send(client, on_answer, pending))
+        return false;
+    insert_by_deadline(client, pending);
+    return true;
+}
+
+enum mid_error redis_command_await(struct redis_client *client, struct redis_call *call,
+                                   const struct redis_script_run *run)
+{
+    struct redis_pending pending = {
+        .client = client,
+        .fiber = fiber_current(),
+        .call = call,
+        .run = run,
+        .deadline_ms = loop_now_ms() + client->options.timeout_ms,
+    };
+    ENSURE(pending.fiber != NULL);
+    if (!redis_request_send(client, on_answer, &pending))
+        return MID_UNAVAILABLE;
+
+    insert_by_deadline(client, &pending);
+    client->counts.commands++;
+    call->was_sent = true;
+    if (!client->is_deadline_timer_on) {
+        client->is_deadline_timer_on = true;
+        redis_connection_start_timer(client, client->options.timeout_ms);
+    }
+    while (!pending.is_answered) /* somebody else's wake does not end the command: its answer would meet a dead stack */
+        loop_park(-1);
+    return pending.result; /* the client may be gone by now */
+}
+
+enum mid_error redis_command(struct redis_client *client, size_t count, const struct redis_argument arguments[],
+                             struct redis_call *call)
+{
+    MID_TRY(redis_command_admit(client, call));
+    resp_begin(&client->request, count);
+    for (size_t i = 0; i < count; i++)
+        resp_add(&client->request, arguments[i].data, arguments[i].bytes);
+    return redis_command_await(client, call, NULL);
+}
+
+/* -------------------- deadlines -------------------- */
+
+/* For how long the timer came too late: then this process itself was held up, and had perhaps not even sent the
+ * command. That time is not charged to Redis. */
+static int64_t time_held_up_ms(const struct redis_client *client)
+{
+    int64_t late_ms = loop_now_ms() - client->timer_due_ms;
+    if (late_ms < HELD_UP_MS)
+        return 0;
+    return late_ms < client->options.timeout_ms ? late_ms : client->options.timeout_ms;
+}
+
+void redis_command_deadline(struct redis_client *client)
+{
+    client->is_deadline_timer_on = false;
+    if (list_is_empty(&client->pending))
+        return;
+
+    struct redis_pending *oldest = LIST_ELEMENT(client->pending.next, struct redis_pending, link);
+    int64_t left_ms = oldest->deadline_ms - loop_now_ms();
+    if (left_ms <= 0)
+        left_ms = time_held_up_ms(client);
+    if (left_ms <= 0) {
+        client->counts.timeouts++;
+        redis_connection_drop(client, "no answer in time");
+        return;
+    }
+    client->is_deadline_timer_on = true;
+    redis_connection_start_timer(client, left_ms);
+}

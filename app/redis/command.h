@@ -1,0 +1,39 @@
+/*
+ * One command on its way: the record between redis_command(), on the fiber, and Redis's answer, on the loop.
+ *
+ * The record lies on the stack of the fiber that waits, so a command costs no memory of ours. That is safe because the
+ * fiber cannot leave before the answer, and an answer always comes: hiredis calls the callbacks of a dying connection
+ * with NULL, and a deadline ends the connection.
+ */
+#ifndef REDIS_COMMAND_H
+#define REDIS_COMMAND_H
+
+#include "redis/connection.h"
+
+struct redis_script_run;
+
+struct redis_pending {
+    struct list link; /* in client->pending */
+    struct redis_client *client;
+    struct fiber *fiber;
+    struct redis_call *call;
+    const struct redis_script_run *run; /* what to send as EVAL on NOSCRIPT; NULL: a plain command, or sent already */
+    int64_t deadline_ms;
+    enum mid_error result;
+    bool is_answered;
+};
+
+/* May another command be sent now? MID_OK, MID_UNAVAILABLE or MID_OVERLOADED. */
+enum mid_error redis_command_admit(struct redis_client *client, struct redis_call *call);
+
+/* Sends the request in client->request and suspends until its answer. `run` as in struct redis_pending. */
+MAY_SUSPEND enum mid_error redis_command_await(struct redis_client *client, struct redis_call *call,
+                                               const struct redis_script_run *run);
+
+/* Sends the request in client->request as the next step of a command that was answered. False when it cannot leave. */
+bool redis_command_resend(struct redis_pending *pending);
+
+/* script.c: on NOSCRIPT. True when the command is under way again as EVAL. */
+bool redis_script_heal(struct redis_pending *pending);
+
+#endif

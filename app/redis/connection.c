@@ -1,0 +1,253 @@
+/*
+ * The connection's states: connecting, greeting, ready, lost, and again. See connection.h.
+ *
+ * Everything that goes wrong ends in connection_failed(): it tells it, once, and pauses. Pauses double, with jitter, so
+ * that the workers of a pool do not come back in step; they begin again from the shortest only when a connection has
+ * lasted, so that a Redis that dies at once after every greeting is not hammered.
+ */
+#include "redis/connection.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/panic.h"
+#include "redis/resolve.h"
+#include "redis/resp.h"
+
+enum { TELL_AGAIN_MS = 60000 }; /* an outage is mentioned once a minute */
+
+static void on_time(struct timer *timer);
+
+/* -------------------- the timer -------------------- */
+
+void redis_connection_start_timer(struct redis_client *client, int64_t delay_ms)
+{
+    client->timer_due_ms = loop_now_ms() + delay_ms;
+    timer_start(&client->timer, delay_ms, on_time);
+}
+
+/* -------------------- failing, pausing -------------------- */
+
+static int64_t pause_ms(const struct redis_client *client)
+{
+    int64_t longest = client->options.backoff_ms;
+    for (unsigned i = 1; i < client->attempts && longest < client->options.backoff_max_ms; i++)
+        longest *= 2;
+    if (longest > client->options.backoff_max_ms)
+        longest = client->options.backoff_max_ms;
+    int64_t half = longest / 2;
+    return longest - half + (int64_t)arc4random_uniform((uint32_t)half + 1);
+}
+
+static void tell_failure(struct redis_client *client, const char *reason)
+{
+    int64_t now_ms = loop_now_ms();
+    bool is_news = client->failures == 1 || strcmp(reason, client->told) != 0;
+    if (!is_news && now_ms - client->told_ms < TELL_AGAIN_MS)
+        return;
+    log_event(MID_WARN, "redis.unreachable", "address=%s reason=\"%s\" attempts=%u for_ms=%" PRId64,
+              client->options.address, reason, client->failures, now_ms - client->began_ms);
+    snprintf(client->told, sizeof(client->told), "%s", reason);
+    client->told_ms = now_ms;
+}
+
+static void connection_failed(struct redis_client *client, const char *reason)
+{
+    bool was_ready = client->state == CONNECTION_READY;
+    client->state = CONNECTION_PAUSING;
+    client->is_deadline_timer_on = false;
+    if (was_ready) {
+        int64_t now_ms = loop_now_ms();
+        if (now_ms - client->ready_ms >= client->options.backoff_max_ms)
+            client->attempts = 1;
+        client->began_ms = now_ms;
+        client->counts.disconnects++;
+        log_event(MID_WARN, "redis.lost", "address=%s reason=\"%s\"", client->options.address, reason);
+    } else {
+        client->failures++;
+        tell_failure(client, reason);
+    }
+    redis_connection_start_timer(client, pause_ms(client));
+}
+
+static void on_gone(void *owner, const char *reason)
+{
+    struct redis_client *client = owner;
+    if (!client->is_closing)
+        connection_failed(client, reason);
+}
+
+void redis_connection_drop(struct redis_client *client, const char *reason)
+{
+    snprintf(client->reason, sizeof(client->reason), "%s", reason);
+    redis_adapter_close(&client->adapter, client->reason);
+}
+
+/* -------------------- the greeting -------------------- */
+
+static void become_ready(struct redis_client *client)
+{
+    int64_t now_ms = loop_now_ms();
+    log_event(MID_INFO, "redis.connected", "address=%s attempts=%u after_ms=%" PRId64, client->options.address,
+              client->failures + 1, now_ms - client->began_ms);
+    timer_stop(&client->timer);
+    client->state = CONNECTION_READY;
+    client->failures = 0;
+    client->ready_ms = now_ms;
+    client->counts.connects++;
+    redis_client_became_ready(client);
+}
+
+static void take_greeting_answer(struct redis_client *client, const redisReply *reply)
+{
+    if (reply->type == REDIS_REPLY_ERROR) {
+        client->counts.errors++;
+        redis_refusal_copy(client->reason, sizeof(client->reason), reply->str, reply->len);
+        redis_adapter_close(&client->adapter, client->reason);
+        return;
+    }
+    if (--client->greeting_left == 0)
+        become_ready(client);
+}
+
+static void on_greeting_answer(redisAsyncContext *context, void *answer, void *data)
+{
+    (void)context;
+    struct redis_client *client = data;
+    if (answer != NULL)
+        take_greeting_answer(client, answer);
+}
+
+static void on_script_loaded(redisAsyncContext *context, void *answer, void *data)
+{
+    struct redis_client *client = ((struct redis_adapter *)context->ev.data)->owner;
+    struct redis_script *script = data;
+    const redisReply *reply = answer;
+    if (reply == NULL)
+        return;
+    if (reply->type == REDIS_REPLY_STRING && reply->len == sizeof(script->sha1) - 1)
+        memcpy(script->sha1, reply->str, sizeof(script->sha1));
+    if (client->state == CONNECTION_CONNECTING)
+        take_greeting_answer(client, reply);
+    else if (reply->type == REDIS_REPLY_ERROR)
+        redis_refusal_report(&client->refusals, loop_now_ms(), reply->str, reply->len);
+}
+
+void redis_connection_load_script(struct redis_client *client, struct redis_script *script)
+{
+    resp_begin(&client->request, 3);
+    resp_add_text(&client->request, "SCRIPT");
+    resp_add_text(&client->request, "LOAD");
+    resp_add_text(&client->request, script->body);
+    redis_request_send(client, on_script_loaded, script);
+}
+
+static void send_greeting(struct redis_client *client)
+{
+    const struct redis_options *options = &client->options;
+    client->greeting_left = 1;
+    if (options->password != NULL) {
+        resp_begin(&client->request, options->username != NULL ? 3 : 2);
+        resp_add_text(&client->request, "AUTH");
+        if (options->username != NULL)
+            resp_add_text(&client->request, options->username);
+        resp_add_text(&client->request, options->password);
+        redis_request_send(client, on_greeting_answer, client);
+        client->greeting_left++;
+    }
+    if (options->database != 0) {
+        char number[16];
+        snprintf(number, sizeof(number), "%d", options->database);
+        resp_begin(&client->request, 2);
+        resp_add_text(&client->request, "SELECT");
+        resp_add_text(&client->request, number);
+        redis_request_send(client, on_greeting_answer, client);
+        client->greeting_left++;
+    }
+    for (struct redis_script *script = client->scripts; script != NULL; script = script->next) {
+        redis_connection_load_script(client, script);
+        client->greeting_left++;
+    }
+    resp_begin(&client->request, 1);
+    resp_add_text(&client->request, "PING"); /* refused with LOADING while Redis reads its data */
+    redis_request_send(client, on_greeting_answer, client);
+}
+
+/* -------------------- connecting -------------------- */
+
+static void open_connection(struct redis_client *client, const struct redis_address *address)
+{
+    char reason[REFUSAL_TEXT_SIZE];
+    client->state = CONNECTION_CONNECTING;
+    if (!redis_adapter_open(&client->adapter, address, reason, sizeof(reason))) {
+        connection_failed(client, reason);
+        return;
+    }
+    redis_connection_start_timer(client, client->options.timeout_ms);
+    send_greeting(client);
+}
+
+static void on_resolved(void *arg, const char *host, const char *reason)
+{
+    struct redis_client *client = arg;
+    client->resolution = NULL;
+    if (host == NULL) {
+        connection_failed(client, reason);
+        return;
+    }
+    struct redis_address numeric = client->address;
+    snprintf(numeric.host, sizeof(numeric.host), "%s", host);
+    open_connection(client, &numeric);
+}
+
+static void begin_attempt(struct redis_client *client)
+{
+    client->attempts++;
+    if (client->address.is_numeric) {
+        open_connection(client, &client->address);
+        return;
+    }
+    client->state = CONNECTION_RESOLVING;
+    client->resolution = resolution_new(&client->address, client->failures, on_resolved, client);
+    if (client->resolution == NULL)
+        connection_failed(client, "cannot resolve the host: too many fibers");
+}
+
+static void on_time(struct timer *timer)
+{
+    struct redis_client *client = LIST_ELEMENT(timer, struct redis_client, timer);
+    switch (client->state) {
+    case CONNECTION_PAUSING:
+        begin_attempt(client);
+        break;
+    case CONNECTION_CONNECTING:
+        redis_connection_drop(client, "no answer to the greeting in time");
+        break;
+    case CONNECTION_READY:
+        redis_command_deadline(client);
+        break;
+    case CONNECTION_RESOLVING:
+        break; /* the resolver has limits of its own (resolv.conf), and nobody waits for it */
+    }
+}
+
+/* -------------------- life -------------------- */
+
+void redis_connection_init(struct redis_client *client)
+{
+    redis_adapter_init(&client->adapter, on_gone, client, &client->counts.writes);
+    client->state = CONNECTION_PAUSING;
+    client->began_ms = loop_now_ms();
+    redis_connection_start_timer(client, 0); /* and not at once: scripts are still to be registered */
+}
+
+void redis_connection_fini(struct redis_client *client)
+{
+    resolution_abandon(client->resolution);
+    client->is_closing = true;
+    redis_adapter_close(&client->adapter, "closing");
+    timer_fini(&client->timer);
+}

@@ -1,0 +1,87 @@
+/*
+ * The inside of struct redis_client, shared by the files of this room: the connection's states and what each needs.
+ *
+ *     PAUSING ----> RESOLVING ----> CONNECTING ----> READY
+ *        ^  \______________________^    |              |
+ *        |_______________________________|______________|      whatever goes wrong
+ *
+ * CONNECTING lasts until Redis has answered the whole greeting: AUTH, SELECT, PING, SCRIPT LOAD of every script. So
+ * Redis is READY only when it serves: not while it loads its data, nor with a wrong password.
+ *
+ * One timer serves all states: the end of the pause, the deadline of connecting, the deadline of the oldest command.
+ */
+#ifndef REDIS_CONNECTION_H
+#define REDIS_CONNECTION_H
+
+#include "base/buffer.h"
+#include "base/list.h"
+#include "redis/adapter.h"
+#include "redis/address.h"
+#include "redis/client.h"
+#include "redis/refusal.h"
+
+enum connection_state { CONNECTION_PAUSING, CONNECTION_RESOLVING, CONNECTION_CONNECTING, CONNECTION_READY };
+
+struct resolution;
+
+struct redis_client {
+    /* read-only after redis_client_new() */
+    struct redis_options options; /* strings are copies */
+    struct redis_address address;
+
+    /* connection.c */
+    enum connection_state state;
+    bool is_closing;
+    struct redis_adapter adapter;
+    struct timer timer;
+    int64_t timer_due_ms;          /* when it was to fire */
+    struct resolution *resolution; /* the one under way, or NULL; see resolve.h */
+    struct redis_script *scripts;
+    size_t greeting_left;           /* answers of the greeting that are still to come */
+    unsigned attempts;              /* to connect, since Redis was last ready for a while */
+    unsigned failures;              /* attempts that failed since Redis was last ready */
+    int64_t began_ms;               /* the outage that is going on, or the start */
+    int64_t ready_ms;               /* since when, in READY */
+    int64_t told_ms;                /* when the last failure was logged */
+    char told[REFUSAL_TEXT_SIZE];   /* its reason */
+    char reason[REFUSAL_TEXT_SIZE]; /* why we end the connection ourselves */
+    struct list waiters;            /* client.c: fibers in redis_client_wait_ready() */
+
+    /* command.c */
+    struct list pending; /* struct redis_pending by deadline, the earliest first */
+    size_t pending_count;
+    bool is_deadline_timer_on;
+    struct buffer request;
+    struct redis_refusal_log refusals;
+
+    struct redis_counts counts;
+};
+
+/* client.c: state is READY now; wakes those who wait for it. */
+void redis_client_became_ready(struct redis_client *client);
+
+/* -------------------- connection.c -------------------- */
+
+void redis_connection_init(struct redis_client *client);
+
+/* Ends whatever goes on, for good; pending commands are called back. */
+void redis_connection_fini(struct redis_client *client);
+
+/* The client's one timer: what it does when it fires depends on the state then. */
+void redis_connection_start_timer(struct redis_client *client, int64_t delay_ms);
+
+/* Ends the connection for a reason and arranges for the next. */
+void redis_connection_drop(struct redis_client *client, const char *reason);
+
+/* Sends SCRIPT LOAD; the answer fills in script->sha1. */
+void redis_connection_load_script(struct redis_client *client, struct redis_script *script);
+
+/* -------------------- command.c -------------------- */
+
+/* The timer has fired in READY. */
+void redis_command_deadline(struct redis_client *client);
+
+/* Appends the request in client->request to what leaves at the end of the turn. False when the connection is ending. */
+bool redis_request_send(struct redis_client *client, redisCallbackFn *fn, void *data);
+
+#endif

@@ -1,0 +1,84 @@
+/* Names of hosts to addresses. See resolve.h. */
+#include "redis/resolve.h"
+
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/panic.h"
+#include "fiber/loop.h"
+
+struct resolution {
+    char name[REDIS_HOST_LENGTH_MAX + 1];
+    unsigned turn;
+    resolution_fn *fn; /* NULL: abandoned */
+    void *arg;
+
+    /* written on the thread */
+    int status;                           /* of getaddrinfo() */
+    char host[REDIS_HOST_LENGTH_MAX + 1]; /* numeric, with its zone if it has one */
+};
+
+static const struct addrinfo *choose(const struct addrinfo *first, unsigned turn)
+{
+    unsigned count = 0;
+    for (const struct addrinfo *each = first; each != NULL; each = each->ai_next)
+        count++;
+    const struct addrinfo *chosen = first;
+    for (turn %= count; turn > 0; turn--)
+        chosen = chosen->ai_next;
+    return chosen;
+}
+
+static void resolve_on_thread(void *arg)
+{
+    struct resolution *resolution = arg;
+    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+    struct addrinfo *found = NULL;
+    resolution->status = getaddrinfo(resolution->name, NULL, &hints, &found);
+    if (resolution->status != 0)
+        return;
+    const struct addrinfo *chosen = choose(found, resolution->turn);
+    resolution->status = getnameinfo(chosen->ai_addr, chosen->ai_addrlen, resolution->host, sizeof(resolution->host),
+                                     NULL, 0, NI_NUMERICHOST);
+    freeaddrinfo(found);
+}
+
+static void resolve_on_fiber(void *arg)
+{
+    struct resolution *resolution = arg;
+    struct offload offload;
+    bool has_run = offload_start(&offload, resolve_on_thread, resolution);
+    while (has_run && !offload.is_done)
+        loop_park(-1);
+    if (resolution->fn != NULL) {
+        if (!has_run)
+            resolution->fn(resolution->arg, NULL, "cannot resolve the host: no thread");
+        else if (resolution->status != 0)
+            resolution->fn(resolution->arg, NULL, gai_strerror(resolution->status));
+        else
+            resolution->fn(resolution->arg, resolution->host, NULL);
+    }
+    free(resolution);
+}
+
+struct resolution *resolution_new(const struct redis_address *address, unsigned turn, resolution_fn *fn, void *arg)
+{
+    struct resolution *resolution = malloc(sizeof(*resolution));
+    if (resolution == NULL)
+        panic("out of memory for resolving a host");
+    *resolution = (struct resolution){.turn = turn, .fn = fn, .arg = arg};
+    snprintf(resolution->name, sizeof(resolution->name), "%s", address->host);
+    if (loop_spawn(resolve_on_fiber, resolution))
+        return resolution;
+    free(resolution);
+    return NULL;
+}
+
+void resolution_abandon(struct resolution *resolution)
+{
+    if (resolution != NULL)
+        resolution->fn = NULL;
+}

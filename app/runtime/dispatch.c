@@ -1,0 +1,124 @@
+/*
+ * From a request on a connection to its last after-response function. This is the file to follow a request through:
+ *
+ *     dispatch -> answer -> the route's handler -> conclude -> run_after
+ */
+#include "runtime/dispatch.h"
+
+#include "base/log.h"
+#include "http/response.h"
+#include "session/session.h"
+#include "stream/stream.h"
+
+static const struct router *router;
+static int64_t after_timeout_ms;
+
+void dispatch_configure(const struct router *routes, int64_t after_timeout)
+{
+    router = routes;
+    after_timeout_ms = after_timeout;
+}
+
+/* Calls the handler of the route, if there is one. */
+MAY_SUSPEND static enum mid_error answer(struct mid_request *rq)
+{
+    enum mid_error error = router_match(router, rq->method, rq->target, &rq->match, &rq->arena);
+    if (error == MID_METHOD)
+        response_set_field(rq, "Allow", rq->match.allow);
+    MID_TRY(error);
+    MID_TRY(rq->match.route->handler(rq));
+    if (rq->response.phase == RESPONSE_NONE)
+        return mid_fail(rq, MID_FAILED, "the handler gave no response");
+    return MID_OK;
+}
+
+/* A bug or an environment that failed is worth a line; what a visitor did wrong is counted by nginx's log. */
+static void log_failure(struct mid_request *rq, enum mid_error error)
+{
+    enum mid_level level = mid_error_status(error) >= 500 ? MID_ERROR : MID_DEBUG;
+    mid_log(rq, level, "request.failed", "method=%s error=%s detail=\"%s\"", rq->method, mid_error_name(error),
+            rq->error_detail != NULL ? rq->error_detail : mid_error_text(error));
+}
+
+/* The end of a stream: commit, end marker, END_REQUEST; or the reason and a cut. */
+MAY_SUSPEND static enum mid_outcome conclude_stream(struct mid_request *rq, enum mid_error error)
+{
+    if (error == MID_OK && rq->hooks.before_end != NULL)
+        error = rq->hooks.before_end(rq);
+    if (error == MID_OK)
+        return stream_end(rq) == MID_OK ? MID_COMPLETE : MID_LEFT;
+    if (error == MID_GONE || error == MID_STALLED) {
+        response_abort(rq);
+        return MID_LEFT;
+    }
+    log_failure(rq, error);
+    stream_fail(rq, error);
+    return MID_CUT;
+}
+
+/* A whole response, which shows what is stored; or the error's. */
+MAY_SUSPEND static enum mid_outcome conclude_whole(struct mid_request *rq, enum mid_error error)
+{
+    if (error == MID_OK && rq->hooks.before_head != NULL)
+        error = rq->hooks.before_head(rq, false);
+    if (request_is_gone(rq)) {
+        response_abort(rq);
+        return MID_LEFT;
+    }
+    if (error != MID_OK) {
+        log_failure(rq, error);
+        response_prepare_error(rq, error);
+    }
+    if (response_send_prepared(rq) != MID_OK) {
+        response_abort(rq);
+        return MID_LEFT;
+    }
+    return error == MID_OK ? MID_COMPLETE : MID_CUT;
+}
+
+MAY_SUSPEND static enum mid_outcome conclude(struct mid_request *rq, enum mid_error error)
+{
+    switch (rq->response.phase) {
+    case RESPONSE_STREAMING:
+        return conclude_stream(rq, error);
+    case RESPONSE_OVER: /* the head was all that was asked for */
+        return MID_COMPLETE;
+    case RESPONSE_NONE:
+    case RESPONSE_PREPARED:
+        break;
+    }
+    return conclude_whole(rq, error);
+}
+
+/* The response is over and the connection serves others; what is left runs on its own time. */
+MAY_SUSPEND static void run_after(struct mid_request *rq, enum mid_outcome outcome)
+{
+    rq->is_after = true;
+    rq->deadline_ms = loop_now_ms() + after_timeout_ms;
+    for (struct after_function *after = rq->after_first; after != NULL; after = after->next) {
+        after->fn(rq, outcome, after->arg);
+        if (!session_is_dirty(rq->session))
+            continue;
+        enum mid_error error = mid_session_commit(rq->session);
+        if (error != MID_OK)
+            mid_log(rq, MID_WARN, "after.commit-failed", "error=%s", mid_error_name(error));
+    }
+}
+
+bool dispatch(struct connection *connection)
+{
+    struct mid_request rq;
+    if (!request_accept(&rq, connection))
+        return true;
+
+    enum mid_outcome outcome = conclude(&rq, answer(&rq));
+    bool has_after = rq.after_first != NULL;
+    if (has_after) {
+        request_release_buffers(&rq);
+        connection_hand_back(connection);
+        run_after(&rq, outcome);
+    }
+    session_close(rq.session);
+    request_finish(&rq);
+    return !has_after;
+}

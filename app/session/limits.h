@@ -1,0 +1,22 @@
+/*
+ * What bounds a session inside of a worker. What bounds it in Redis is in store.h and field.h.
+ */
+#ifndef SESSION_LIMITS_H
+#define SESSION_LIMITS_H
+
+#include <stdint.h>
+
+enum {
+    SESSION_OPERATIONS_MAX = 256,          /* recorded and not committed */
+    SESSION_OPERATION_BYTES_MAX = 1 << 20, /* their names and values */
+    SESSION_USER_BYTES_MAX = 128,
+    SESSION_RETRY_PAUSE_MS = 20,        /* between two tries of a stream's commit */
+    SESSION_STALE_GRACE_MS = 30 * 1000, /* how long requests under way when the session was renewed may still come in */
+};
+
+/* Set by session_configure(). */
+extern struct session_limits {
+    int64_t commit_timeout_ms;
+} session_limits;
+
+#endif

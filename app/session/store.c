@@ -1,0 +1,285 @@
+/* Sessions in Redis. See store.h; the scripts are beside this file. */
+#include "session/store.h"
+
+#include <hiredis/hiredis.h>
+#include <inttypes.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/panic.h"
+#include "http/query.h"
+
+static const char commit_body[] = {
+#include "session/commit.lua.h"
+};
+static const char create_body[] = {
+#include "session/create.lua.h"
+};
+static const char touch_body[] = {
+#include "session/touch.lua.h"
+};
+
+/* What the first element of commit.lua's answer says. */
+enum commit_status { COMMIT_OK, COMMIT_ENDED, COMMIT_STALE, COMMIT_LIMIT, COMMIT_NOT_A_NUMBER, COMMIT_UNKNOWN };
+
+enum { TOUCH_AFTER_MS = 60 * 1000, TOUCH_FRACTION = 10 };
+
+static struct store_settings settings;
+static struct redis_script commit_script = {.name = "session/commit"};
+static struct redis_script create_script = {.name = "session/create"};
+static struct redis_script touch_script = {.name = "session/touch"};
+static uint64_t next_commit_id;
+
+/* -------------------- set-up -------------------- */
+
+/* The script with a line of settings in front. Lives as long as the process. */
+static void add_script(struct redis_script *script, const char *line, const char *body)
+{
+    size_t room = strlen(line) + strlen(body) + 1;
+    char *whole = malloc(room);
+    if (whole == NULL)
+        panic("out of memory for the script %s", script->name);
+    stpcpy(stpcpy(whole, line), body);
+    free((void *)(uintptr_t)script->body); /* of an earlier store_init() */
+    script->body = whole;
+    redis_client_add_script(settings.redis, script);
+}
+
+static int64_t touch_after_ms(void)
+{
+    int64_t fraction_ms = settings.idle_ms / TOUCH_FRACTION;
+    return fraction_ms < TOUCH_AFTER_MS ? fraction_ms : TOUCH_AFTER_MS;
+}
+
+void store_init(const struct store_settings *store_settings)
+{
+    settings = *store_settings;
+    char line[200];
+    snprintf(line, sizeof(line),
+             "local IDLE_MS, TOUCH_AFTER_MS, FIELDS_MAX, VALUE_MAX = %" PRId64 ", %" PRId64 ", %d, %d\n",
+             settings.idle_ms, touch_after_ms(), settings.fields_max, settings.value_bytes_max);
+    add_script(&commit_script, line, commit_body);
+    snprintf(line, sizeof(line), "local IDLE_MS, ABSOLUTE_MS = %" PRId64 ", %" PRId64 "\n", settings.idle_ms,
+             settings.absolute_ms);
+    add_script(&create_script, line, create_body);
+    snprintf(line, sizeof(line), "local IDLE_MS = %" PRId64 "\n", settings.idle_ms);
+    add_script(&touch_script, line, touch_body);
+    randombytes_buf(&next_commit_id, sizeof(next_commit_id)); /* each worker counts on from elsewhere */
+}
+
+void store_key(const uint8_t rid[static TOKEN_RID_BYTES], char key[static STORE_KEY_BYTES])
+{
+    char *end = stpcpy(key, "mid:s:{");
+    sodium_bin2hex(end, 2 * TOKEN_RID_BYTES + 1, rid, TOKEN_RID_BYTES);
+    strcpy(end + 2 * TOKEN_RID_BYTES, "}");
+}
+
+bool store_wait_ready(int64_t timeout_ms)
+{
+    return redis_client_wait_ready(settings.redis, timeout_ms);
+}
+
+/* -------------------- answers -------------------- */
+
+static const struct redisReply *element(const struct redisReply *reply, size_t index)
+{
+    return reply->type == REDIS_REPLY_ARRAY && index < reply->elements ? reply->element[index] : NULL;
+}
+
+static int64_t integer(const struct redisReply *reply)
+{
+    int64_t value = 0;
+    if (reply != NULL && reply->type == REDIS_REPLY_INTEGER)
+        return reply->integer;
+    if (reply != NULL && reply->type == REDIS_REPLY_STRING && parse_int64(reply->str, &value))
+        return value;
+    return 0;
+}
+
+/* -------------------- load -------------------- */
+
+struct load {
+    struct view *view;
+    struct store_record *record;
+};
+
+static void take_own_field(const char *name, const struct redisReply *value, struct store_record *record)
+{
+    if (strcmp(name, "@revision") == 0)
+        record->revision = integer(value);
+    else if (strcmp(name, "@generation") == 0)
+        record->generation = (uint32_t)integer(value);
+    else if (strcmp(name, "@created") == 0)
+        record->created_ms = integer(value);
+    else if (strcmp(name, "@expires") == 0)
+        record->expires_ms = integer(value);
+    else if (strcmp(name, "@touched") == 0)
+        record->touched_ms = integer(value);
+    else if (strcmp(name, "@renewed") == 0)
+        record->renewed_ms = integer(value);
+    else if (strcmp(name, "@user") == 0)
+        snprintf(record->user, sizeof(record->user), "%s", value->str);
+}
+
+static enum mid_error on_loaded(const struct redisReply *reply, void *arg)
+{
+    struct load *load = arg;
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements == 0)
+        return MID_ENDED;
+    view_fini(load->view);
+    for (size_t i = 0; i + 1 < reply->elements; i += 2) {
+        const struct redisReply *name = reply->element[i];
+        const struct redisReply *value = reply->element[i + 1];
+        if (name->str[0] == '@')
+            take_own_field(name->str, value, load->record);
+        else
+            view_set(load->view, name->str, (size_t)name->len, value->str, (size_t)value->len);
+    }
+    load->view->is_complete = true;
+    return MID_OK;
+}
+
+enum mid_error store_load(const char *key, struct view *view, struct store_record *record)
+{
+    struct load load = {.view = view, .record = record};
+    struct redis_call call = {.on_reply = on_loaded, .arg = &load};
+    return redis_command(settings.redis, 2, (struct redis_argument[]){REDIS_TEXT("HGETALL"), REDIS_TEXT(key)}, &call);
+}
+
+/* -------------------- create, touch, destroy -------------------- */
+
+static enum mid_error on_created(const struct redisReply *reply, void *arg)
+{
+    struct store_record *record = arg;
+    if (integer(element(reply, 0)) != 1)
+        return MID_FAILED;
+    int64_t created_ms = integer(element(reply, 1));
+    *record = (struct store_record){
+        .created_ms = created_ms,
+        .touched_ms = created_ms,
+        .renewed_ms = created_ms,
+        .expires_ms = integer(element(reply, 2)),
+        .generation = 1,
+    };
+    return MID_OK;
+}
+
+enum mid_error store_create(const char *key, struct store_record *record)
+{
+    struct redis_call call = {.on_reply = on_created, .arg = record};
+    return redis_script_run(settings.redis, &create_script, key, 0, NULL, &call);
+}
+
+void store_touch(const char *key, struct store_record *record)
+{
+    int64_t now_ms = clock_unix_ms();
+    if (now_ms - record->touched_ms <= touch_after_ms())
+        return;
+    record->touched_ms = now_ms;
+    struct redis_call call = {0};
+    enum mid_error error = redis_script_run(settings.redis, &touch_script, key, 0, NULL, &call);
+    (void)error; /* the visitor's next request touches it */
+}
+
+enum mid_error store_destroy(const char *key)
+{
+    struct redis_call call = {0};
+    return redis_command(settings.redis, 2, (struct redis_argument[]){REDIS_TEXT("DEL"), REDIS_TEXT(key)}, &call);
+}
+
+/* -------------------- commit -------------------- */
+
+static struct operation_text copy_result(struct arena *arena, const struct redisReply *reply)
+{
+    if (reply == NULL || reply->type == REDIS_REPLY_NIL)
+        return (struct operation_text){0};
+    if (reply->type == REDIS_REPLY_INTEGER) {
+        char *text = arena_printf(arena, "%lld", reply->integer);
+        return (struct operation_text){text, strlen(text)};
+    }
+    return (struct operation_text){arena_strndup(arena, reply->str, (size_t)reply->len), (size_t)reply->len};
+}
+
+/* The sentence for a refused operation; `field` is "" when it is about the session as a whole. */
+static const char *refusal(struct arena *arena, enum commit_status status, const char *field)
+{
+    if (status == COMMIT_NOT_A_NUMBER)
+        return arena_printf(arena, "the field \"%s\" is not a whole number, or would leave the range of 64 bits",
+                            field);
+    if (field[0] == '\0')
+        return arena_printf(arena, "a session has at most %d fields", settings.fields_max);
+    return arena_printf(arena, "the field \"%s\" would have more than %d bytes", field, settings.value_bytes_max);
+}
+
+static enum mid_error on_committed(const struct redisReply *reply, void *arg)
+{
+    struct store_commit *commit = arg;
+    const struct redisReply *detail = element(reply, 1);
+    const char *field = detail != NULL && detail->type == REDIS_REPLY_STRING ? detail->str : "";
+    enum commit_status status = (enum commit_status)integer(element(reply, 0));
+    switch (status) {
+    case COMMIT_OK:
+        break;
+    case COMMIT_ENDED:
+        return MID_ENDED;
+    case COMMIT_STALE:
+        commit->stale_ms = integer(detail);
+        return MID_FORBIDDEN;
+    case COMMIT_LIMIT:
+    case COMMIT_NOT_A_NUMBER:
+        commit->refused = refusal(&commit->operations->arena, status, field);
+        return MID_UNPROCESSABLE;
+    case COMMIT_UNKNOWN:
+    default:
+        return MID_FAILED;
+    }
+    commit->revision = integer(detail);
+    size_t index = 2;
+    for (struct operation *operation = commit->operations->first; operation != NULL; operation = operation->next)
+        operation->result = copy_result(&commit->operations->arena, element(reply, index++));
+    return MID_OK;
+}
+
+static struct redis_argument argument(struct operation_text text)
+{
+    return (struct redis_argument){text.data, text.bytes};
+}
+
+/* The arguments of commit.lua, in the operations' arena. */
+static size_t commit_arguments(struct store_commit *commit, struct redis_argument **arguments)
+{
+    struct arena *arena = &commit->operations->arena;
+    struct redis_argument *all = arena_alloc(arena, (4 + 4 * commit->operations->count) * sizeof(*all));
+    size_t count = 0;
+    all[count++] = (struct redis_argument){&commit->id, sizeof(commit->id)};
+    all[count++] = REDIS_TEXT(commit->may_be_applied ? arena_printf(arena, "%" PRId64, commit->known_revision) : "");
+    all[count++] = REDIS_TEXT(commit->generation >= 0 ? arena_printf(arena, "%" PRId64, commit->generation) : "");
+    all[count++] = REDIS_TEXT(commit->is_activity ? arena_printf(arena, "%" PRId64, clock_unix_ms()) : "");
+    for (const struct operation *operation = commit->operations->first; operation != NULL;
+         operation = operation->next) {
+        char *code = arena_alloc(arena, 1);
+        *code = (char)operation->code;
+        all[count++] = (struct redis_argument){code, 1};
+        all[count++] = argument(operation->field);
+        for (int i = 0; i < operation->argument_count; i++)
+            all[count++] = argument(operation->arguments[i]);
+    }
+    *arguments = all;
+    return count;
+}
+
+enum mid_error store_commit(struct store_commit *commit)
+{
+    if (commit->id == 0)
+        commit->id = next_commit_id++;
+    struct redis_argument *arguments;
+    size_t count = commit_arguments(commit, &arguments);
+    struct redis_call call = {.on_reply = on_committed, .arg = commit};
+    enum mid_error error = redis_script_run(settings.redis, &commit_script, commit->key, count, arguments, &call);
+    if (error == MID_UNAVAILABLE && call.was_sent)
+        commit->may_be_applied = true;
+    return error;
+}

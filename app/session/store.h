@@ -1,0 +1,81 @@
+/*
+ * Sessions in Redis: one hash a session, `mid:s:{rid}`. Visitors' fields stand under their own names; the runtime's
+ * begin with '@' (the schema is in ARCHITECTURE.md). Every change is one atomic step on the server, by its clock.
+ */
+#ifndef SESSION_STORE_H
+#define SESSION_STORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "midstream.h"
+#include "redis/client.h"
+#include "session/operation.h"
+#include "session/token.h"
+#include "session/view.h"
+
+struct store_settings {
+    struct redis_client *redis;
+    int64_t idle_ms;
+    int64_t absolute_ms;
+    int fields_max;
+    int value_bytes_max;
+};
+
+enum { STORE_KEY_BYTES = sizeof("mid:s:{}") + 2 * TOKEN_RID_BYTES };
+
+/* The runtime's own fields of a record. */
+struct store_record {
+    int64_t revision; /* -1: not known */
+    int64_t created_ms;
+    int64_t expires_ms;
+    int64_t touched_ms;
+    int64_t renewed_ms;
+    uint32_t generation;
+    char user[129]; /* "" for none */
+};
+
+/* Registers the scripts with the client: before the first turn of the loop. */
+void store_init(const struct store_settings *settings);
+void store_key(const uint8_t rid[static TOKEN_RID_BYTES], char key[static STORE_KEY_BYTES]);
+
+/* Suspends until Redis can be asked, at most `timeout_ms`. */
+MAY_SUSPEND bool store_wait_ready(int64_t timeout_ms);
+
+/* Reads the whole session into the view and the record. MID_ENDED: there is none. MID_UNAVAILABLE. May suspend. */
+MAY_SUSPEND MID_CHECK enum mid_error store_load(const char *key, struct view *view, struct store_record *record);
+
+/* Makes an empty record. MID_FAILED: there is one already. MID_UNAVAILABLE. May suspend. */
+MAY_SUSPEND MID_CHECK enum mid_error store_create(const char *key, struct store_record *record);
+
+/* Renews the idle timeout when that has not been done for a while; errors do not matter. May suspend. */
+MAY_SUSPEND void store_touch(const char *key, struct store_record *record);
+
+/* MID_OK also when there was none. MID_UNAVAILABLE. May suspend. */
+MAY_SUSPEND MID_CHECK enum mid_error store_destroy(const char *key);
+
+struct store_commit {
+    const char *key;
+    struct operations *operations; /* their results are written at MID_OK */
+    int64_t generation;            /* of a cookie that was not compared yet; -1: none */
+    bool is_activity;              /* a visitor is there: renew the idle timeout */
+    int64_t known_revision;        /* before the first try; -1: not known */
+
+    uint64_t id;         /* zero before the first try, then kept for repetitions */
+    bool may_be_applied; /* an earlier try was sent and its answer lost */
+
+    /* out */
+    int64_t revision;    /* at MID_OK */
+    int64_t stale_ms;    /* at MID_FORBIDDEN: how long ago the session was renewed */
+    const char *refused; /* at MID_UNPROCESSABLE: the sentence, in the operations' arena */
+};
+
+/*
+ * Applies the operations. May suspend. MID_ENDED: the session does not exist. MID_FORBIDDEN: the generation is an older
+ * one. MID_UNPROCESSABLE: a limit, or an increment of what is no number. MID_UNAVAILABLE: no answer; repeat with the
+ * same structure. MID_FAILED: repeated too late to tell whether it was applied. What is not MID_OK has changed nothing,
+ * MID_UNAVAILABLE and MID_FAILED aside.
+ */
+MAY_SUSPEND MID_CHECK enum mid_error store_commit(struct store_commit *commit);
+
+#endif

@@ -1,0 +1,245 @@
+/*
+ * Which session a request has: the cookie that comes in, the cookie that goes out, login and logout.
+ *
+ * A cookie that is not genuine never reaches Redis. A genuine one whose record is gone gives the visitor a new session
+ * under a new identifier, if a cookie can still be sent; the old identifier is never revived.
+ */
+#include <string.h>
+
+#include "base/log.h"
+#include "http/cookie.h"
+#include "http/request.h"
+#include "http/response.h"
+#include "session/limits.h"
+#include "session/session.h"
+
+struct session_limits session_limits;
+
+static struct session_settings settings;
+static uint64_t cookie_counts[TOKEN_VERDICT_COUNT];
+
+void session_configure(const struct session_settings *session_settings)
+{
+    settings = *session_settings;
+    session_limits.commit_timeout_ms = settings.commit_timeout_ms;
+    store_init(&settings.store);
+}
+
+const uint64_t *session_cookie_counts(void)
+{
+    return cookie_counts;
+}
+
+static const char *cookie_name(void)
+{
+    return settings.cookie_is_secure ? "__Host-mid" : "mid"; /* RFC 6265bis, 4.1.3.2 */
+}
+
+/* -------------------- the cookie that comes in -------------------- */
+
+/* How many session cookies the request has; the first one's value. */
+static int find_cookie(const struct mid_request *rq, const char **value, size_t *length)
+{
+    int count = 0;
+    const char *line;
+    for (int k = 0; (line = request_param_line(rq, "HTTP_COOKIE", k)) != NULL; k++) {
+        const char *found;
+        size_t found_length;
+        int in_line = cookie_find(line, cookie_name(), &found, &found_length);
+        if (in_line > 0 && count == 0) {
+            *value = found;
+            *length = found_length;
+        }
+        count += in_line;
+    }
+    return count;
+}
+
+static void set_rid(struct mid_session *session, const uint8_t rid[static TOKEN_RID_BYTES])
+{
+    memcpy(session->rid, rid, TOKEN_RID_BYTES);
+    store_key(session->rid, session->key);
+}
+
+/* The visitor has no session, as far as we believe him: the first commit will make one. */
+static void become_absent(struct mid_session *session)
+{
+    uint8_t rid[TOKEN_RID_BYTES];
+    token_new_rid(rid);
+    set_rid(session, rid);
+    session->state = SESSION_ABSENT;
+    session->cookie_generation = 1;
+    session->record = (struct store_record){0};
+    view_fini(&session->view);
+    session->view.is_complete = true;
+    for (struct operation *operation = session->operations.first; operation != NULL; operation = operation->next)
+        operation_preview(operation, &session->view);
+}
+
+static void read_cookie(struct mid_session *session)
+{
+    const char *value;
+    size_t length;
+    int count = find_cookie(session->rq, &value, &length);
+    if (count == 0) {
+        become_absent(session);
+        return;
+    }
+    struct token token;
+    enum token_verdict verdict = TOKEN_MALFORMED; /* also two of a name: somebody else has set one */
+    if (count == 1)
+        verdict = token_verify(value, length, settings.keyring, cookie_name(), &token);
+    cookie_counts[verdict]++;
+    if (verdict != TOKEN_VALID && verdict != TOKEN_VALID_OLD_KEY) {
+        mid_log(session->rq, MID_INFO, "cookie.rejected", "verdict=%s count=%d", token_verdict_name(verdict), count);
+        become_absent(session);
+        return;
+    }
+    session->state = SESSION_CLAIMED;
+    session->cookie_generation = token.generation;
+    session->must_send_cookie = verdict == TOKEN_VALID_OLD_KEY;
+    set_rid(session, token.rid);
+}
+
+/* -------------------- the cookie that goes out -------------------- */
+
+bool session_can_send_cookie(const struct mid_session *session)
+{
+    enum response_phase phase = session->rq->response.phase;
+    return !session->rq->is_after && (phase == RESPONSE_NONE || phase == RESPONSE_PREPARED);
+}
+
+static void put_cookie(struct mid_session *session, const char *value, int64_t max_age_s)
+{
+    struct mid_request *rq = session->rq;
+    response_set_field(rq, "Set-Cookie",
+                       arena_printf(&rq->arena, "%s=%s; Path=/; Max-Age=%lld; HttpOnly; %sSameSite=Lax", cookie_name(),
+                                    value, (long long)max_age_s, settings.cookie_is_secure ? "Secure; " : ""));
+    response_set_field(rq, "Cache-Control", "no-store"); /* nobody else may get it */
+}
+
+static void put_signed_cookie(struct mid_session *session)
+{
+    struct token token = {.generation = session->cookie_generation};
+    memcpy(token.rid, session->rid, TOKEN_RID_BYTES);
+    char text[TOKEN_TEXT_LENGTH + 1];
+    token_sign(&token, settings.keyring, cookie_name(), text);
+    put_cookie(session, text, settings.store.absolute_ms / 1000);
+}
+
+/* Before the head: the session exists when its cookie is sent, and a whole response shows what is stored. */
+MAY_SUSPEND static enum mid_error before_head(struct mid_request *rq, bool is_stream)
+{
+    struct mid_session *session = rq->session;
+    if (is_stream && session->state == SESSION_CLAIMED)
+        MID_TRY(session_load(session));
+    if (is_stream && session->state == SESSION_ABSENT)
+        MID_TRY(session_create(session));
+    if (!is_stream)
+        MID_TRY(session_is_dirty(session) ? mid_session_commit(session) : MID_OK);
+
+    if (session->must_clear_cookie)
+        put_cookie(session, "", 0);
+    else if (session->must_send_cookie && session->state != SESSION_ENDED)
+        put_signed_cookie(session);
+    return MID_OK;
+}
+
+MAY_SUSPEND static enum mid_error before_end(struct mid_request *rq)
+{
+    return session_is_dirty(rq->session) ? mid_session_commit(rq->session) : MID_OK;
+}
+
+/* -------------------- which session -------------------- */
+
+static struct mid_session *session_of(struct mid_request *rq)
+{
+    if (rq->session == NULL) {
+        struct mid_session *session = arena_zalloc(&rq->arena, sizeof(*session));
+        session->rq = rq;
+        operations_init(&session->operations);
+        rq->session = session;
+        rq->hooks = (struct request_hooks){.before_head = before_head, .before_end = before_end};
+        read_cookie(session);
+    }
+    return rq->session;
+}
+
+enum mid_error mid_session_open(struct mid_request *rq, struct mid_session **session)
+{
+    struct mid_session *opened = session_of(rq);
+    if (opened->state == SESSION_ABSENT && !session_can_send_cookie(opened))
+        return MID_HEAD_SENT;
+    *session = opened;
+    return MID_OK;
+}
+
+enum mid_error mid_session_find(struct mid_request *rq, struct mid_session **session)
+{
+    struct mid_session *found = session_of(rq);
+    if (found->state == SESSION_CLAIMED)
+        MID_TRY(session_load(found));
+    *session = found->state == SESSION_LIVE ? found : NULL;
+    return MID_OK;
+}
+
+enum mid_error session_found_missing(struct mid_session *session)
+{
+    if (session->state != SESSION_CLAIMED || !session_can_send_cookie(session)) {
+        session->state = SESSION_ENDED;
+        return MID_ENDED;
+    }
+    become_absent(session);
+    return MID_OK;
+}
+
+enum mid_error session_found_stale(struct mid_session *session, int64_t ago_ms)
+{
+    if (ago_ms > SESSION_STALE_GRACE_MS)
+        return session_found_missing(session);
+    /* A request that was under way when the visitor logged in: a cookie now would replace the one of the login. */
+    session->state = SESSION_ENDED;
+    return mid_fail(session->rq, MID_ENDED,
+                    "the session was renewed meanwhile; repeat the request with the new cookie");
+}
+
+enum mid_error session_create(struct mid_session *session)
+{
+    if (!session_can_send_cookie(session))
+        return MID_HEAD_SENT;
+    MID_TRY(store_create(session->key, &session->record));
+    session->state = SESSION_LIVE;
+    session->is_loaded = true;
+    session->must_send_cookie = true;
+    session->must_clear_cookie = false;
+    return MID_OK;
+}
+
+/* -------------------- login and logout -------------------- */
+
+enum mid_error mid_session_renew(struct mid_session *session, const char *user)
+{
+    if (!session_can_send_cookie(session))
+        return MID_HEAD_SENT;
+    if (user != NULL && strlen(user) > SESSION_USER_BYTES_MAX)
+        return mid_fail(session->rq, MID_UNPROCESSABLE, "a user has at most %d bytes", SESSION_USER_BYTES_MAX);
+    enum mid_error error = MID_OK;
+    if (session_record(session, OPERATION_RENEW, user != NULL ? user : "", 0, NULL, &error) == NULL)
+        return error;
+    MID_TRY(mid_session_commit(session));
+    session->must_send_cookie = true;
+    return MID_OK;
+}
+
+enum mid_error mid_session_destroy(struct mid_session *session)
+{
+    if (session->state == SESSION_CLAIMED)
+        MID_TRY(session_load(session)); /* an old cookie may not end a session */
+    if (session->state == SESSION_LIVE)
+        MID_TRY(store_destroy(session->key));
+    session->state = SESSION_ENDED;
+    session->must_clear_cookie = session_can_send_cookie(session);
+    operations_drop(&session->operations);
+    session->commit = (struct store_commit){0};
+    return MID_OK;
+}

@@ -1,0 +1,88 @@
+/*
+ * The visitor's session as this page sees it: read again and again with ordinary requests, five times a second while
+ * something runs and every two seconds otherwise.
+ */
+import { refusalOf } from "./streams.js";
+
+const BUSY_MS = 200;
+const CALM_MS = 2000;
+/* What a request did may show a little after it has ended. */
+const LINGER_MS = 1500;
+
+/*
+ * onRead(session, before): after every reading; `session` is null for a visitor without one, `before` is undefined at
+ * the first reading. onPace(isBusy): when the pace changes. onTrouble(error): when a reading failed.
+ */
+export class SessionWatch {
+    constructor({ onRead, onPace, onTrouble }) {
+        this.onRead = onRead;
+        this.onPace = onPace;
+        this.onTrouble = onTrouble;
+        this.current = undefined;
+        this.running = 0;
+        this.busyUntil = 0;
+        this.timer = 0;
+        this.isReading = false;
+        this.isAskedAgain = false;
+        document.addEventListener("visibilitychange", () => {
+            if (!document.hidden)
+                this.readNow();
+        });
+        this.readNow();
+    }
+
+    get isBusy() {
+        return this.running > 0 || performance.now() < this.busyUntil;
+    }
+
+    /* Reads at the quick pace until the promise has settled. Returns the promise. */
+    during(promise) {
+        this.running++;
+        this.readNow();
+        const done = () => {
+            this.running--;
+            this.busyUntil = performance.now() + LINGER_MS;
+            this.readNow();
+        };
+        promise.then(done, done);
+        return promise;
+    }
+
+    /* A reading that is under way may be older than what the caller knows of: another follows it. */
+    readNow() {
+        if (this.isReading) {
+            this.isAskedAgain = true;
+            return;
+        }
+        clearTimeout(this.timer);
+        this.read();
+    }
+
+    async read() {
+        this.isReading = true;
+        this.isAskedAgain = false;
+        try {
+            const response = await fetch("/api/session", { cache: "no-store", headers: { Accept: "application/json" } });
+            if (!response.ok)
+                throw await refusalOf(response);
+            const { session } = await response.json();
+            const before = this.current;
+            this.current = session;
+            this.onRead(session, before);
+        } catch (error) {
+            this.onTrouble(error);
+        }
+        this.isReading = false;
+        this.onPace(this.isBusy);
+        const pause = this.isAskedAgain ? 0 : this.isBusy ? BUSY_MS : CALM_MS;
+        this.timer = setTimeout(() => this.read(), pause);
+    }
+}
+
+/* What differs between two readings, as [field, before, now]; an absent value is undefined. */
+export function differences(before, now) {
+    const old = before?.fields ?? {};
+    const fresh = now?.fields ?? {};
+    const names = [...new Set([...Object.keys(old), ...Object.keys(fresh)])];
+    return names.filter((name) => old[name] !== fresh[name]).map((name) => [name, old[name], fresh[name]]);
+}

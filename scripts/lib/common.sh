@@ -1,0 +1,27 @@
+# What the scripts share. Source it; it needs `set -euo pipefail` and a name to speak under in `script_name`.
+# shellcheck shell=bash
+
+# Debian keeps servers in /usr/sbin, which is not on everybody's path.
+PATH="$PATH:/usr/sbin:/sbin"
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
+# shellcheck disable=SC2034  # for whoever sources this file
+readonly ROOT
+
+say() {
+    printf '%s: %s\n' "${script_name:-midstream}" "$*" >&2
+}
+
+die() {
+    say "$*"
+    exit 1
+}
+
+# wait_until SECONDS COMMAND...: repeats the command until it succeeds. Returns 1 when the time is over.
+wait_until() {
+    local deadline=$((SECONDS + $1 + 1))
+    shift
+    until "$@"; do
+        ((SECONDS < deadline)) || return 1
+        sleep 0.05
+    done
+}

@@ -1,0 +1,171 @@
+# The three servers of a run: Redis, the workers, nginx. Everything they own is in DIR.
+#
+# Each is a child of scripts/run that leads a session of its own, so that Ctrl-C reaches only the script, which then stops
+# them in order. Their pid files are DIR/NAME.pid, their logs DIR/NAME.log.
+# shellcheck shell=bash
+
+readonly SERVERS=(redis midstream nginx)
+readonly READY_SECONDS=30
+# How long the workers may drain before nginx is stopped under them, so that the clients leave and the streams end; how
+# long each server then has before it is killed.
+readonly DRAIN_SECONDS=10
+readonly END_SECONDS=10
+readonly NGINX_STARTS=5
+
+# The command that gives up root, or nothing.
+AS_USER=()
+# By name: the pid of what was started here, and the size of its log before.
+declare -A SERVER_PID=() SERVER_LOG_BYTES=()
+
+# server_start NAME COMMAND...
+server_start() {
+    local name=$1
+    shift
+    SERVER_LOG_BYTES[$name]=$(stat -c %s "$DIR/$name.log")
+    # 9 is the lock of the run, which has to end with the script.
+    setsid "${AS_USER[@]}" "$@" </dev/null >>"$DIR/$name.log" 2>&1 9>&- &
+    SERVER_PID[$name]=$!
+}
+
+# server_await NAME CONDITION...: 1 when the server has ended, or the time is over, before the condition was true.
+server_await() {
+    local name=$1 pid=${SERVER_PID[$1]}
+    shift
+    wait_until "$READY_SECONDS" ready_or_gone "$pid" "$@"
+    ! process_is_gone "$pid" && "$@"
+}
+
+ready_or_gone() {
+    local pid=$1
+    shift
+    process_is_gone "$pid" || "$@"
+}
+
+# server_log NAME: what it has logged since it was started.
+server_log() {
+    tail -c "+$((SERVER_LOG_BYTES[$1] + 1))" "$DIR/$1.log"
+}
+
+# server_failed NAME WHAT: tells the user, and ends the script, which stops the others.
+server_failed() {
+    say "$1 $2; the end of $DIR/$1.log:"
+    server_log "$1" | tail -n 20 | sed 's/^/    /' >&2
+    exit 1
+}
+
+# -------------------- starting --------------------
+
+redis_start() {
+    server_start redis redis-server "$ROOT/scripts/redis.conf" --port 0 --unixsocket "$DIR/redis.sock" \
+        --unixsocketperm 770 --dir "$DIR/redis" --pidfile "$DIR/redis.pid"
+    server_await redis redis_answers || server_failed redis "did not start"
+}
+
+# Not while it is still loading its data.
+redis_answers() {
+    [[ $(redis-cli -s "$DIR/redis.sock" ping 2>/dev/null) == PONG ]]
+}
+
+# midstream_start PROGRAM WORKERS
+midstream_start() {
+    [[ -e $DIR/keys ]] || "${AS_USER[@]}" "$1" keygen --keys "$DIR/keys" >>"$DIR/midstream.log" 2>&1 9>&- ||
+        die "midstream keygen failed: $(tail -n 5 "$DIR/midstream.log")"
+    server_start midstream "$1" serve --listen "unix:$DIR/midstream.sock" --redis "unix:$DIR/redis.sock" \
+        --keys "$DIR/keys" --workers "$2" --pidfile "$DIR/midstream.pid" --cookie-secure no
+    server_await midstream midstream_listens || server_failed midstream "did not start"
+}
+
+midstream_listens() {
+    [[ -S $DIR/midstream.sock && -s $DIR/midstream.pid ]]
+}
+
+# nginx_start PORT: 0 picks a free one. Writes DIR/url and DIR/url-h2. Between the look at a port and its use somebody else
+# may have taken it, hence the repetition.
+nginx_start() {
+    local port h2_port attempt
+    for ((attempt = 1; attempt <= NGINX_STARTS; attempt++)); do
+        port=$1
+        ((port != 0)) || port=$(port_pick)
+        port_is_free "$port" || die "port $port is taken by another program; name another with --port, or 0 for any"
+        h2_port=$(port_pick)
+        nginx_launch "$port" "$h2_port"
+        if server_await nginx nginx_answers "http://127.0.0.1:$port"; then
+            printf 'http://127.0.0.1:%s\n' "$port" >"$DIR/url"
+            printf 'http://127.0.0.1:%s\n' "$h2_port" >"$DIR/url-h2"
+            return 0
+        fi
+        server_log nginx | grep -q 'Address already in use' || break
+    done
+    server_failed nginx "did not start, or the application does not answer through it"
+}
+
+# nginx_launch PORT H2_PORT
+nginx_launch() {
+    local open_files global='daemon off;'
+    open_files=$(ulimit -n)
+    # Started by root, it would make its workers another user, who cannot read what belongs to root.
+    ((EUID != 0 || ${#AS_USER[@]} > 0)) || global+=' user root;'
+    nginx_render "$ROOT/nginx" "$DIR/nginx" "DIR=$DIR" "WEB=$ROOT/app/web" "LISTEN=127.0.0.1:$1" \
+        "LISTEN_H2=$(nginx_listen_h2 "127.0.0.1:$2")" "UPSTREAM=server \"unix:$DIR/midstream.sock\";" \
+        "ACCESS_LOG=$(nginx_access_log)" "OPEN_FILES=$open_files" \
+        "CONNECTIONS=$((open_files < 65536 ? open_files : 65536))"
+    server_start nginx nginx -e "$DIR/nginx.log" -c "$DIR/nginx/nginx.conf" -g "$global"
+}
+
+nginx_access_log() {
+    if [[ ${RUN_ACCESS_LOG:-on} == off ]]; then
+        printf 'off'
+    else
+        printf '"%s/access.log" midstream buffer=32k flush=1s' "$DIR"
+    fi
+}
+
+# nginx_answers URL: its pid file comes after its sockets, so it is not another program that answers. What the application
+# says does not matter, as long as it is the application.
+nginx_answers() {
+    [[ -s $DIR/nginx.pid ]] || return 1
+    local status
+    status=$(curl -s --noproxy '*' --max-time 5 -o /dev/null -w '%{http_code}' "$1/null") && ((status < 500))
+}
+
+# -------------------- stopping --------------------
+
+# Returns 1 when something of ours is still there.
+servers_stop() {
+    local pid name status=0
+    # First the workers, while nginx still carries their last bytes.
+    if pid=$(server_pid midstream); then
+        kill -TERM "$pid" 2>/dev/null || :
+        wait_until "$DRAIN_SECONDS" process_is_gone "$pid" || say "requests are still open; closing their connections"
+    fi
+    for name in nginx midstream redis; do
+        server_end "$name" || status=1
+    done
+    rm -f "$DIR"/{redis,midstream,nginx}.pid "$DIR"/{redis,midstream}.sock "$DIR"/url "$DIR"/url-h2
+    return "$status"
+}
+
+# server_pid NAME: prints the pid of the server, if it runs.
+server_pid() {
+    local child=${SERVER_PID[$1]:-}
+    if [[ -n $child ]] && ! process_is_gone "$child"; then
+        printf '%s\n' "$child"
+    else
+        process_of "$DIR/$1.pid" "$DIR"
+    fi
+}
+
+server_end() {
+    local pid group member status=0
+    if pid=$(server_pid "$1"); then
+        process_end "$pid" "$END_SECONDS" || status=1
+    fi
+    # What a killed master has left behind.
+    if group=${pid:-${SERVER_PID[$1]:-$(pid_in "$DIR/$1.pid")}}; then
+        for member in $(group_of "$group" "$DIR"); do
+            process_end "$member" "$END_SECONDS" || status=1
+        done
+    fi
+    ((status == 0)) || say "$1 could not be stopped"
+    return "$status"
+}

@@ -1,0 +1,172 @@
+/* A Redis of the test's own. See server.h. */
+#include "server.h"
+
+#include <arpa/inet.h>
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <hiredis/hiredis.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "support/process.h"
+
+enum { MORE_MAX = 8, WORDS_MAX = 8, START_TIMEOUT_MS = 10000 };
+
+struct server server;
+
+/* -------------------- the server -------------------- */
+
+static int free_port(void)
+{
+    struct sockaddr_in any = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof(any);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    cr_assert(bind(fd, (struct sockaddr *)&any, size) == 0 && getsockname(fd, (struct sockaddr *)&any, &size) == 0);
+    close(fd);
+    return ntohs(any.sin_port);
+}
+
+static bool accepts_connections(void *arg)
+{
+    (void)arg;
+    struct sockaddr_un name = {.sun_family = AF_UNIX};
+    snprintf(name.sun_path, sizeof(name.sun_path), "%s", server.socket_path);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool is_accepted = connect(fd, (struct sockaddr *)&name, sizeof(name)) == 0;
+    close(fd);
+    return is_accepted;
+}
+
+void server_start(const char *const more[])
+{
+    if (server.directory[0] == '\0') {
+        snprintf(server.directory, sizeof(server.directory), "/tmp/midstream-redis-XXXXXX");
+        cr_assert_not_null(mkdtemp(server.directory));
+        snprintf(server.socket_path, sizeof(server.socket_path), "%s/socket", server.directory);
+        snprintf(server.address, sizeof(server.address), "unix:%s", server.socket_path);
+        server.port = free_port();
+    }
+    char port[16];
+    snprintf(port, sizeof(port), "%d", server.port);
+    const char *arguments[32 + MORE_MAX] = {
+        "setpriv",
+        "--pdeathsig",
+        "KILL",
+        "redis-server",
+        "--unixsocket",
+        server.socket_path,
+        "--port",
+        port,
+        "--bind",
+        "127.0.0.1 ::1",
+        "--save",
+        "",
+        "--dir",
+        server.directory,
+        "--logfile",
+        "log",
+        "--daemonize",
+        "no",
+        "--enable-debug-command",
+        "yes",
+    };
+    size_t count = 0;
+    while (arguments[count] != NULL)
+        count++;
+    for (size_t i = 0; more != NULL && more[i] != NULL; i++)
+        arguments[count++] = more[i];
+    server.pid = process_spawn(arguments, NULL);
+    cr_assert(wait_until(accepts_connections, NULL, START_TIMEOUT_MS), "redis-server did not start, see %s/log",
+              server.directory);
+}
+
+void server_stop(int signal_number)
+{
+    process_signal(server.pid, signal_number);
+    cr_assert_geq(process_wait(server.pid, START_TIMEOUT_MS), 0);
+    server.pid = 0;
+}
+
+void server_fini(void)
+{
+    if (server.pid != 0)
+        server_stop(SIGKILL);
+    static const char *const files[] = {"socket", "log", "dump.rdb"};
+    char path[128];
+    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+        snprintf(path, sizeof(path), "%s/%s", server.directory, files[i]);
+        unlink(path);
+    }
+    rmdir(server.directory);
+}
+
+/* -------------------- scenarios -------------------- */
+
+struct redis_options quick_options(void)
+{
+    return (struct redis_options){
+        .address = server.address,
+        .timeout_ms = 300,
+        .backoff_ms = 10,
+        .backoff_max_ms = 50,
+        .pending_limit = 2000,
+    };
+}
+
+static void run_then_stop(void *arg)
+{
+    fiber_fn *scenario = *(fiber_fn **)arg;
+    scenario(NULL);
+    while (fiber_count() > 1)
+        loop_yield();
+    loop_stop();
+}
+
+void run_scenario(fiber_fn *scenario)
+{
+    signal(SIGPIPE, SIG_IGN);
+    fiber_init(256 * 1024, 2000);
+    loop_init();
+    cr_assert(loop_spawn(run_then_stop, &scenario));
+    loop_run();
+    loop_fini();
+    fiber_fini();
+}
+
+struct redis_client *ready_client(const struct redis_options *options)
+{
+    struct redis_client *client = redis_client_new(options);
+    cr_assert_not_null(client);
+    cr_assert(redis_client_wait_ready(client, 10000));
+    return client;
+}
+
+static enum mid_error copy_answer(const struct redisReply *reply, void *arg)
+{
+    struct answer *answer = arg;
+    if (reply->type == REDIS_REPLY_INTEGER)
+        snprintf(answer->text, sizeof(answer->text), "%lld", reply->integer);
+    else if (reply->type == REDIS_REPLY_NIL)
+        snprintf(answer->text, sizeof(answer->text), "(nil)");
+    else
+        snprintf(answer->text, sizeof(answer->text), "%s", reply->str);
+    return MID_OK;
+}
+
+enum mid_error ask(struct redis_client *client, struct answer *answer, bool *was_sent, const char *const words[])
+{
+    struct redis_argument arguments[WORDS_MAX];
+    size_t count = 0;
+    for (; words[count] != NULL; count++)
+        arguments[count] = REDIS_TEXT(words[count]);
+    struct redis_call call = {.on_reply = answer != NULL ? copy_answer : NULL, .arg = answer};
+    enum mid_error error = redis_command(client, count, arguments, &call);
+    if (was_sent != NULL)
+        *was_sent = call.was_sent;
+    return error;
+}

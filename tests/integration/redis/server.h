@@ -1,0 +1,47 @@
+/*
+ * A Redis of the test's own, in a new directory, and a scenario that runs on a fiber beside it.
+ *
+ * The server listens on a unix socket and on a free port of 127.0.0.1 and ::1; it ends with the test, however that
+ * ends.
+ */
+#ifndef INTEGRATION_REDIS_SERVER_H
+#define INTEGRATION_REDIS_SERVER_H
+
+#include <sys/types.h>
+
+#include "fiber/loop.h"
+#include "redis/client.h"
+#include "support/redis.h"
+
+struct server {
+    char directory[64];
+    char socket_path[96];
+    char address[104]; /* "unix:" and the path */
+    int port;
+    pid_t pid;
+};
+extern struct server server; /* a test is a process of its own */
+
+/* Starts it with more arguments (at most eight, NULL at the end; or NULL), and waits until it accepts connections. */
+void server_start(const char *const more[]);
+void server_stop(int signal_number); /* and waits for its end */
+void server_fini(void);              /* stops it if it runs, and removes the directory */
+
+/* Short times, so that outages are short; the address is the unix socket. */
+struct redis_options quick_options(void);
+
+/* Runs the scenario on a fiber of a new loop, until it returns and all its fibers have ended. */
+void run_scenario(fiber_fn *scenario);
+
+/* For scenarios: a client that is ready. */
+MAY_SUSPEND struct redis_client *ready_client(const struct redis_options *options);
+
+/* A command of up to eight words, NULL at the end. A string, status or integer of the answer is copied to `answer`. */
+struct answer {
+    char text[256];
+};
+MAY_SUSPEND enum mid_error ask(struct redis_client *client, struct answer *answer, bool *was_sent,
+                               const char *const words[]);
+#define WORDS(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+#endif

@@ -1,0 +1,83 @@
+"""The figures as a table for people."""
+
+
+def spread(value, form="{:.0f}"):
+    return f"{form.format(value['median'])} ({form.format(value['min'])} to {form.format(value['max'])})"
+
+
+def of_machine(machine):
+    yield f"{machine['cores']} cores of {machine['processor']}, {machine['memory_gib']} GiB, kernel {machine['kernel']}"
+    yield f"{machine['midstream']} ({machine['commit']}), load before the run {machine['load_before']:.2f}"
+
+
+def of_requests(requests):
+    yield "Requests: wrk, 64 connections, medians (and ranges) over interleaved rounds"
+    yield f"  {'system':<24} {'requests/s':<26} {'p50 / p99 ms':<16} CPU microseconds per request"
+    for name, system in requests["systems"].items():
+        latency = f"{system['p50_us']['median'] / 1000:.1f} / {system['p99_us']['median'] / 1000:.1f}"
+        cpu = ", ".join(f"{group} {value['median']:.1f}" for group, value in system["cpu_us"].items())
+        bad = f"   {system['bad_answers']} BAD ANSWERS" if system["bad_answers"] else ""
+        yield f"  {name:<24} {spread(system['requests_per_s']):<26} {latency:<16} {cpu}{bad}"
+    for name, value in requests["ratios"].items():
+        yield f"  {name:<44} {spread(value, '{:.2f}')}, within each round"
+
+
+def of_streams(streams):
+    yield "Streams: one event and one session commit per second each; lateness in ms"
+    yield (
+        f"  {'streams':>7} {'complete':>9} {'events':>8} {'lost':>5}   {'p50':>6} {'p99':>7} {'p99.9':>7} {'max':>7}"
+        f"   {'best fit p99':>12} {'gap p99':>8} {'drift':>6}   cores"
+    )
+    for run in streams:
+        late, fit, gap = run["late_from_first_ms"], run["late_best_fit_ms"], run["late_gap_ms"]
+        cores = ", ".join(f"{group} {value:.2f}" for group, value in run["cores"].items())
+        yield (
+            f"  {run['streams']:>7} {run['complete']:>9} {run['events']:>8} {run['lost']:>5}"
+            f"   {late['p50']:>6.2f} {late['p99']:>7.2f} {late['p999']:>7.2f} {late['max']:>7.2f}"
+            f"   {fit['p99']:>12.2f} {gap['p99']:>8.2f} {run['drift_per_event_ms']['p50']:>6.2f}   {cores}"
+        )
+
+
+def of_memory(run):
+    memory = run.get("memory_kib_per_stream")
+    if memory is None:
+        yield "Memory: was not looked at"
+        return
+    yield f"Memory of a waiting stream, KiB, {memory['streams']} of them open"
+    for group in ("worker", "nginx", "redis"):
+        yield f"  {group:<24} {memory[group]['private']:.1f} private, {memory[group]['pss']:.1f} PSS"
+    kernel = memory["kernel"]
+    yield (
+        f"  {'kernel, whole machine':<24} {kernel['slab']:.1f} slab, {kernel['tcp_queues']:.1f} TCP queues,"
+        f" {kernel['page_tables']:.1f} page tables (sockets of client, nginx and worker)"
+    )
+
+
+def of_syscalls(name, counted):
+    if counted is None:
+        yield f"    {name:<22} not counted: strace is not there or may not look"
+        return
+    most_first = sorted(counted["calls"].items(), key=lambda item: -item[1])
+    calls = ", ".join(f"{call} {count:g}" for call, count in most_first)
+    yield f"    {name:<22} {counted['total']:g}: {calls}"
+
+
+def of_cost(cost):
+    yield "What one request costs"
+    for path, one in cost.items():
+        yield f"  {path}"
+        commands = ", ".join(f"{command} {count:g}" for command, count in one["redis_commands"].items())
+        yield f"    {'Redis commands':<22} {commands or 'none'}"
+        yield from of_syscalls("system calls, alone", one["syscalls_alone"])
+        yield from of_syscalls("system calls, loaded", one["syscalls_loaded"])
+        count = one["instructions"]
+        yield f"    {'instructions':<22} " + ("not counted: no valgrind" if count is None else f"{count} in user mode")
+
+
+def of_all(results):
+    parts = {"requests": of_requests, "streams": of_streams, "memory": of_memory, "cost": of_cost}
+    yield from of_machine(results["machine"])
+    for part, table in parts.items():
+        if part in results:
+            yield ""
+            yield from table(results[part])

@@ -1,0 +1,73 @@
+/*
+ * streams: the load client for server-sent events. One process, one thread, one epoll loop; HTTP/1.1 over loopback.
+ *
+ * It answers three questions about N concurrent streams: does every one arrive whole, how late are its events
+ * (lateness.h says what that means), and what does a waiting stream cost in memory (memory.h).
+ */
+#include <stdio.h>
+#include <sys/resource.h>
+
+#include "cookies.h"
+#include "load.h"
+#include "options.h"
+#include "report.h"
+
+enum { DESCRIPTORS_BESIDE_STREAMS = 32 };
+
+/* A descriptor per stream; the soft limit is ours to raise. */
+static bool descriptors_suffice(unsigned streams)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return false;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < (rlim_t)streams + DESCRIPTORS_BESIDE_STREAMS) {
+        fprintf(stderr, "streams: %u streams, but at most %llu descriptors (ulimit -Hn)\n", streams,
+                (unsigned long long)limit.rlim_max);
+        return false;
+    }
+    return true;
+}
+
+static bool get_cookies(struct cookies *cookies, const struct options *options)
+{
+    if (!cookies_fetch(cookies, &options->address, options->cookie_path, options->cookies))
+        return false;
+    if (options->cookie_file == NULL || cookies_write(cookies, options->cookie_file))
+        return true;
+    fprintf(stderr, "streams: cannot write %s\n", options->cookie_file);
+    return false;
+}
+
+/* Runs and reports; true when no stream was truncated or failed and no event lost. */
+static bool measure(const struct options *options, const struct cookies *cookies)
+{
+    struct load load;
+    load_init(&load, options, cookies);
+    load_run(&load);
+
+    struct report report;
+    report_init(&report, &load);
+    report_print(&report);
+    bool is_good = report.by_state[STREAM_COMPLETE] + report.by_state[STREAM_HELD] == options->streams &&
+                   report.lost == 0 && report.misnumbered == 0;
+    if (options->json_path != NULL && !report_write_json(&report, options->json_path)) {
+        fprintf(stderr, "streams: cannot write %s\n", options->json_path);
+        is_good = false;
+    }
+    report_fini(&report);
+    load_fini(&load);
+    return is_good;
+}
+
+int main(int argc, char **argv)
+{
+    struct options options;
+    options_read(&options, argc, argv);
+    struct cookies cookies = {.texts = NULL};
+    bool is_good = descriptors_suffice(options.streams) && get_cookies(&cookies, &options);
+    if (is_good && options.streams > 0)
+        is_good = measure(&options, &cookies);
+    cookies_free(&cookies);
+    return is_good ? 0 : 1;
+}

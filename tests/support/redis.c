@@ -1,0 +1,179 @@
+/* A look into Redis from a test. See redis.h. */
+#include "support/redis.h"
+
+#include <hiredis/hiredis.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "base/buffer.h"
+#include "base/panic.h"
+
+enum { REPLY_TIMEOUT_S = 10 };
+
+struct redis_probe {
+    redisContext *context;
+};
+
+struct redis_monitor {
+    struct redis_probe *listener;
+    struct redis_probe *marker;
+    unsigned marks;
+    struct buffer lines;
+};
+
+struct redis_probe *redis_probe_open(const char *socket_path)
+{
+    struct redis_probe *probe = calloc(1, sizeof(*probe));
+    ENSURE(probe != NULL);
+    struct timeval limit = {.tv_sec = REPLY_TIMEOUT_S};
+    probe->context = redisConnectUnixWithTimeout(socket_path, limit);
+    ENSURE(probe->context != NULL);
+    if (probe->context->err)
+        panic("redis %s: %s", socket_path, probe->context->errstr);
+    redisSetTimeout(probe->context, limit);
+    return probe;
+}
+
+void redis_probe_close(struct redis_probe *probe)
+{
+    if (!probe)
+        return;
+    redisFree(probe->context);
+    free(probe);
+}
+
+static redisReply *command(struct redis_probe *probe, const char *format, va_list arguments)
+{
+    redisReply *reply = redisvCommand(probe->context, format, arguments);
+    if (!reply)
+        panic("redis \"%s\": %s", format, probe->context->errstr);
+    if (reply->type == REDIS_REPLY_ERROR)
+        panic("redis \"%s\": %s", format, reply->str);
+    return reply;
+}
+
+static char *text_of(const redisReply *reply)
+{
+    if (reply->type == REDIS_REPLY_NIL)
+        return NULL;
+    if (reply->type != REDIS_REPLY_STRING && reply->type != REDIS_REPLY_STATUS)
+        panic("redis answered with type %d instead of a string", reply->type);
+    char *text = calloc(1, (size_t)reply->len + 1);
+    ENSURE(text != NULL);
+    memcpy(text, reply->str, (size_t)reply->len);
+    return text;
+}
+
+long long redis_int(struct redis_probe *probe, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    redisReply *reply = command(probe, format, arguments);
+    va_end(arguments);
+    if (reply->type != REDIS_REPLY_INTEGER)
+        panic("redis \"%s\": type %d instead of an integer", format, reply->type);
+    long long value = reply->integer;
+    freeReplyObject(reply);
+    return value;
+}
+
+char *redis_text(struct redis_probe *probe, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    redisReply *reply = command(probe, format, arguments);
+    va_end(arguments);
+    char *text = text_of(reply);
+    freeReplyObject(reply);
+    return text;
+}
+
+struct redis_texts redis_texts(struct redis_probe *probe, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    redisReply *reply = command(probe, format, arguments);
+    va_end(arguments);
+    if (reply->type != REDIS_REPLY_ARRAY)
+        panic("redis \"%s\": type %d instead of an array", format, reply->type);
+    struct redis_texts texts = {.count = reply->elements};
+    texts.items = calloc(texts.count + 1, sizeof(*texts.items));
+    ENSURE(texts.items != NULL);
+    for (size_t i = 0; i < texts.count; i++)
+        texts.items[i] = text_of(reply->element[i]);
+    freeReplyObject(reply);
+    return texts;
+}
+
+void redis_texts_fini(struct redis_texts *texts)
+{
+    for (size_t i = 0; i < texts->count; i++)
+        free(texts->items[i]);
+    free(texts->items);
+    *texts = (struct redis_texts){0};
+}
+
+struct redis_monitor *redis_monitor_start(const char *socket_path)
+{
+    struct redis_monitor *monitor = calloc(1, sizeof(*monitor));
+    ENSURE(monitor != NULL);
+    monitor->listener = redis_probe_open(socket_path);
+    monitor->marker = redis_probe_open(socket_path);
+    char *answer = redis_text(monitor->listener, "MONITOR");
+    ENSURE(answer != NULL && strcmp(answer, "OK") == 0);
+    free(answer);
+    return monitor;
+}
+
+/* Reads one line of MONITOR into the lines; false when it is the marker, which stays out. */
+static bool read_line(struct redis_monitor *monitor, const char *marker, size_t *count)
+{
+    void *got;
+    if (redisGetReply(monitor->listener->context, &got) != REDIS_OK)
+        panic("MONITOR: %s", monitor->listener->context->errstr);
+    redisReply *reply = got;
+    bool is_marker = strstr(reply->str, marker) != NULL;
+    /* A script's own commands are marked "[0 lua]". */
+    if (!is_marker && !strstr(reply->str, " lua] \"")) {
+        buffer_append(&monitor->lines, reply->str, (size_t)reply->len);
+        buffer_append_text(&monitor->lines, "\n");
+        (*count)++;
+    }
+    freeReplyObject(reply);
+    return !is_marker;
+}
+
+size_t redis_monitor_count(struct redis_monitor *monitor)
+{
+    /* Redis tells its monitors in the order of execution: what comes before a command of ours was executed before it.
+     */
+    char marker[64];
+    snprintf(marker, sizeof(marker), "midstream-monitor-%d-%u", (int)getpid(), ++monitor->marks);
+    free(redis_text(monitor->marker, "ECHO %s", marker));
+    monitor->lines.length = 0;
+    size_t count = 0;
+    while (read_line(monitor, marker, &count))
+        ;
+    buffer_append(&monitor->lines, "", 1);
+    return count;
+}
+
+const char *redis_monitor_lines(const struct redis_monitor *monitor)
+{
+    return monitor->lines.data ? monitor->lines.data : "";
+}
+
+void redis_monitor_stop(struct redis_monitor *monitor)
+{
+    if (!monitor)
+        return;
+    redis_probe_close(monitor->listener);
+    redis_probe_close(monitor->marker);
+    buffer_fini(&monitor->lines);
+    free(monitor);
+}

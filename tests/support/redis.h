@@ -1,0 +1,47 @@
+/*
+ * A look into Redis from a test: what is stored, and how many commands arrive. Blocking, on a connection of its own.
+ *
+ * A reply of another type than the function's is a failed expectation of the test, and ends it with panic().
+ */
+#ifndef SUPPORT_REDIS_H
+#define SUPPORT_REDIS_H
+
+#include <stddef.h>
+
+struct redis_probe;
+
+/* Connects to the unix socket. Never NULL. */
+struct redis_probe *redis_probe_open(const char *socket_path);
+void redis_probe_close(struct redis_probe *probe);
+
+/* The formats are hiredis's: %s is one whole argument, without quoting; %b takes a pointer and a size_t. */
+long long redis_int(struct redis_probe *probe, const char *format, ...);
+
+/* A string or status as a new text for the caller to free; NULL when Redis answers nil. */
+char *redis_text(struct redis_probe *probe, const char *format, ...);
+
+/* An array of strings; nil elements are NULL. */
+struct redis_texts {
+    size_t count;
+    char **items;
+};
+struct redis_texts redis_texts(struct redis_probe *probe, const char *format, ...);
+void redis_texts_fini(struct redis_texts *texts);
+
+/* A count of the commands that Redis is sent, by anybody. */
+struct redis_monitor;
+
+/* Begins to listen (MONITOR). Never NULL. */
+struct redis_monitor *redis_monitor_start(const char *socket_path);
+
+/*
+ * How many commands Redis has been sent by clients since the start, or since the last call: every one that Redis began
+ * before this call is counted. Commands that a script ran are not counted, nor are the monitor's own.
+ */
+size_t redis_monitor_count(struct redis_monitor *monitor);
+
+/* The last count's commands, one a line as MONITOR prints them; valid until the next count. For messages. */
+const char *redis_monitor_lines(const struct redis_monitor *monitor);
+void redis_monitor_stop(struct redis_monitor *monitor);
+
+#endif

@@ -1,0 +1,165 @@
+/*
+ * A whole Midstream for one test. See stack.h.
+ *
+ * DESIGN: every stack has a guard, a shell that reads from a pipe which only the test holds. stack_stop() writes "done"
+ * into it; a test that ends in any other way closes it. In both cases the shell stops the stack, so there is one way
+ * down and it is used every time; only in the second case are the logs shown and kept.
+ */
+#include "support/stack.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/buffer.h"
+#include "base/panic.h"
+#include "support/process.h"
+
+enum {
+    START_TIMEOUT_MS = 60000,
+    STOP_TIMEOUT_MS = 60000,
+    ENVIRONMENT_MAX = 64,
+};
+
+static const char guard_script[] =
+    "read -r how\n"
+    "scripts/run --stop --dir \"$1\" >>\"$1/stop.log\" 2>&1\n"
+    "if [ \"$how\" = done ]; then rm -rf \"$1\"; exit; fi\n"
+    "echo \"The test ended without stopping its stack. The logs stay in $1; their last lines:\" >&2\n"
+    "for log in \"$1\"/*.log; do [ -s \"$log\" ] && { echo \"== $log\"; tail -n 40 \"$log\"; } >&2; done\n"
+    "exit 0\n";
+
+static char *text_printf(const char *format, ...) MID_FORMAT(1, 2);
+
+static char *text_printf(const char *format, ...)
+{
+    struct buffer text = {0};
+    va_list arguments;
+    va_start(arguments, format);
+    buffer_vprintf(&text, format, arguments);
+    va_end(arguments);
+    buffer_append(&text, "", 1);
+    return text.data;
+}
+
+static void start_guard(struct stack *stack)
+{
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        panic("pipe: %s", strerror(errno));
+    const char *const argv[] = {"/bin/sh", "-c", guard_script, "guard", stack->dir, NULL};
+    stack->guard = process_spawn(argv, &(struct process_options){.input_fd = ends[0]});
+    close(ends[0]);
+    stack->guard_fd = ends[1];
+}
+
+/* The programs of the stack run in the directory of the repository, so a relative path stays right. */
+static void run_script(struct stack *stack, const struct stack_options *options)
+{
+    const char *argv[16] = {"scripts/run", "--port", "0", "--dir", stack->dir, "--detach"};
+    char workers[16];
+    if (options->workers > 0) {
+        snprintf(workers, sizeof(workers), "%d", options->workers);
+        argv[6] = "--workers";
+        argv[7] = workers;
+    }
+    const char *program = options->midstream ? options->midstream : getenv("MIDSTREAM");
+    char *midstream = text_printf("MIDSTREAM=%s", program ? program : "build/asan/midstream");
+    const char *environment[ENVIRONMENT_MAX + 1] = {midstream};
+    size_t count = 1;
+    for (const char *const *pair = options->environment; pair && *pair; pair++) {
+        ENSURE(count < ENVIRONMENT_MAX);
+        environment[count++] = *pair;
+    }
+    struct buffer output = {0};
+    int code = process_run(argv, environment, &output, START_TIMEOUT_MS);
+    /* Ending the test lets the guard show the logs. */
+    if (code != 0) {
+        fprintf(stderr, "%.*s", (int)output.length, output.data ? output.data : "");
+        panic("scripts/run --dir %s: exit code %d", stack->dir, code);
+    }
+    buffer_fini(&output);
+    free(midstream);
+}
+
+/* One line of a file of the stack's directory. */
+static char *read_line(const struct stack *stack, const char *name)
+{
+    char *path = text_printf("%s/%s", stack->dir, name);
+    char *text = file_read(path, NULL);
+    if (!text)
+        panic("scripts/run did not write %s", path);
+    text[strcspn(text, "\n")] = '\0';
+    free(path);
+    return text;
+}
+
+static pid_t read_pid(const struct stack *stack, const char *name)
+{
+    char *text = read_line(stack, name);
+    long pid = strtol(text, NULL, 10);
+    if (pid <= 1)
+        panic("%s/%s does not hold a process id", stack->dir, name);
+    free(text);
+    return (pid_t)pid;
+}
+
+struct stack *stack_start(const struct stack_options *options)
+{
+    static const struct stack_options defaults;
+    struct stack *stack = calloc(1, sizeof(*stack));
+    ENSURE(stack != NULL);
+    /* Short, because the path of a unix socket has at most 107 bytes. */
+    const char *parent = getenv("TMPDIR");
+    stack->dir = text_printf("%s/midstream-test-XXXXXX", parent ? parent : "/tmp");
+    if (!mkdtemp(stack->dir))
+        panic("mkdtemp %s: %s", stack->dir, strerror(errno));
+    start_guard(stack);
+    run_script(stack, options ? options : &defaults);
+    stack->url = read_line(stack, "url");
+    size_t length = strlen(stack->url);
+    if (length > 0 && stack->url[length - 1] == '/')
+        stack->url[length - 1] = '\0';
+    stack->redis_socket = text_printf("%s/redis.sock", stack->dir);
+    stack->master = read_pid(stack, "midstream.pid");
+    stack->nginx = read_pid(stack, "nginx.pid");
+    stack->redis = read_pid(stack, "redis.pid");
+    return stack;
+}
+
+void stack_stop(struct stack *stack)
+{
+    if (!stack)
+        return;
+    static const char done[] = "done\n";
+    if (write(stack->guard_fd, done, sizeof(done) - 1) < 0)
+        panic("the stack's guard has gone: %s", strerror(errno));
+    close(stack->guard_fd);
+    int code = process_wait(stack->guard, STOP_TIMEOUT_MS);
+    if (code != 0)
+        panic("the stack in %s did not stop (%d)", stack->dir, code);
+    if (process_is_alive(stack->master))
+        panic("scripts/run --stop left the master %d running", (int)stack->master);
+    free(stack->dir);
+    free(stack->url);
+    free(stack->redis_socket);
+    free(stack);
+}
+
+size_t stack_workers(const struct stack *stack, pid_t workers[static STACK_WORKERS_MAX])
+{
+    size_t count = process_children(stack->master, workers, STACK_WORKERS_MAX);
+    ENSURE(count <= STACK_WORKERS_MAX);
+    return count;
+}
+
+char *stack_url(const struct stack *stack, const char *path)
+{
+    return text_printf("%s%s", stack->url, path);
+}

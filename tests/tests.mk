@@ -1,0 +1,115 @@
+# The tests; included by the Makefile, whose variables it uses.
+#
+# They are built and run with ASan and UBSan (FLAVOUR=asan), unless a flavour is named: `make test-unit FLAVOUR=release`.
+# TEST_FILTER chooses some of them by Criterion's pattern: `make test-unit TEST_FILTER='token/*'`.
+
+TEST_FLAVOUR := $(if $(filter file,$(origin FLAVOUR)),asan,$(FLAVOUR))
+TEST_JOBS    ?= 2
+TEST_FILTER  ?=
+FUZZ_SECONDS ?= 5
+
+UNIT_TESTS        := $(BUILD)/tests/unit-tests
+INTEGRATION_TESTS := $(BUILD)/tests/integration-tests
+BROWSER_TESTS     := $(BUILD)/tests/browser-tests
+SCREENSHOT        := $(BUILD)/tests/screenshot
+
+TEST_SUPPORT_OBJECTS     := $(call objects,$(wildcard tests/support/*.c))
+UNIT_TEST_OBJECTS        := $(call objects,$(wildcard tests/unit/*/*.c))
+INTEGRATION_TEST_OBJECTS := $(call objects,$(wildcard tests/integration/*.c tests/integration/*/*.c))
+SCREENSHOT_SOURCE        := tests/browser/screenshot.c # a program of its own
+BROWSER_TEST_OBJECTS     := $(call objects,$(filter-out $(SCREENSHOT_SOURCE),$(wildcard tests/browser/*.c)))
+
+$(BUILD)/tests/%.o: CPPFLAGS += -Itests
+
+TEST_LIBS := -lcriterion $(shell pkg-config --libs libcurl) $(LDLIBS)
+LINK_TEST  = @mkdir -p $(@D) && $(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
+
+$(UNIT_TESTS): $(UNIT_TEST_OBJECTS) $(LIBRARY_OBJECTS)
+	$(LINK_TEST) $(TEST_LIBS)
+
+$(INTEGRATION_TESTS): $(INTEGRATION_TEST_OBJECTS) $(TEST_SUPPORT_OBJECTS) $(LIBRARY_OBJECTS)
+	$(LINK_TEST) $(TEST_LIBS)
+
+$(BROWSER_TESTS): $(BROWSER_TEST_OBJECTS) $(TEST_SUPPORT_OBJECTS) $(LIBRARY_OBJECTS)
+	$(LINK_TEST) $(TEST_LIBS)
+
+$(SCREENSHOT): $(call objects,$(SCREENSHOT_SOURCE)) $(TEST_SUPPORT_OBJECTS) $(LIBRARY_OBJECTS)
+	$(LINK_TEST) $(TEST_LIBS)
+
+RUN_TEST = MIDSTREAM=$(abspath $(BUILD)/midstream) UBSAN_OPTIONS=print_stacktrace=1 \
+           $(TEST_WRAPPER) $< --jobs $(TEST_JOBS) $(if $(TEST_FILTER),--filter '$(TEST_FILTER)')
+
+.PHONY: test-unit test-integration test-browser test-fuzz test-valgrind
+test-unit: ## unit tests (tests/unit, no network)
+	$(MAKE) FLAVOUR=$(TEST_FLAVOUR) run-test-unit
+
+test-integration: ## tests with the real nginx, Redis and workers
+	$(MAKE) FLAVOUR=$(TEST_FLAVOUR) run-test-integration
+
+test-browser: ## tests of the page in headless Chromium
+	$(MAKE) FLAVOUR=$(TEST_FLAVOUR) run-test-browser
+
+# Criterion does not see how valgrind ends a test's process, so the reports are read afterwards. Leaks are ASan's
+# business: Criterion's own libraries have some.
+test-valgrind: ## unit tests under valgrind
+	rm -rf build/debug/valgrind && mkdir -p build/debug/valgrind
+	$(MAKE) FLAVOUR=debug run-test-unit TEST_JOBS=1 \
+	    TEST_WRAPPER='valgrind --trace-children=yes --log-file=build/debug/valgrind/%p'
+	@with_errors=$$(grep -L 'ERROR SUMMARY: 0 errors' build/debug/valgrind/*); \
+	    [ -z "$$with_errors" ] || { cat $$with_errors; exit 1; }
+
+# Where clang has no libFuzzer, the regression corpus is still replayed.
+test-fuzz: ## fuzzes each parser for FUZZ_SECONDS (5), beginning with tests/fuzz/corpus
+	@if printf '#include "fuzz.h"\nint LLVMFuzzerTestOneInput(const uint8_t *d, size_t n) { return d && n ? 0 : 0; }' | \
+	    clang -Itests/fuzz -fsanitize=fuzzer -x c - -o /dev/null 2>/dev/null; then \
+	    $(MAKE) FLAVOUR=fuzz CC=clang run-test-fuzz; \
+	else \
+	    echo "clang has no libFuzzer here: replaying the corpus only"; \
+	    $(MAKE) FLAVOUR=$(TEST_FLAVOUR) run-test-replay; \
+	fi
+
+.PHONY: run-test-unit run-test-integration run-test-browser
+run-test-unit: $(UNIT_TESTS)
+	$(RUN_TEST)
+
+run-test-integration: $(INTEGRATION_TESTS) $(BUILD)/midstream
+	$(RUN_TEST)
+
+run-test-browser: $(BROWSER_TESTS) $(BUILD)/midstream
+	$(RUN_TEST)
+
+# -------------------- fuzzing --------------------
+
+# clang warns about other things than gcc, which is the compiler that has to be satisfied.
+CFLAGS_fuzz  := -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -Wno-error
+LDFLAGS_fuzz := -fsanitize=address,undefined
+
+FUZZ_TARGETS  := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*.c))
+FUZZ_DIR      := $(BUILD)/tests/fuzz
+FUZZ_DURATION := $(if $(filter 0,$(FUZZ_SECONDS)),-runs=0,-max_total_time=$(FUZZ_SECONDS))
+
+# An archive, so that a target is linked only with what it uses.
+$(FUZZ_DIR)/library.a: $(LIBRARY_OBJECTS)
+	@mkdir -p $(@D) && rm -f $@
+	$(AR) rcs $@ $^
+
+$(FUZZ_TARGETS:%=$(FUZZ_DIR)/%-fuzzer): %-fuzzer: %.o $(FUZZ_DIR)/library.a
+	$(CC) $(CFLAGS) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
+
+$(FUZZ_TARGETS:%=$(FUZZ_DIR)/%-replay): %-replay: %.o $(FUZZ_DIR)/support/replay.o $(FUZZ_DIR)/library.a
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+# What is found on the way stays under $(BUILD); a crash is to be copied to tests/fuzz/corpus/TARGET/.
+.PHONY: run-test-fuzz $(FUZZ_TARGETS:%=run-fuzz-%)
+run-test-fuzz: $(FUZZ_TARGETS:%=run-fuzz-%)
+$(FUZZ_TARGETS:%=run-fuzz-%): run-fuzz-%: $(FUZZ_DIR)/%-fuzzer
+	@mkdir -p $(FUZZ_DIR)/found/$*
+	$< $(FUZZ_DURATION) -max_len=4096 -timeout=10 -print_final_stats=1 -artifact_prefix=$(FUZZ_DIR)/$*- \
+	    $(FUZZ_DIR)/found/$* $(wildcard tests/fuzz/corpus/$*) > $(FUZZ_DIR)/$*.log 2>&1 || \
+	    { tail -n 60 $(FUZZ_DIR)/$*.log; exit 1; }
+	@sed -n 's/^stat::number_of_executed_units:/$*: no crash, inputs tried:/p' $(FUZZ_DIR)/$*.log
+
+.PHONY: run-test-replay $(FUZZ_TARGETS:%=run-replay-%)
+run-test-replay: $(FUZZ_TARGETS:%=run-replay-%)
+$(FUZZ_TARGETS:%=run-replay-%): run-replay-%: $(FUZZ_DIR)/%-replay
+	$< $(wildcard tests/fuzz/corpus/$*/*)
