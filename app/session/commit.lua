@@ -1,4 +1,5 @@
--- Applies the operations of one commit to a session, in one atomic step. The worker puts the line
+-- Applies the operations of one commit to a session, in one atomic step: read once, compute, write once. The worker puts
+-- the line
 --   local IDLE_MS, TOUCH_AFTER_MS, FIELDS_MAX, VALUE_MAX = ...
 -- in front of it.
 --
@@ -7,7 +8,7 @@
 -- ARGV[2]  '' for a first try; for a repeated one the revision that the worker knew before it, -1 if none
 -- ARGV[3]  the generation of a cookie that was not yet compared with the record, or ''
 -- ARGV[4]  the worker's clock in ms if a visitor is there, to renew the idle timeout; or ''
--- then, for each operation: its code, the field, and its arguments
+-- then four for each operation: its code, the field, and two arguments ('' for none)
 --
 -- Returns {status, revision, one result for each operation}; what is not OK has changed nothing.
 
@@ -17,7 +18,11 @@ local COMMIT_BYTES, COMMITS_KEPT = 8, 16
 local EXACT = 9007199254740992 -- 2^53: Lua's numbers are exact below it
 
 local key = KEYS[1]
-local record = redis.call('HMGET', key, '@generation', '@revision', '@commits', '@touched', '@expires', '@renewed')
+local names = {'@generation', '@revision', '@commits', '@touched', '@expires'}
+for at = 5, #ARGV, 4 do
+  names[#names + 1] = ARGV[at + 1]
+end
+local record = redis.call('HMGET', key, unpack(names))
 local generation, revision, commits = record[1], tonumber(record[2]), record[3]
 if not generation then
   return {ENDED}
@@ -29,154 +34,119 @@ local function now_ms()
 end
 
 if ARGV[3] ~= '' and tonumber(ARGV[3]) < tonumber(generation) then
-  return {STALE, now_ms() - tonumber(record[6])}
-end
-
--- What stands behind a field's name: how many arguments, and what it does. A result of nil with a status is a refusal.
-local created = false
-
-local function set(field, value)
-  if #value > VALUE_MAX then
-    return nil, LIMIT
-  end
-  if redis.call('HSET', key, field, value) == 1 then
-    created = true
-  end
-  return 1
-end
-
-local function text(number, field)
-  if number > -EXACT and number < EXACT then
-    return string.format('%.0f', number)
-  end
-  return redis.call('HGET', key, field)
-end
-
-local operations = {
-  s = {1, set},
-  d = {0, function(field)
-    return redis.call('HDEL', key, field)
-  end},
-  i = {1, function(field, by)
-    local number = redis.pcall('HINCRBY', key, field, by)
-    if type(number) == 'table' then
-      return nil, NOT_A_NUMBER
-    end
-    local value = text(number, field)
-    if value == by then
-      created = true -- perhaps: it may have been 0
-    end
-    return value
-  end},
-  a = {2, function(field, value, max)
-    local all = (redis.call('HGET', key, field) or '') .. value
-    if #all > tonumber(max) then
-      all = string.sub(all, -tonumber(max))
-    end
-    return set(field, all)
-  end},
-  n = {1, function(field, value)
-    if redis.call('HEXISTS', key, field) == 1 then
-      return 0
-    end
-    return set(field, value)
-  end},
-  c = {2, function(field, expected, value)
-    if redis.call('HGET', key, field) ~= expected then
-      return 0
-    end
-    return set(field, value)
-  end},
-  t = {0, function(field)
-    local value = redis.call('HGET', key, field)
-    redis.call('HDEL', key, field)
-    return value
-  end},
-  -- Renewal: the field is the user, or ''.
-  g = {0, function(user)
-    redis.call('HSET', key, '@user', user, '@renewed', now_ms())
-    return redis.call('HINCRBY', key, '@generation', 1)
-  end},
-}
-
-local function is_repeated()
-  for at = 1, #commits, COMMIT_BYTES do
-    if string.sub(commits, at, at + COMMIT_BYTES - 1) == ARGV[1] then
-      return true
-    end
-  end
-  return false
-end
-
--- The fields that this commit touches, in order, and whether it is more than one operation.
-local steps = {}
-do
-  local at = 5
-  while at <= #ARGV do
-    local operation = operations[ARGV[at]]
-    steps[#steps + 1] = {operation[2], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at]}
-    at = at + 2 + operation[1]
-  end
+  return {STALE, now_ms() - tonumber(redis.call('HGET', key, '@renewed'))}
 end
 
 if ARGV[2] ~= '' then
-  if is_repeated() then
-    local reply = {OK, revision}
-    for i, step in ipairs(steps) do
-      reply[i + 2] = step[5] == 'g' and tonumber(generation) or redis.call('HGET', key, step[2])
+  for at = 1, #commits, COMMIT_BYTES do
+    if string.sub(commits, at, at + COMMIT_BYTES - 1) == ARGV[1] then -- applied before; tell what is there now
+      local reply = {OK, revision}
+      for i = 6, #names do
+        reply[i - 3] = ARGV[4 * i - 19] == 'g' and tonumber(generation) or record[i]
+      end
+      return reply
     end
-    return reply
   end
-  -- All commits since the known revision are still in the list, so it was not applied; otherwise nobody can tell.
+  -- It was not applied if all commits since the known revision are still in the list; otherwise nobody can tell.
   local known = tonumber(ARGV[2])
   if revision >= COMMITS_KEPT and (known < 0 or revision - known > COMMITS_KEPT) then
     return {UNKNOWN}
   end
 end
 
--- One operation undoes itself by being refused; several need to know what was there before.
-local before = {}
-if #steps > 1 then
-  for _, step in ipairs(steps) do
-    if step[5] ~= 'g' then
-      before[step[2]] = redis.call('HGET', key, step[2])
-    end
+-- The sum of two whole numbers of 64 bits as text, or nil. Where Lua is not exact, Redis adds, in a field that goes again.
+local function sum(text, by)
+  local a, b = tonumber(text), tonumber(by)
+  if not a or not string.find(text, '^-?%d+$') then
+    return nil
   end
+  if math.abs(a) < EXACT and math.abs(b) < EXACT and math.abs(a + b) < EXACT then
+    return string.format('%.0f', a + b)
+  end
+  redis.call('HSET', key, '@sum', text)
+  local added = redis.pcall('HINCRBY', key, '@sum', by)
+  local result = type(added) == 'number' and redis.call('HGET', key, '@sum') or nil
+  redis.call('HDEL', key, '@sum')
+  return result
 end
 
-local function undo()
-  for field, value in pairs(before) do
-    if value then
-      redis.call('HSET', key, field, value)
-    else
-      redis.call('HDEL', key, field)
-    end
-  end
-end
-
+-- Compute. `now` holds each touched field's value as it will be: false where there is none.
+local before, now = {}, {}
 local reply = {OK, revision + 1}
-for i, step in ipairs(steps) do
-  local result, refusal = step[1](step[2], step[3], step[4])
-  if refusal then
-    undo()
-    return {refusal, step[2]}
+local writes = {key, '@revision', revision + 1, '@commits', ARGV[1] .. string.sub(commits, 1, 120)}
+for i = 6, #names do
+  local field = names[i]
+  if now[field] == nil then
+    before[field], now[field] = record[i], record[i]
   end
-  reply[i + 2] = result == nil and false or result
+  local old = now[field]
+  local code, first, second = ARGV[4 * i - 19], ARGV[4 * i - 17], ARGV[4 * i - 16]
+  local new, result = old, 1
+  if code == 'i' then
+    new = sum(old or '0', first)
+    if not new then
+      return {NOT_A_NUMBER, field}
+    end
+    result = new
+  elseif code == 's' then
+    new = first
+  elseif code == 'd' then
+    new = false
+  elseif code == 'a' then
+    new = string.sub((old or '') .. first, -tonumber(second))
+  elseif code == 'n' then
+    if old then
+      result = 0
+    else
+      new = first
+    end
+  elseif code == 'c' then
+    if old == first then
+      new = second
+    else
+      result = 0
+    end
+  elseif code == 't' then
+    new, result = false, old
+  elseif code == 'g' then -- renewal: the field is the user's name, or ''
+    generation = tonumber(generation) + 1
+    result = generation
+    for _, own in ipairs({'@generation', generation, '@user', field, '@renewed', now_ms()}) do
+      writes[#writes + 1] = own
+    end
+  end
+  if new and #new > VALUE_MAX then
+    return {LIMIT, field}
+  end
+  now[field] = new
+  reply[i - 3] = result
 end
-if created and redis.call('HLEN', key) - OWN_FIELDS > FIELDS_MAX then
-  if #steps == 1 then
-    redis.call('HDEL', key, steps[1][2])
+
+-- Write.
+local added, removed = 0, {}
+for field, new in pairs(now) do
+  if new and new ~= before[field] then
+    added = added + (before[field] and 0 or 1)
+    writes[#writes + 1] = field
+    writes[#writes + 1] = new
+  elseif before[field] and not new then
+    removed[#removed + 1] = field
   end
-  undo()
+end
+if added > #removed and redis.call('HLEN', key) - OWN_FIELDS + added - #removed > FIELDS_MAX then
   return {LIMIT, ''}
 end
-
-commits = ARGV[1] .. string.sub(commits, 1, COMMIT_BYTES * (COMMITS_KEPT - 1))
+local touch_ms = nil
 if ARGV[4] ~= '' and tonumber(ARGV[4]) - tonumber(record[4]) > TOUCH_AFTER_MS then
-  local now = now_ms()
-  redis.call('HSET', key, '@revision', revision + 1, '@commits', commits, '@touched', now)
-  redis.call('PEXPIREAT', key, math.min(now + IDLE_MS, tonumber(record[5])))
-else
-  redis.call('HSET', key, '@revision', revision + 1, '@commits', commits)
+  touch_ms = now_ms()
+  writes[#writes + 1] = '@touched'
+  writes[#writes + 1] = touch_ms
+end
+redis.call('HSET', unpack(writes))
+if #removed > 0 then
+  redis.call('HDEL', key, unpack(removed))
+end
+if touch_ms then
+  redis.call('PEXPIREAT', key, math.min(touch_ms + IDLE_MS, tonumber(record[5])))
 end
 return reply

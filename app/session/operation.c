@@ -30,9 +30,8 @@ struct operation *operations_add(struct operations *operations, enum operation_c
                                  int argument_count, const struct operation_text arguments[])
 {
     struct operation *operation = arena_zalloc(&operations->arena, sizeof(*operation));
-    operation->code = code;
+    operation->code = (char)code;
     operation->field = copy_text(operations, field);
-    operation->argument_count = argument_count;
     for (int i = 0; i < argument_count; i++)
         operation->arguments[i] = copy_text(operations, arguments[i]);
     *operations->end = operation;
@@ -98,7 +97,7 @@ static void preview_append(const struct operation *operation, struct view *view)
 
 void operation_preview(const struct operation *operation, struct view *view)
 {
-    switch (operation->code) {
+    switch ((enum operation_code)operation->code) {
     case OPERATION_SET:
         set(view, operation->field, operation->arguments[0]);
         break;
@@ -122,7 +121,7 @@ void operation_preview(const struct operation *operation, struct view *view)
 void operation_settle(const struct operation *operation, struct view *view)
 {
     bool was_done = operation->result.bytes == 1 && operation->result.data[0] == '1';
-    switch (operation->code) {
+    switch ((enum operation_code)operation->code) {
     case OPERATION_INCREMENT:
         set(view, operation->field, operation->result);
         break;

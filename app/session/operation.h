@@ -31,10 +31,9 @@ struct operation_text {
 
 struct operation {
     struct operation *next;
-    enum operation_code code;
+    char code; /* enum operation_code */
     struct operation_text field;
-    struct operation_text arguments[2];
-    int argument_count;
+    struct operation_text arguments[2]; /* empty where there is none */
 
     /* What Redis answered; `result.data` NULL: nothing. In the operations' arena. */
     struct operation_text result;

@@ -248,7 +248,7 @@ static struct redis_argument argument(struct operation_text text)
     return (struct redis_argument){text.data, text.bytes};
 }
 
-/* The arguments of commit.lua, in the operations' arena. */
+/* The arguments of commit.lua, in the operations' arena; four of its own, then four for each operation. */
 static size_t commit_arguments(struct store_commit *commit, struct redis_argument **arguments)
 {
     struct arena *arena = &commit->operations->arena;
@@ -260,12 +260,10 @@ static size_t commit_arguments(struct store_commit *commit, struct redis_argumen
     all[count++] = REDIS_TEXT(commit->is_activity ? arena_printf(arena, "%" PRId64, clock_unix_ms()) : "");
     for (const struct operation *operation = commit->operations->first; operation != NULL;
          operation = operation->next) {
-        char *code = arena_alloc(arena, 1);
-        *code = (char)operation->code;
-        all[count++] = (struct redis_argument){code, 1};
+        all[count++] = (struct redis_argument){&operation->code, 1};
         all[count++] = argument(operation->field);
-        for (int i = 0; i < operation->argument_count; i++)
-            all[count++] = argument(operation->arguments[i]);
+        all[count++] = argument(operation->arguments[0]);
+        all[count++] = argument(operation->arguments[1]);
     }
     *arguments = all;
     return count;

@@ -6,9 +6,9 @@
 
 readonly SERVERS=(redis midstream nginx)
 readonly READY_SECONDS=30
-# How long the workers may drain before nginx is stopped under them, so that the clients leave and the streams end; how
-# long each server then has before it is killed.
-readonly DRAIN_SECONDS=10
+# How long the workers may drain before nginx is stopped under them, so that the clients leave and the streams end: longer
+# than they take by default. How long each server then has before it is killed.
+readonly DRAIN_SECONDS=15
 readonly END_SECONDS=10
 readonly NGINX_STARTS=5
 
@@ -25,6 +25,8 @@ server_start() {
     # 9 is the lock of the run, which has to end with the script.
     setsid "${AS_USER[@]}" "$@" </dev/null >>"$DIR/$name.log" 2>&1 9>&- &
     SERVER_PID[$name]=$!
+    # Or bash would comment on its end.
+    disown "$!"
 }
 
 # server_await NAME CONDITION...: 1 when the server has ended, or the time is over, before the condition was true.
@@ -155,17 +157,21 @@ server_pid() {
     fi
 }
 
+# server_processes NAME: prints the server's processes, also those that a killed master has left behind.
+server_processes() {
+    local master=${SERVER_PID[$1]:-}
+    [[ -n $master ]] || master=$(pid_in "$DIR/$1.pid") || return 0
+    group_of "$master" "$DIR"
+}
+
 server_end() {
-    local pid group member status=0
+    local pid status=0
     if pid=$(server_pid "$1"); then
         process_end "$pid" "$END_SECONDS" || status=1
     fi
-    # What a killed master has left behind.
-    if group=${pid:-${SERVER_PID[$1]:-$(pid_in "$DIR/$1.pid")}}; then
-        for member in $(group_of "$group" "$DIR"); do
-            process_end "$member" "$END_SECONDS" || status=1
-        done
-    fi
+    for pid in $(server_processes "$1"); do
+        process_end "$pid" "$END_SECONDS" || status=1
+    done
     ((status == 0)) || say "$1 could not be stopped"
     return "$status"
 }
