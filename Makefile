@@ -31,14 +31,13 @@ LIBRARY_SOURCES := $(wildcard app/base/*.c app/fiber/*.c app/fcgi/*.c app/http/*
                    app/stream/*.c app/runtime/*.c)
 PROGRAM_SOURCES := app/main.c $(wildcard app/routes/*.c)
 LUA_SOURCES     := $(wildcard app/*/*.lua)
-UNIT_SOURCES    := $(wildcard tests/unit/*/*.c)
 
 objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
 LIBRARY_OBJECTS := $(call objects,$(LIBRARY_SOURCES))
 LUA_HEADERS     := $(patsubst app/%.lua,$(BUILD)/generated/%.lua.h,$(LUA_SOURCES))
 
 .PHONY: all
-all: $(BUILD)/midstream $(BUILD)/libmidstream.a ## build the program and the library (FLAVOUR=release|asan|tsan|debug)
+all: $(BUILD)/midstream $(BUILD)/libmidstream.a ## build program and library (FLAVOUR=release|asan|tsan|debug)
 
 $(BUILD)/midstream: $(call objects,$(PROGRAM_SOURCES)) $(LIBRARY_OBJECTS)
 	@echo '  LINK    $@'
@@ -62,8 +61,83 @@ $(BUILD)/generated/%.lua.h: app/%.lua
 	@mkdir -p $(@D)
 	od -An -v -tx1 $< | sed -e 's/ \(..\)/0x\1,/g' -e '$$a 0' > $@
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+include tests/tests.mk
+
+# -------------------- run --------------------
+
+.PHONY: run stop setup
+run: ## install what is needed, build, and run it all on loopback: prints the URL
+	scripts/setup run
+	scripts/run
+
+stop: ## stop what `scripts/run --detach` has started
+	scripts/run --stop
+
+setup: ## install everything that building, testing and measuring need
+	scripts/setup bench
+
+# -------------------- test --------------------
+
+.PHONY: test check format
+test: ## install what is needed, then all checks and tests, under ASan and UBSan
+	scripts/setup test
+	$(MAKE) check
+	$(MAKE) test-library
+	$(MAKE) test-unit
+	$(MAKE) test-fuzz FUZZ_SECONDS=3
+	$(MAKE) test-integration
+	$(MAKE) test-browser
+
+check: ## formatting, layering, lint
+	scripts/check
+
+format: ## format all C files
+	clang-format -i $$(git ls-files '*.c' '*.h')
+
+# -------------------- measure --------------------
+
+LOAD_OBJECTS := $(call objects,$(wildcard tests/load/*.c))
+
+$(BUILD)/tests/streams: $(LOAD_OBJECTS) $(LIBRARY_OBJECTS)
+	@mkdir -p $(@D)
+	@echo '  LINK    $@'
+	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+.PHONY: bench
+bench: ## measure requests, streams and memory; a table, and build/bench/latest.json
+	scripts/setup bench
+	$(MAKE) FLAVOUR=release build/release/midstream build/release/tests/streams
+	scripts/bench
+
+# -------------------- install --------------------
+
+PREFIX  ?= /usr/local
+DESTDIR ?=
+
+$(BUILD)/midstream.pc: app/midstream.pc.in
+	@mkdir -p $(@D)
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' $< > $@
+
+.PHONY: install
+install: $(BUILD)/midstream $(BUILD)/libmidstream.a $(BUILD)/midstream.pc ## install under DESTDIR/PREFIX
+	install -D -m 755 $(BUILD)/midstream $(DESTDIR)$(PREFIX)/bin/midstream
+	install -D -m 644 app/include/midstream.h $(DESTDIR)$(PREFIX)/include/midstream.h
+	install -D -m 644 $(BUILD)/libmidstream.a $(DESTDIR)$(PREFIX)/lib/libmidstream.a
+	install -D -m 644 $(BUILD)/midstream.pc $(DESTDIR)$(PREFIX)/lib/pkgconfig/midstream.pc
+	install -D -m 644 docs/midstream.8 $(DESTDIR)$(PREFIX)/share/man/man8/midstream.8
+
+# The library is what README says: an application compiles against the installed header alone.
+.PHONY: test-library
+test-library: ## build and run an application of its own against the installed library
+	scripts/test-library
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf build
 
 .PHONY: help
 help: ## this list
-	@sed -n 's/^\([a-z][a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | sort | while IFS='	' read -r t d; do printf '  make %-16s %s\n' "$$t" "$$d"; done
+	@sed -n 's/^\([a-z][a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | sort | \
+	    while IFS='	' read -r target does; do printf '  make %-17s %s\n' "$$target" "$$does"; done
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

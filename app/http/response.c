@@ -87,7 +87,7 @@ void response_prepare_error(struct mid_request *rq, enum mid_error error)
     const char *detail = rq->error_detail != NULL ? rq->error_detail : mid_error_text(error);
     rq->response.phase = RESPONSE_NONE;
     response_set_field(rq, "Cache-Control", "no-store");
-    if (status == 503)
+    if (status == 503 || status == 429)
         response_set_field(rq, "Retry-After", "1");
 
     enum mid_error prepared; /* cannot fail: nothing is prepared */

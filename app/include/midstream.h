@@ -53,6 +53,7 @@ extern "C" {
     X(MID_UNAVAILABLE, 503, "the session store did not answer in time")                                                \
     X(MID_OVERLOADED, 503, "the server is at one of its limits")                                                       \
     X(MID_STALLED, 499, "the client did not take what was sent to it in time")                                         \
+    X(MID_TOO_MANY, 429, "this visitor has too many of these open")                                                    \
     X(MID_BAD_REQUEST, 400, "the request is malformed")                                                                \
     X(MID_FORBIDDEN, 403, "the request is not allowed")                                                                \
     X(MID_NOT_FOUND, 404, "there is nothing at this address")                                                          \
@@ -107,7 +108,7 @@ MID_PUBLIC int mid_main(int argc, char **argv, const struct mid_route *routes);
 /* -------------------- request -------------------- */
 
 MID_PUBLIC const char *mid_method(const struct mid_request *rq); /* "GET"; a HEAD is reported as "HEAD" */
-MID_PUBLIC const char *mid_path(struct mid_request *rq);   /* percent-decoded, without the query */
+MID_PUBLIC const char *mid_path(struct mid_request *rq);         /* percent-decoded, without the query */
 MID_PUBLIC const char *mid_request_id(const struct mid_request *rq);
 
 /* A parameter of the route's pattern, percent-decoded. A name that the pattern does not have is a bug, and asserts. */
@@ -331,6 +332,16 @@ MID_PUBLIC MID_CHECK enum mid_error mid_session_compare_and_set(struct mid_sessi
  * cookie can be sent any more.
  */
 MID_PUBLIC MID_CHECK enum mid_error mid_session_renew(struct mid_session *session, const char *user);
+
+/*
+ * A token for a form of this session, to be sent back with it and checked: for forms that have to hold against more
+ * than the check of the request's origin, which every unsafe request passes anyway. It lives in the request's memory
+ * and holds until the session is renewed or ends. MID_ENDED.
+ */
+MID_PUBLIC MID_CHECK enum mid_error mid_form_token(struct mid_session *session, const char **token);
+
+/* MID_FORBIDDEN: it is not a token of this session (NULL is none). In constant time. */
+MID_PUBLIC MID_CHECK enum mid_error mid_form_token_check(struct mid_session *session, const char *token);
 
 /* Logout: removes the session; every later commit of anybody reports MID_ENDED. Clears the cookie if the head is not
  * out. May suspend. */

@@ -6,26 +6,42 @@
 #include "runtime/dispatch.h"
 
 #include "base/log.h"
+#include "http/origin.h"
 #include "http/response.h"
 #include "session/session.h"
 #include "stream/stream.h"
 
-static const struct router *router;
-static int64_t after_timeout_ms;
+static struct dispatch_settings settings;
 
-void dispatch_configure(const struct router *routes, int64_t after_timeout)
+void dispatch_configure(const struct dispatch_settings *dispatch_settings)
 {
-    router = routes;
-    after_timeout_ms = after_timeout;
+    settings = *dispatch_settings;
+}
+
+/* What no handler has to decide: there is room for the request, and no other site has caused it. */
+static enum mid_error admit(struct mid_request *rq)
+{
+    if (connection_busy_count() > settings.requests_max)
+        return mid_fail(rq, MID_OVERLOADED, "this worker has as many requests as it may have");
+    struct origin_claims claims = {
+        .method = rq->method,
+        .sec_fetch_site = mid_header(rq, "Sec-Fetch-Site"),
+        .origin = mid_header(rq, "Origin"),
+        .host = mid_header(rq, "Host"),
+    };
+    if (!origin_allows(&claims, settings.trusted_origins))
+        return mid_fail(rq, MID_FORBIDDEN, "another site may not send a %s", rq->method);
+    return MID_OK;
 }
 
 /* Calls the handler of the route, if there is one. */
 MAY_SUSPEND static enum mid_error answer(struct mid_request *rq)
 {
-    enum mid_error error = router_match(router, rq->method, rq->target, &rq->match, &rq->arena);
+    enum mid_error error = router_match(settings.router, rq->method, rq->target, &rq->match, &rq->arena);
     if (error == MID_METHOD)
         response_set_field(rq, "Allow", rq->match.allow);
     MID_TRY(error);
+    MID_TRY(admit(rq));
     MID_TRY(rq->match.route->handler(rq));
     if (rq->response.phase == RESPONSE_NONE)
         return mid_fail(rq, MID_FAILED, "the handler gave no response");
@@ -94,7 +110,7 @@ MAY_SUSPEND static enum mid_outcome conclude(struct mid_request *rq, enum mid_er
 MAY_SUSPEND static void run_after(struct mid_request *rq, enum mid_outcome outcome)
 {
     rq->is_after = true;
-    rq->deadline_ms = loop_now_ms() + after_timeout_ms;
+    rq->deadline_ms = loop_now_ms() + settings.after_timeout_ms;
     for (struct after_function *after = rq->after_first; after != NULL; after = after->next) {
         after->fn(rq, outcome, after->arg);
         if (!session_is_dirty(rq->session))
@@ -112,6 +128,7 @@ bool dispatch(struct connection *connection)
         return true;
 
     enum mid_outcome outcome = conclude(&rq, answer(&rq));
+    stream_close(rq.stream);
     bool has_after = rq.after_first != NULL;
     if (has_after) {
         request_release_buffers(&rq);

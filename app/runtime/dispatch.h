@@ -10,8 +10,15 @@
 #include "fcgi/connection.h"
 #include "http/router.h"
 
-/* Once per process; the router stays the caller's. */
-void dispatch_configure(const struct router *router, int64_t after_timeout_ms);
+struct dispatch_settings {
+    const struct router *router; /* stays the caller's */
+    const char *trusted_origins; /* as origin_allows() takes them */
+    int64_t after_timeout_ms;
+    size_t requests_max; /* connections with a request; above it, 503 */
+};
+
+/* Once per process. */
+void dispatch_configure(const struct dispatch_settings *settings);
 
 /* On a fiber: answers the connection's next request. False when it has handed the connection back. See struct
  * connection_settings. */

@@ -6,9 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "http/origin.h"
 #include "http/query.h"
 
-enum setting_type { SETTING_TEXT, SETTING_CHOICE, SETTING_YES_NO, SETTING_NUMBER };
+enum setting_type { SETTING_TEXT, SETTING_ORIGINS, SETTING_CHOICE, SETTING_YES_NO, SETTING_NUMBER };
 
 struct setting {
     const char *name;
@@ -70,6 +71,14 @@ static const struct setting table[] = {
      "how long after-response functions may take"},
     {"drain-timeout-ms", SETTING_NUMBER, AT(drain_timeout_ms), "10000", 0, 24ll * HOUR_MS, "ms",
      "how long a stopping worker waits for what is under way"},
+    {"requests-max", SETTING_NUMBER, AT(requests_max), "25000", 1, 1000000, "requests",
+     "the most requests at a time in a worker, streams included; above it, 503"},
+    {"streams-max", SETTING_NUMBER, AT(streams_max), "20000", 1, 1000000, "streams",
+     "the most open streams of a worker; above it, 503"},
+    {"session-streams-max", SETTING_NUMBER, AT(session_streams_max), "100", 1, 1000000, "streams",
+     "the most open streams of one session in a worker; above it, 429"},
+    {"trusted-origins", SETTING_ORIGINS, AT(trusted_origins), NULL, 0, 0, "ORIGIN,...",
+     "other origins whose pages may send unsafe requests: https://a.example,https://b.example:8443"},
     {"fibers-max", SETTING_NUMBER, AT(fibers_max), "30000", 16, 1000000, "fibers",
      "the most requests at a time in a worker"},
     {"stack-kib", SETTING_NUMBER, AT(stack_kib), STACK_KIB, 32, 65536, "KiB", "a fiber's stack"},
@@ -123,6 +132,11 @@ static bool store(struct settings *settings, const struct setting *setting, cons
         return true;
     case SETTING_CHOICE:
         if (!is_choice(setting->unit_or_choices, value))
+            return false;
+        memcpy(at, &value, sizeof(value));
+        return true;
+    case SETTING_ORIGINS:
+        if (!origin_list_is_valid(value))
             return false;
         memcpy(at, &value, sizeof(value));
         return true;

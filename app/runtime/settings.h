@@ -35,6 +35,10 @@ struct settings {
     int64_t commit_timeout_ms;
     int64_t after_timeout_ms;
     int64_t drain_timeout_ms;
+    int64_t requests_max;
+    int64_t streams_max;
+    int64_t session_streams_max;
+    const char *trusted_origins;
     int64_t fibers_max;
     int64_t stack_kib;
     const char *log_format;

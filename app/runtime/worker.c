@@ -75,8 +75,13 @@ static void watch_signals(void)
 static void configure_requests(const struct settings *settings, struct router *router)
 {
     request_configure((uint64_t)settings->body_max_bytes);
-    stream_configure(settings->heartbeat_ms);
-    dispatch_configure(router, settings->after_timeout_ms);
+    stream_configure(settings->heartbeat_ms, (size_t)settings->streams_max);
+    dispatch_configure(&(struct dispatch_settings){
+        .router = router,
+        .trusted_origins = settings->trusted_origins,
+        .after_timeout_ms = settings->after_timeout_ms,
+        .requests_max = (size_t)settings->requests_max,
+    });
     connections_init(&(struct connection_settings){
         .serve = dispatch,
         .params_max = (size_t)settings->params_max_bytes,
@@ -109,6 +114,7 @@ static struct redis_client *configure_sessions(const struct worker_options *opti
         .keyring = options->keyring,
         .cookie_is_secure = settings->cookie_secure,
         .commit_timeout_ms = settings->commit_timeout_ms,
+        .streams_max = (size_t)settings->session_streams_max,
     });
     return redis;
 }

@@ -334,6 +334,7 @@ void session_close(struct mid_session *session)
 {
     if (session == NULL)
         return;
+    list_remove(&session->stream_link);
     operations_drop(&session->operations);
     view_fini(&session->view);
 }

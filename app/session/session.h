@@ -34,6 +34,7 @@ struct mid_session {
     struct store_record record;
     struct view view;
     struct operations operations;
+    struct list stream_link;    /* among the worker's sessions with a stream */
     struct store_commit commit; /* of these operations, while it may have to be repeated */
 };
 
@@ -42,6 +43,7 @@ struct session_settings {
     struct keyring *keyring; /* stays the caller's */
     bool cookie_is_secure;
     int64_t commit_timeout_ms; /* how long a stream's commit is repeated while Redis is away */
+    size_t streams_max;        /* of one session in this worker */
 };
 
 void session_configure(const struct session_settings *settings);
@@ -56,6 +58,8 @@ void session_close(struct mid_session *session);
 bool session_is_dirty(const struct mid_session *session);
 
 /* -------------------- between the files of this room -------------------- */
+
+const struct keyring *session_keyring(void);
 
 /* Whether a cookie can still be sent. */
 bool session_can_send_cookie(const struct mid_session *session);

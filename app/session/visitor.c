@@ -12,6 +12,7 @@
 #include "http/response.h"
 #include "session/limits.h"
 #include "session/session.h"
+#include "session/stream_limit.h"
 
 struct session_limits session_limits;
 
@@ -23,6 +24,12 @@ void session_configure(const struct session_settings *session_settings)
     settings = *session_settings;
     session_limits.commit_timeout_ms = settings.commit_timeout_ms;
     store_init(&settings.store);
+    stream_limit_init(settings.streams_max);
+}
+
+const struct keyring *session_keyring(void)
+{
+    return settings.keyring;
 }
 
 const uint64_t *session_cookie_counts(void)
@@ -135,6 +142,8 @@ MAY_SUSPEND static enum mid_error before_head(struct mid_request *rq, bool is_st
         MID_TRY(session_load(session));
     if (is_stream && session->state == SESSION_ABSENT)
         MID_TRY(session_create(session));
+    if (is_stream)
+        MID_TRY(stream_limit_enter(session));
     if (!is_stream)
         MID_TRY(session_is_dirty(session) ? mid_session_commit(session) : MID_OK);
 
@@ -158,6 +167,7 @@ static struct mid_session *session_of(struct mid_request *rq)
         struct mid_session *session = arena_zalloc(&rq->arena, sizeof(*session));
         session->rq = rq;
         operations_init(&session->operations);
+        list_init(&session->stream_link);
         rq->session = session;
         rq->hooks = (struct request_hooks){.before_head = before_head, .before_end = before_end};
         read_cookie(session);

@@ -11,10 +11,18 @@
 enum { KEPT_BUFFER_BYTES = 64 * 1024 };
 
 static int64_t heartbeat_ms;
+static size_t streams_max;
+static size_t streams_open;
 
-void stream_configure(int64_t heartbeat)
+void stream_configure(int64_t heartbeat, size_t most)
 {
     heartbeat_ms = heartbeat;
+    streams_max = most;
+}
+
+size_t stream_count(void)
+{
+    return streams_open;
 }
 
 /* -------------------- buffers -------------------- */
@@ -45,13 +53,22 @@ enum mid_error stream_begin(struct mid_request *rq, int status, const char *cont
 {
     if (!field_value_is_valid(content_type))
         return mid_fail(rq, MID_UNPROCESSABLE, "a content type may not have line breaks");
+    if (streams_open >= streams_max)
+        return mid_fail(rq, MID_OVERLOADED, "this worker has as many streams as it may have");
     response_set_field(rq, "Cache-Control", "no-store");
     struct stream *stream = arena_zalloc(&rq->arena, sizeof(*stream));
     stream->format = format;
     stream->last_sent_ms = loop_now_ms();
     MID_TRY(response_begin_stream(rq, status, arena_strdup(&rq->arena, content_type)));
     rq->stream = stream;
+    streams_open++;
     return MID_OK;
+}
+
+void stream_close(struct stream *stream)
+{
+    if (stream != NULL)
+        streams_open--;
 }
 
 enum mid_error mid_stream_begin(struct mid_request *rq, int status, const char *content_type)

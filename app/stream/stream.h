@@ -21,8 +21,11 @@ struct stream {
     int64_t last_sent_ms; /* the loop's time */
 };
 
-/* How long a stream may be silent before a heartbeat goes out. Once per process. */
-void stream_configure(int64_t heartbeat_ms);
+/* How long a stream may be silent before a heartbeat goes out, and how many may be open. Once per process. */
+void stream_configure(int64_t heartbeat_ms, size_t streams_max);
+
+/* How many streams of this worker are open. */
+size_t stream_count(void);
 
 /* Sends the head and begins a stream of this format. Errors as mid_stream_begin(). */
 MAY_SUSPEND MID_CHECK enum mid_error stream_begin(struct mid_request *rq, int status, const char *content_type,
@@ -36,6 +39,9 @@ MAY_SUSPEND int64_t stream_heartbeat(struct mid_request *rq);
 
 /* Sends the end marker of the format and the end of the response. */
 MAY_SUSPEND MID_CHECK enum mid_error stream_end(struct mid_request *rq);
+
+/* The request is over; NULL is fine. */
+void stream_close(struct stream *stream);
 
 /* Says what went wrong, as far as the format and the client allow, and cuts the response. */
 MAY_SUSPEND void stream_fail(struct mid_request *rq, enum mid_error error);

@@ -33,11 +33,11 @@ process_is_gone() {
 # this finds what a killed master has left behind.
 group_of() {
     local pid
-    for pid in $(cat /proc/[0-9]*/stat 2>/dev/null | awk -v group="$1" '{pid = $1; sub(/.*\) /, ""); if ($3 == group) print pid}'); do
-        if process_is_ours "$pid" "$2"; then
-            printf '%s\n' "$pid"
-        fi
-    done
+    cat /proc/[0-9]*/stat 2>/dev/null |
+        awk -v group="$1" '{pid = $1; sub(/.*\) /, ""); if ($3 == group) print pid}' |
+        while read -r pid; do
+            ! process_is_ours "$pid" "$2" || printf '%s\n' "$pid"
+        done || :
 }
 
 # process_end PID SECONDS: SIGTERM, and SIGKILL when that was not enough.

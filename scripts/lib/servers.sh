@@ -4,6 +4,7 @@
 # them in order. Their pid files are DIR/NAME.pid, their logs DIR/NAME.log.
 # shellcheck shell=bash
 
+# shellcheck disable=SC2034  # for whoever sources this file
 readonly SERVERS=(redis midstream nginx)
 readonly READY_SECONDS=30
 # How long the workers may drain before nginx is stopped under them, so that the clients leave and the streams end: longer

@@ -100,6 +100,15 @@ static char *read_line(const struct stack *stack, const char *name)
     return text;
 }
 
+static char *read_url(const struct stack *stack, const char *name)
+{
+    char *url = read_line(stack, name);
+    size_t length = strlen(url);
+    if (length > 0 && url[length - 1] == '/')
+        url[length - 1] = '\0';
+    return url;
+}
+
 static pid_t read_pid(const struct stack *stack, const char *name)
 {
     char *text = read_line(stack, name);
@@ -122,10 +131,8 @@ struct stack *stack_start(const struct stack_options *options)
         panic("mkdtemp %s: %s", stack->dir, strerror(errno));
     start_guard(stack);
     run_script(stack, options ? options : &defaults);
-    stack->url = read_line(stack, "url");
-    size_t length = strlen(stack->url);
-    if (length > 0 && stack->url[length - 1] == '/')
-        stack->url[length - 1] = '\0';
+    stack->url = read_url(stack, "url");
+    stack->url_h2 = read_url(stack, "url-h2");
     stack->redis_socket = text_printf("%s/redis.sock", stack->dir);
     stack->master = read_pid(stack, "midstream.pid");
     stack->nginx = read_pid(stack, "nginx.pid");
@@ -148,6 +155,7 @@ void stack_stop(struct stack *stack)
         panic("scripts/run --stop left the master %d running", (int)stack->master);
     free(stack->dir);
     free(stack->url);
+    free(stack->url_h2);
     free(stack->redis_socket);
     free(stack);
 }

@@ -22,6 +22,7 @@ struct stack_options {
 struct stack {
     char *dir;          /* holds the logs, too */
     char *url;          /* without a slash at the end */
+    char *url_h2;       /* the same for HTTP/2 without TLS (prior knowledge) */
     char *redis_socket; /* the path of its unix socket */
     pid_t master;
     pid_t nginx;

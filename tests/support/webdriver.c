@@ -25,8 +25,6 @@ enum {
     STOP_TIMEOUT_MS = 10000,
     COMMAND_TIMEOUT_MS = 60000,
     WAIT_STEP_US = 20000,
-    /* The window's frame counts in its size, also when it is not shown; the page is measured and the window corrected.
-     */
     DEFAULT_WIDTH = 1280,
     DEFAULT_HEIGHT = 800,
 };
@@ -39,7 +37,7 @@ static const char guard_script[] = "exec 2>/dev/null\n"
                                    "setsid chromedriver --port=0 >\"$1/chromedriver.log\" 2>&1 &\n"
                                    "driver=$!\n"
                                    "read -r end\n"
-                                   "kill -KILL -- -$driver\n"
+                                   "kill -s KILL -- -$driver\n"
                                    "wait $driver\n"
                                    "rm -rf \"$1\"\n"
                                    "exit 0\n";
@@ -159,13 +157,17 @@ static json_t *capabilities(const struct browser *browser, const struct browser_
                      "goog:chromeOptions", "args", arguments, "goog:loggingPrefs", "browser", "ALL");
 }
 
-/* The page gets the size that was asked for, whatever the window's frame takes. */
+/* The page gets the size that was asked for: what the window's frame takes is seen once the window has some size. */
 static void fit_window(struct browser *browser, const struct browser_options *options)
 {
-    int missing_width = options->width - (int)browser_number(browser, "return innerWidth;");
-    int missing_height = options->height - (int)browser_number(browser, "return innerHeight;");
-    order(browser, "POST", "/window/rect",
-          json_pack("{s:i, s:i}", "width", options->width + missing_width, "height", options->height + missing_height));
+    int frame_width = 0;
+    int frame_height = 0;
+    for (int pass = 0; pass < 2; pass++) {
+        order(browser, "POST", "/window/rect",
+              json_pack("{s:i, s:i}", "width", options->width + frame_width, "height", options->height + frame_height));
+        frame_width = options->width - (int)browser_number(browser, "return innerWidth;");
+        frame_height = options->height - (int)browser_number(browser, "return innerHeight;");
+    }
 }
 
 struct browser *browser_open(const struct browser_options *wanted)

@@ -104,7 +104,7 @@ function endText(expiresMs) {
     return minutes < 60 ? `${clock}, in ${minutes} min` : `${clock}, in ${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
-/* Rows are kept and changed in place, so that a highlight, a selection and the keyboard's focus survive a reading. */
+/* Rows are kept and changed in place, so that a highlight and the keyboard's focus survive a reading. */
 function showFields(fields, changed) {
     const body = byId("fields").tBodies[0];
     for (const row of [...body.rows]) {
@@ -113,13 +113,11 @@ function showFields(fields, changed) {
     }
     for (const name of Object.keys(fields).sort()) {
         const row = [...body.rows].find((candidate) => candidate.dataset.field === name) ?? addFieldRow(body, name);
-        const value = shorten(fields[name], VALUE_SHOWN_MAX);
-        if (row.value.textContent !== value)
-            row.value.textContent = value;
-    }
-    for (const [name, , now] of changed) {
-        if (now !== undefined)
-            highlight([...body.rows].find((row) => row.dataset.field === name));
+        const change = changed.find(([field]) => field === name);
+        if (change)
+            showChanged(row, change[1], fields[name]);
+        else if (row.shown !== fields[name])
+            showValue(row, fields[name], "");
     }
     byId("fields-empty").hidden = body.rows.length > 0;
 }
@@ -128,24 +126,34 @@ function addFieldRow(body, name) {
     const next = [...body.rows].find((row) => row.dataset.field > name);
     const row = element("tr");
     row.dataset.field = name;
-    row.value = element("span");
-    const valueCell = element("td");
-    valueCell.append(row.value);
+    row.value = element("td");
     const remove = element("button", "", "×");
     remove.type = "button";
     remove.setAttribute("aria-label", `Delete ${name}`);
     remove.addEventListener("click", () => deleteField(name));
     const removeCell = element("td");
     removeCell.append(remove);
-    row.append(element("td", "", name), valueCell, removeCell);
+    row.append(element("td", "", name), row.value, removeCell);
     body.insertBefore(row, next ?? null);
     return row;
 }
 
-function highlight(row) {
-    row.value.classList.add("fresh");
-    clearTimeout(row.cooling);
-    row.cooling = setTimeout(() => row.value.classList.remove("fresh"), FRESH_MS);
+/* `fresh` is the end of the value, or all of it, that is highlighted for a moment. */
+function showValue(row, value, fresh) {
+    const shown = shorten(value, VALUE_SHOWN_MAX);
+    const mark = element("mark", fresh ? "fresh" : "", fresh ? shown.slice(-fresh.length) : "");
+    row.shown = value;
+    row.value.replaceChildren(shown.slice(0, shown.length - mark.textContent.length), mark);
+    setTimeout(() => mark.classList.remove("fresh"), FRESH_MS);
+}
+
+function showChanged(row, before, now) {
+    showValue(row, now, hasGrown(before, now) ? now.slice(before.length) : now);
+}
+
+/* A number that became another ("1", "10") did not grow as a text does. */
+function hasGrown(before, now) {
+    return before !== undefined && before.length > 8 && now.startsWith(before);
 }
 
 function noteChanges(session, before, changed) {
@@ -169,8 +177,7 @@ function changeText(old, now) {
         return "deleted";
     if (old === undefined)
         return `= ${shorten(now, CHANGE_SHOWN_MAX)}`;
-    /* A number that became another ("1", "10") did not grow as a text does. */
-    if (now.startsWith(old) && old.length > 8)
+    if (hasGrown(old, now))
         return `+ “${shorten(now.slice(old.length), CHANGE_SHOWN_MAX)}”`;
     return `${shorten(old, CHANGE_SHOWN_MAX)} → ${shorten(now, CHANGE_SHOWN_MAX)}`;
 }
@@ -327,7 +334,8 @@ byId("field-increment").addEventListener("click", async () => {
 
 byId("login-form").addEventListener("submit", (event) => {
     event.preventDefault();
-    send("login-answer", "POST", "/login", { body: new URLSearchParams({ user: byId("login-user").value }) });
+    const body = new URLSearchParams({ user: byId("login-user").value });
+    watch.withoutReading(() => send("login-answer", "POST", "/login", { body }));
 });
 byId("logout").addEventListener("click", () => send("login-answer", "POST", "/logout"));
 

@@ -8,6 +8,7 @@ const BUSY_MS = 200;
 const CALM_MS = 2000;
 /* What a request did may show a little after it has ended. */
 const LINGER_MS = 1500;
+const CONFLICT = 409;
 
 /*
  * onRead(session, before): after every reading; `session` is null for a visitor without one, `before` is undefined at
@@ -22,7 +23,8 @@ export class SessionWatch {
         this.running = 0;
         this.busyUntil = 0;
         this.timer = 0;
-        this.isReading = false;
+        this.reading = null;
+        this.isHeld = false;
         this.isAskedAgain = false;
         document.addEventListener("visibilitychange", () => {
             if (!document.hidden)
@@ -48,18 +50,36 @@ export class SessionWatch {
         return promise;
     }
 
+    /*
+     * Runs `action` while nothing is read, and returns its promise. A login replaces the cookie: a reading under way
+     * would still carry the old one, and be refused.
+     */
+    async withoutReading(action) {
+        this.isHeld = true;
+        await this.reading;
+        try {
+            return await action();
+        } finally {
+            this.isHeld = false;
+            this.readNow();
+        }
+    }
+
     /* A reading that is under way may be older than what the caller knows of: another follows it. */
     readNow() {
-        if (this.isReading) {
+        if (this.reading || this.isHeld) {
             this.isAskedAgain = true;
             return;
         }
         clearTimeout(this.timer);
-        this.read();
+        this.reading = this.read().finally(() => {
+            this.reading = null;
+            this.onPace(this.isBusy);
+            this.timer = setTimeout(() => this.readNow(), this.isAskedAgain ? 0 : this.isBusy ? BUSY_MS : CALM_MS);
+        });
     }
 
     async read() {
-        this.isReading = true;
         this.isAskedAgain = false;
         try {
             const response = await fetch("/api/session", { cache: "no-store", headers: { Accept: "application/json" } });
@@ -70,12 +90,10 @@ export class SessionWatch {
             this.current = session;
             this.onRead(session, before);
         } catch (error) {
-            this.onTrouble(error);
+            /* Another tab has just logged in, and this request was overtaken by its cookie: the next one has it. */
+            if (error.status !== CONFLICT)
+                this.onTrouble(error);
         }
-        this.isReading = false;
-        this.onPace(this.isBusy);
-        const pause = this.isAskedAgain ? 0 : this.isBusy ? BUSY_MS : CALM_MS;
-        this.timer = setTimeout(() => this.read(), pause);
     }
 }
 

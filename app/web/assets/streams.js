@@ -27,6 +27,11 @@ export async function refusalOf(response) {
     }
 }
 
+/* The sentence of {"error":"MID_...","detail":"..."}, which ends a stream whose handler failed. */
+function sentenceOf(failure) {
+    return failure.detail || failure.error;
+}
+
 /* Calls line() for each line of the response as it arrives. A cut shows as a rejected read: that is how a page can tell. */
 async function readLines(url, line, signal) {
     const response = await fetch(url, { signal, cache: "no-store", headers: { Accept: "text/plain, application/json" } });
@@ -57,7 +62,7 @@ function readText(url, sink, signal) {
     return readLines(url, sink.piece, signal);
 }
 
-/* Blank lines are heartbeats; the last row is {"end":true}, or {"error":"..."} when the handler failed. */
+/* Blank lines are heartbeats; the last row is {"end":true}, or {"error":...} when the handler failed. */
 async function readRows(url, sink, signal) {
     let ended = false;
     let failure = null;
@@ -66,7 +71,7 @@ async function readRows(url, sink, signal) {
             return;
         const row = JSON.parse(line);
         if (typeof row.error === "string")
-            failure = row.error;
+            failure = sentenceOf(row);
         ended = row.end === true;
         if (!ended && failure === null)
             sink.piece(line);
@@ -79,9 +84,10 @@ async function readRows(url, sink, signal) {
 
 /*
  * The event "end" is the end marker; the source is closed there, or the browser would connect again. An "error" event
- * with data is the server's; without data it is the browser's, and means that the connection failed.
+ * with data is the server's; without data it is the browser's, and means that the connection failed. "session-ended" is
+ * the error that somebody has logged out.
  */
-function readEvents(url, sink, signal) {
+function readEvents(url, sink, signal, textOf) {
     return new Promise((resolve, reject) => {
         const source = new EventSource(url);
         let opened = false;
@@ -89,18 +95,20 @@ function readEvents(url, sink, signal) {
             source.close();
             settle(value);
         }
-        source.addEventListener("open", () => { opened = true; });
-        for (const name of ["message", "chunk", "token"])
-            source.addEventListener(name, (event) => sink.piece(event.data, event.lastEventId));
-        source.addEventListener("end", () => finish(resolve));
-        source.addEventListener("error", (event) => {
+        function takeFailure(event) {
             if (event.data !== undefined)
-                finish(reject, new Cut(`the handler failed: ${event.data}`));
+                finish(reject, new Cut(`the handler failed: ${sentenceOf(JSON.parse(event.data))}`));
             else if (opened)
                 finish(reject, new Cut("the connection was lost before the event “end”"));
             else
                 finish(reject, new Refusal(0, "the events could not be opened"));
-        });
+        }
+        source.addEventListener("open", () => { opened = true; });
+        for (const name of ["message", "token"])
+            source.addEventListener(name, (event) => sink.piece(textOf(event.data), event.lastEventId));
+        for (const name of ["error", "session-ended"])
+            source.addEventListener(name, takeFailure);
+        source.addEventListener("end", () => finish(resolve));
         signal.addEventListener("abort", () => finish(reject, signal.reason), { once: true });
     });
 }
@@ -119,7 +127,7 @@ export const kinds = {
     events: {
         target: (form) => `/events?count=${form.count}&interval_ms=${form.interval}`,
         expected: (form) => form.count,
-        read: readEvents,
+        read: (url, sink, signal) => readEvents(url, sink, signal, (data) => data),
         note: "Server-sent events, read with EventSource. The handler sets the field `event`. The last one is named `end`: " +
             "the page closes there, and the browser does not connect again.",
     },
@@ -133,7 +141,7 @@ export const kinds = {
     chat: {
         target: (form) => `/chat?prompt=${encodeURIComponent(form.prompt)}`,
         expected: () => null,
-        read: readEvents,
+        read: (url, sink, signal) => readEvents(url, sink, signal, (data) => JSON.parse(data).token),
         flows: true,
         note: "The words of a canned answer, as events. The exchange is appended to the field `transcript` as it grows: " +
             "reload in the middle, and what was said is still there.",

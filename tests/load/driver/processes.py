@@ -1,6 +1,8 @@
 """Processes as /proc shows them: who is whose child, and how much CPU time each has used."""
 
 import os
+import resource
+import time
 from pathlib import Path
 
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
@@ -30,3 +32,36 @@ def cpu_seconds(pids):
 
 def cpu_by_group(groups):
     return {name: cpu_seconds(pids) for name, pids in groups.items()}
+
+
+def children_cpu_seconds():
+    """Of our own children that have ended: wrk and the load client."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def machine_cpu_seconds():
+    """All time that the machine's cores were not idle (proc(5): idle and iowait are fields 4 and 5 of the first line),
+    time stolen by the hypervisor included."""
+    ticks = [int(field) for field in Path("/proc/stat").read_text().partition("\n")[0].split()[1:9]]
+    return (sum(ticks) - ticks[3] - ticks[4]) / TICKS_PER_SECOND
+
+
+class Usage:
+    """CPU time between the beginning and `end()`: of groups of processes, of our client, and of everybody else. What the
+    others used says how far the other figures can be trusted."""
+
+    def __init__(self, groups, client):
+        self.groups, self.client, self.started = groups, client, time.monotonic()
+        self.before = self._read()
+
+    def _read(self):
+        return {**cpu_by_group(self.groups), self.client: children_cpu_seconds(), "others": machine_cpu_seconds()}
+
+    def end(self):
+        """Seconds of CPU by name; the client must have ended."""
+        after = self._read()
+        used = {name: after[name] - self.before[name] for name in after}
+        used["others"] = max(0.0, 2 * used["others"] - sum(used.values()))
+        self.seconds = time.monotonic() - self.started
+        return used

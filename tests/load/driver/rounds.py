@@ -2,7 +2,6 @@
 all of them."""
 
 import json
-import resource
 import statistics
 import subprocess
 import time
@@ -35,20 +34,19 @@ def wrk(system, seconds, connections=CONNECTIONS):
     return json.loads(output.splitlines()[-1])
 
 
-def children_cpu_seconds():
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
-
-
 def measure(system, seconds):
     """One run, with the CPU time that each group of processes spent on a request."""
-    before, wrk_before = processes.cpu_by_group(system.groups), children_cpu_seconds()
+    usage = processes.Usage(system.groups, "wrk")
     run = wrk(system, seconds)
-    after, wrk_after = processes.cpu_by_group(system.groups), children_cpu_seconds()
+    used = usage.end()
+    others = used.pop("others")
     requests = max(run["requests"], 1)
-    cpu_us = {name: (after[name] - before[name]) / requests * 1e6 for name in before}
-    cpu_us["wrk"] = (wrk_after - wrk_before) / requests * 1e6
-    return {**run, "requests_per_s": run["requests"] / run["seconds"], "cpu_us": cpu_us}
+    return {
+        **run,
+        "requests_per_s": run["requests"] / run["seconds"],
+        "cpu_us": {name: spent / requests * 1e6 for name, spent in used.items()},
+        "others_cores": others / usage.seconds,
+    }
 
 
 def interleaved(systems, rounds, seconds, say):
@@ -79,8 +77,17 @@ def summary(history):
         "p50_us": spread(run["p50_us"] for run in history),
         "p99_us": spread(run["p99_us"] for run in history),
         "cpu_us": {group: spread(run["cpu_us"][group] for run in history) for group in history[0]["cpu_us"]},
+        "others_cores": spread(run["others_cores"] for run in history),
         "bad_answers": sum(run["bad_status"] + run["broken"] for run in history),
     }
+
+
+def cpu_ratio(systems, name, base):
+    """The same from the CPU time of a request, client included: what the ratio of the rates is when all cores are busy
+    with nothing else. Others' load does not blur it."""
+    return sum(value["median"] for value in systems[base]["cpu_us"].values()) / sum(
+        value["median"] for value in systems[name]["cpu_us"].values()
+    )
 
 
 def ratio(runs, name, base):

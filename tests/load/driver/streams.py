@@ -5,28 +5,23 @@ import subprocess
 import tempfile
 
 from . import processes
-from .rounds import children_cpu_seconds
 from .stack import STREAMS
 
 
 def client(stack, *arguments):
     """One run of the load client; its figures, with the cores that each group of processes kept busy."""
-    groups = stack.groups()
     with tempfile.NamedTemporaryFile("r", prefix="midstream-streams.") as file:
-        before, client_before = processes.cpu_by_group(groups), children_cpu_seconds()
+        usage = processes.Usage(stack.groups(), "client")
         command = [STREAMS, "--url", stack.url, "--json", file.name, *arguments]
         # It exits with 1 when a stream was not complete: that is in the figures too.
         ended = subprocess.run(command, stdout=subprocess.DEVNULL, check=False)
         if ended.returncode not in (0, 1):
             raise RuntimeError(f"the load client ended with {ended.returncode}")
-        after, client_after = processes.cpu_by_group(groups), children_cpu_seconds()
+        used = usage.end()
         text = file.read()
     if not text:
         raise RuntimeError("the load client has measured nothing")
-    figures = json.loads(text)
-    figures["cores"] = {name: (after[name] - before[name]) / figures["run_s"] for name in before}
-    figures["cores"]["client"] = (client_after - client_before) / figures["run_s"]
-    return figures
+    return {**json.loads(text), "cores": {name: spent / usage.seconds for name, spent in used.items()}}
 
 
 def ticking(stack, streams, events, opens_per_second):

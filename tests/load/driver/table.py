@@ -17,9 +17,11 @@ def of_requests(requests):
         latency = f"{system['p50_us']['median'] / 1000:.1f} / {system['p99_us']['median'] / 1000:.1f}"
         cpu = ", ".join(f"{group} {value['median']:.1f}" for group, value in system["cpu_us"].items())
         bad = f"   {system['bad_answers']} BAD ANSWERS" if system["bad_answers"] else ""
-        yield f"  {name:<24} {spread(system['requests_per_s']):<26} {latency:<16} {cpu}{bad}"
+        others = f"others {system['others_cores']['median']:.1f} cores"
+        yield f"  {name:<24} {spread(system['requests_per_s']):<26} {latency:<16} {cpu}; {others}{bad}"
     for name, value in requests["ratios"].items():
         yield f"  {name:<44} {spread(value, '{:.2f}')}, within each round"
+    yield f"  {'/counter of /null, by CPU time':<44} {requests['cpu_ratio']:.2f}, as on a machine with nothing else to do"
 
 
 def of_streams(streams):
