@@ -81,12 +81,7 @@ setup: ## install everything that building, testing and measuring need
 .PHONY: test check format
 test: ## install what is needed, then all checks and tests, under ASan and UBSan
 	scripts/setup test
-	$(MAKE) check
-	$(MAKE) test-library
-	$(MAKE) test-unit
-	$(MAKE) test-fuzz FUZZ_SECONDS=3
-	$(MAKE) test-integration
-	$(MAKE) test-browser
+	$(MAKE) check test-library test-unit test-fuzz test-integration test-browser FUZZ_SECONDS=3
 
 check: ## formatting, layering, lint
 	scripts/check

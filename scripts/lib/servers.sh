@@ -69,17 +69,28 @@ redis_answers() {
     [[ $(redis-cli -s "$DIR/redis.sock" ping 2>/dev/null) == PONG ]]
 }
 
-# midstream_start PROGRAM WORKERS
+# midstream_start PROGRAM WORKERS: each worker has a socket of its own, so that nginx shares out the streams evenly
+# (docs/adr/0007-a-socket-for-each-worker.md).
 midstream_start() {
+    worker_count=$2
+    ((worker_count > 0)) || worker_count=$(nproc)
     [[ -e $DIR/keys ]] || "${AS_USER[@]}" "$1" keygen --keys "$DIR/keys" >>"$DIR/midstream.log" 2>&1 9>&- ||
         die "midstream keygen failed: $(tail -n 5 "$DIR/midstream.log")"
-    server_start midstream "$1" serve --listen "unix:$DIR/midstream.sock" --redis "unix:$DIR/redis.sock" \
-        --keys "$DIR/keys" --workers "$2" --pidfile "$DIR/midstream.pid" --cookie-secure no
+    server_start midstream "$1" serve --listen "unix:$DIR/worker-%.sock" --redis "unix:$DIR/redis.sock" \
+        --keys "$DIR/keys" --workers "$worker_count" --pidfile "$DIR/midstream.pid" --cookie-secure no
     server_await midstream midstream_listens || server_failed midstream "did not start"
 }
 
 midstream_listens() {
-    [[ -S $DIR/midstream.sock && -s $DIR/midstream.pid ]]
+    [[ -S $DIR/worker-$((worker_count - 1)).sock && -s $DIR/midstream.pid ]]
+}
+
+# The workers' sockets, as nginx's upstream lists them.
+midstream_upstream() {
+    local number
+    for ((number = 0; number < worker_count; number++)); do
+        printf 'server "unix:%s/worker-%d.sock" max_fails=0; ' "$DIR" "$number"
+    done
 }
 
 # nginx_start PORT: 0 picks a free one. Writes DIR/url and DIR/url-h2. Between the look at a port and its use somebody else
@@ -109,7 +120,7 @@ nginx_launch() {
     # Started by root, it would make its workers another user, who cannot read what belongs to root.
     ((EUID != 0 || ${#AS_USER[@]} > 0)) || global+=' user root;'
     nginx_render "$ROOT/nginx" "$DIR/nginx" "DIR=$DIR" "WEB=$ROOT/app/web" "LISTEN=127.0.0.1:$1" \
-        "LISTEN_H2=$(nginx_listen_h2 "127.0.0.1:$2")" "UPSTREAM=server \"unix:$DIR/midstream.sock\";" \
+        "LISTEN_H2=$(nginx_listen_h2 "127.0.0.1:$2")" "UPSTREAM=$(midstream_upstream)" \
         "ACCESS_LOG=$(nginx_access_log)" "OPEN_FILES=$open_files" \
         "CONNECTIONS=$((open_files < 65536 ? open_files : 65536))"
     server_start nginx nginx -e "$DIR/nginx.log" -c "$DIR/nginx/nginx.conf" -g "$global"
@@ -144,7 +155,7 @@ servers_stop() {
     for name in nginx midstream redis; do
         server_end "$name" || status=1
     done
-    rm -f "$DIR"/{redis,midstream,nginx}.pid "$DIR"/{redis,midstream}.sock "$DIR"/url "$DIR"/url-h2
+    rm -f "$DIR"/{redis,midstream,nginx}.pid "$DIR"/{redis,worker-*}.sock "$DIR"/url "$DIR"/url-h2
     return "$status"
 }
 

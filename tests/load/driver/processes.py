@@ -48,20 +48,19 @@ def machine_cpu_seconds():
 
 
 class Usage:
-    """CPU time between the beginning and `end()`: of groups of processes, of our client, and of everybody else. What the
-    others used says how far the other figures can be trusted."""
+    """CPU time between the beginning and `end()`: of groups of processes, of our client, and of everybody else. What
+    the others used says how far the other figures can be trusted."""
 
     def __init__(self, groups, client):
         self.groups, self.client, self.started = groups, client, time.monotonic()
         self.before = self._read()
 
     def _read(self):
-        return {**cpu_by_group(self.groups), self.client: children_cpu_seconds(), "others": machine_cpu_seconds()}
+        ours = {**cpu_by_group(self.groups), self.client: children_cpu_seconds()}
+        return {**ours, "others": machine_cpu_seconds() - sum(ours.values())}
 
     def end(self):
         """Seconds of CPU by name; the client must have ended."""
         after = self._read()
-        used = {name: after[name] - self.before[name] for name in after}
-        used["others"] = max(0.0, 2 * used["others"] - sum(used.values()))
         self.seconds = time.monotonic() - self.started
-        return used
+        return {name: max(0.0, after[name] - self.before[name]) for name in after}

@@ -21,7 +21,7 @@ def of_requests(requests):
         yield f"  {name:<24} {spread(system['requests_per_s']):<26} {latency:<16} {cpu}; {others}{bad}"
     for name, value in requests["ratios"].items():
         yield f"  {name:<44} {spread(value, '{:.2f}')}, within each round"
-    yield f"  {'/counter of /null, by CPU time':<44} {requests['cpu_ratio']:.2f}, as on a machine with nothing else to do"
+    yield f"  {'/counter of /null, by CPU time':<44} {requests['cpu_ratio']:.2f}, as if nothing else ran"
 
 
 def of_streams(streams):
