@@ -50,6 +50,8 @@
 #define VALGRIND_STACK_REGISTER(start, end) 0
 #endif
 
+enum { TRIM_MARGIN_BYTES = 256 };
+
 /* Where control is: the registers to jump to, and what the sanitizers want to know of the stack they belong to. */
 struct context {
     sigjmp_buf registers;
@@ -311,7 +313,8 @@ void fiber_trim_stack(void)
     ENSURE(fibers.current != NULL);
     char *bottom = fibers.current->stack->mapping + fibers.page_bytes;
     uintptr_t here = (uintptr_t)__builtin_frame_address(0);
-    char *rest_end = (char *)((here & ~(uintptr_t)(fibers.page_bytes - 1)) - fibers.page_bytes);
+    /* The call of madvise() itself still needs a few words below this frame. */
+    char *rest_end = (char *)((here - TRIM_MARGIN_BYTES) & ~(uintptr_t)(fibers.page_bytes - 1));
     if (!WITH_ASAN && rest_end > bottom)
         madvise(bottom, (size_t)(rest_end - bottom), MADV_DONTNEED);
 }

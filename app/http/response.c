@@ -2,10 +2,10 @@
 #include "http/response.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/json.h"
+#include "base/number.h"
 #include "http/field.h"
 #include "http/status.h"
 
@@ -106,6 +106,12 @@ void response_prepare_error(struct mid_request *rq, enum mid_error error)
 
 /* -------------------- the head -------------------- */
 
+/* The end of what was written. */
+static char *put_number(char *at, int64_t number)
+{
+    return at + number_format(number, at);
+}
+
 /* The CGI head (RFC 3875, 6.3) that nginx turns into HTTP's. Content-Length only where the whole body is known. */
 static struct iovec format_head(struct mid_request *rq, bool is_whole)
 {
@@ -115,11 +121,12 @@ static struct iovec format_head(struct mid_request *rq, bool is_whole)
         room += strlen(field->name) + strlen(field->value) + 4;
 
     char *head = arena_alloc(&rq->arena, room);
-    char *end = head + sprintf(head, "Status: %d %s\r\n", response->status, status_reason(response->status));
+    char *end = put_number(stpcpy(head, "Status: "), response->status);
+    end = stpcpy(stpcpy(stpcpy(end, " "), status_reason(response->status)), "\r\n");
     if (response->content_type != NULL)
         end = stpcpy(stpcpy(stpcpy(end, "Content-Type: "), response->content_type), "\r\n");
     if (is_whole && status_has_content(response->status))
-        end += sprintf(end, "Content-Length: %zu\r\n", response->body_bytes);
+        end = stpcpy(put_number(stpcpy(end, "Content-Length: "), (int64_t)response->body_bytes), "\r\n");
     for (const struct response_field *field = response->fields; field != NULL; field = field->next)
         end = stpcpy(stpcpy(stpcpy(stpcpy(end, field->name), ": "), field->value), "\r\n");
     end = stpcpy(end, "\r\n");

@@ -1,11 +1,10 @@
 /* Recorded changes of a session. See operation.h. */
 #include "session/operation.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/number.h"
 #include "http/query.h"
 
 void operations_init(struct operations *operations)
@@ -69,8 +68,8 @@ static void preview_increment(const struct operation *operation, struct view *vi
         return; /* the commit will refuse it */
     if (__builtin_add_overflow(number, by, &number))
         return;
-    char text[24];
-    size_t bytes = (size_t)snprintf(text, sizeof(text), "%" PRId64, number);
+    char text[NUMBER_TEXT_BYTES];
+    size_t bytes = number_format(number, text);
     set(view, operation->field, (struct operation_text){text, bytes});
 }
 

@@ -1,11 +1,11 @@
 /* Sessions: reading, recording, committing. See session.h. */
 #include "session/session.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/number.h"
 #include "http/query.h"
 #include "http/request.h"
 #include "session/field.h"
@@ -159,8 +159,8 @@ enum mid_error mid_session_set(struct mid_session *session, const char *field, c
 
 enum mid_error mid_session_set_int(struct mid_session *session, const char *field, int64_t value)
 {
-    char text[24];
-    snprintf(text, sizeof(text), "%" PRId64, value);
+    char text[NUMBER_TEXT_BYTES];
+    number_format(value, text);
     return mid_session_set(session, field, text);
 }
 
@@ -171,15 +171,15 @@ enum mid_error mid_session_delete(struct mid_session *session, const char *field
 
 enum mid_error mid_session_increment(struct mid_session *session, const char *field, int64_t by)
 {
-    char text[24];
-    snprintf(text, sizeof(text), "%" PRId64, by);
+    char text[NUMBER_TEXT_BYTES];
+    number_format(by, text);
     return record(session, OPERATION_INCREMENT, field, 1, (struct operation_text[]){text_of(text)});
 }
 
 enum mid_error mid_session_append(struct mid_session *session, const char *field, const char *text, size_t max_bytes)
 {
-    char max[24];
-    snprintf(max, sizeof(max), "%zu", max_bytes > 0 ? max_bytes : 1);
+    char max[NUMBER_TEXT_BYTES];
+    number_format(max_bytes > 0 ? (int64_t)max_bytes : 1, max);
     return record(session, OPERATION_APPEND, field, 2, (struct operation_text[]){text_of(text), text_of(max)});
 }
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/number.h"
 #include "base/panic.h"
 #include "http/query.h"
 
@@ -197,8 +198,8 @@ static struct operation_text copy_result(struct arena *arena, const struct redis
     if (reply == NULL || reply->type == REDIS_REPLY_NIL)
         return (struct operation_text){0};
     if (reply->type == REDIS_REPLY_INTEGER) {
-        char *text = arena_printf(arena, "%lld", reply->integer);
-        return (struct operation_text){text, strlen(text)};
+        char *text = arena_alloc(arena, NUMBER_TEXT_BYTES);
+        return (struct operation_text){text, number_format(reply->integer, text)};
     }
     return (struct operation_text){arena_strndup(arena, reply->str, (size_t)reply->len), (size_t)reply->len};
 }
@@ -248,6 +249,14 @@ static struct redis_argument argument(struct operation_text text)
     return (struct redis_argument){text.data, text.bytes};
 }
 
+static struct redis_argument number_or_nothing(struct arena *arena, bool is_there, int64_t number)
+{
+    if (!is_there)
+        return (struct redis_argument){"", 0};
+    char *text = arena_alloc(arena, NUMBER_TEXT_BYTES);
+    return (struct redis_argument){text, number_format(number, text)};
+}
+
 /* The arguments of commit.lua, in the operations' arena; four of its own, then four for each operation. */
 static size_t commit_arguments(struct store_commit *commit, struct redis_argument **arguments)
 {
@@ -255,9 +264,9 @@ static size_t commit_arguments(struct store_commit *commit, struct redis_argumen
     struct redis_argument *all = arena_alloc(arena, (4 + 4 * commit->operations->count) * sizeof(*all));
     size_t count = 0;
     all[count++] = (struct redis_argument){&commit->id, sizeof(commit->id)};
-    all[count++] = REDIS_TEXT(commit->may_be_applied ? arena_printf(arena, "%" PRId64, commit->known_revision) : "");
-    all[count++] = REDIS_TEXT(commit->generation >= 0 ? arena_printf(arena, "%" PRId64, commit->generation) : "");
-    all[count++] = REDIS_TEXT(commit->is_activity ? arena_printf(arena, "%" PRId64, clock_unix_ms()) : "");
+    all[count++] = number_or_nothing(arena, commit->may_be_applied, commit->known_revision);
+    all[count++] = number_or_nothing(arena, commit->generation >= 0, commit->generation);
+    all[count++] = number_or_nothing(arena, commit->is_activity, commit->is_activity ? clock_unix_ms() : 0);
     for (const struct operation *operation = commit->operations->first; operation != NULL;
          operation = operation->next) {
         all[count++] = (struct redis_argument){&operation->code, 1};

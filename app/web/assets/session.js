@@ -81,19 +81,21 @@ export class SessionWatch {
 
     async read() {
         this.isAskedAgain = false;
+        let session;
         try {
             const response = await fetch("/api/session", { cache: "no-store", headers: { Accept: "application/json" } });
             if (!response.ok)
                 throw await refusalOf(response);
-            const { session } = await response.json();
-            const before = this.current;
-            this.current = session;
-            this.onRead(session, before);
+            ({ session } = await response.json());
         } catch (error) {
             /* Another tab has just logged in, and this request was overtaken by its cookie: the next one has it. */
             if (error.status !== CONFLICT)
                 this.onTrouble(error);
+            return;
         }
+        const before = this.current;
+        this.current = session;
+        this.onRead(session, before);
     }
 }
 
