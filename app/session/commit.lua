@@ -1,20 +1,21 @@
--- Applies the operations of one commit to a session, in one atomic step: read once, compute, write once. The worker puts
--- the line
---   local IDLE_MS, TOUCH_AFTER_MS, FIELDS_MAX, VALUE_MAX = ...
--- in front of it.
+-- Applies the operations of one commit to a session, in one atomic step: read once, compute, write once. The worker
+-- puts the line
+--   local IDLE_MS, FIELDS_MAX, VALUE_MAX = ...
+-- in front of it. It runs for every commit, so numbers go to Redis as text made by '%d': Lua's own form costs a
+-- microsecond.
 --
 -- KEYS[1]  the session
 -- ARGV[1]  the commit's identifier, 8 bytes, so that it can be repeated without being applied twice
 -- ARGV[2]  '' for a first try; for a repeated one the revision that the worker knew before it, -1 if none
 -- ARGV[3]  the generation of a cookie that was not yet compared with the record, or ''
--- ARGV[4]  the worker's clock in ms if a visitor is there, to renew the idle timeout; or ''
+-- ARGV[4]  if a visitor is there: the time in ms such that a session last touched before it is touched again; or ''
 -- then four for each operation: its code, the field, and two arguments ('' for none)
 --
 -- Returns {status, revision, one result for each operation}; what is not OK has changed nothing.
 
 local OK, ENDED, STALE, LIMIT, NOT_A_NUMBER, UNKNOWN = 0, 1, 2, 3, 4, 5
 local OWN_FIELDS = 8 -- the '@' fields of every record
-local COMMIT_BYTES, COMMITS_KEPT = 8, 16
+local COMMIT_BYTES, COMMITS_KEPT = 8, 8 -- 64 bytes: with a longer value Redis gives up the compact form of a hash
 local EXACT = 9007199254740992 -- 2^53: Lua's numbers are exact below it
 
 local key = KEYS[1]
@@ -33,7 +34,7 @@ local function now_ms()
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
-if ARGV[3] ~= '' and tonumber(ARGV[3]) < tonumber(generation) then
+if ARGV[3] ~= '' and ARGV[3] ~= generation and tonumber(ARGV[3]) < tonumber(generation) then
   return {STALE, now_ms() - tonumber(redis.call('HGET', key, '@renewed'))}
 end
 
@@ -54,14 +55,15 @@ if ARGV[2] ~= '' then
   end
 end
 
--- The sum of two whole numbers of 64 bits as text, or nil. Where Lua is not exact, Redis adds, in a field that goes again.
+-- The sum of two whole numbers of 64 bits as text, or nil. Where Lua is not exact, Redis adds, in a field that goes
+-- again.
 local function sum(text, by)
   local a, b = tonumber(text), tonumber(by)
-  if not a or not string.find(text, '^-?%d+$') then
+  if not a then
     return nil
   end
-  if math.abs(a) < EXACT and math.abs(b) < EXACT and math.abs(a + b) < EXACT then
-    return string.format('%.0f', a + b)
+  if a > -EXACT and a < EXACT and b > -EXACT and b < EXACT and a + b > -EXACT and a + b < EXACT then
+    return string.format('%d', a) == text and string.format('%d', a + b) or nil
   end
   redis.call('HSET', key, '@sum', text)
   local added = redis.pcall('HINCRBY', key, '@sum', by)
@@ -73,7 +75,10 @@ end
 -- Compute. `now` holds each touched field's value as it will be: false where there is none.
 local before, now = {}, {}
 local reply = {OK, revision + 1}
-local writes = {key, '@revision', revision + 1, '@commits', ARGV[1] .. string.sub(commits, 1, 120)}
+local writes = {
+  key, '@revision', string.format('%d', revision + 1),
+  '@commits', ARGV[1] .. string.sub(commits, 1, COMMIT_BYTES * (COMMITS_KEPT - 1)),
+}
 for i = 6, #names do
   local field = names[i]
   if now[field] == nil then
@@ -137,7 +142,7 @@ if added > #removed and redis.call('HLEN', key) - OWN_FIELDS + added - #removed 
   return {LIMIT, ''}
 end
 local touch_ms = nil
-if ARGV[4] ~= '' and tonumber(ARGV[4]) - tonumber(record[4]) > TOUCH_AFTER_MS then
+if ARGV[4] ~= '' and tonumber(record[4]) < tonumber(ARGV[4]) then
   touch_ms = now_ms()
   writes[#writes + 1] = '@touched'
   writes[#writes + 1] = touch_ms

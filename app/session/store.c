@@ -59,9 +59,8 @@ void store_init(const struct store_settings *store_settings)
 {
     settings = *store_settings;
     char line[200];
-    snprintf(line, sizeof(line),
-             "local IDLE_MS, TOUCH_AFTER_MS, FIELDS_MAX, VALUE_MAX = %" PRId64 ", %" PRId64 ", %d, %d\n",
-             settings.idle_ms, touch_after_ms(), settings.fields_max, settings.value_bytes_max);
+    snprintf(line, sizeof(line), "local IDLE_MS, FIELDS_MAX, VALUE_MAX = %" PRId64 ", %d, %d\n", settings.idle_ms,
+             settings.fields_max, settings.value_bytes_max);
     add_script(&commit_script, line, commit_body);
     snprintf(line, sizeof(line), "local IDLE_MS, ABSOLUTE_MS = %" PRId64 ", %" PRId64 "\n", settings.idle_ms,
              settings.absolute_ms);
@@ -266,7 +265,7 @@ static size_t commit_arguments(struct store_commit *commit, struct redis_argumen
     all[count++] = (struct redis_argument){&commit->id, sizeof(commit->id)};
     all[count++] = number_or_nothing(arena, commit->may_be_applied, commit->known_revision);
     all[count++] = number_or_nothing(arena, commit->generation >= 0, commit->generation);
-    all[count++] = number_or_nothing(arena, commit->is_activity, commit->is_activity ? clock_unix_ms() : 0);
+    all[count++] = number_or_nothing(arena, commit->is_activity, clock_unix_ms() - touch_after_ms());
     for (const struct operation *operation = commit->operations->first; operation != NULL;
          operation = operation->next) {
         all[count++] = (struct redis_argument){&operation->code, 1};

@@ -1,5 +1,5 @@
--- Renews a session's idle timeout, because its visitor was there; never past the absolute end, and never of one that has ended. The worker
--- puts the line
+-- Renews a session's idle timeout, because its visitor was there; never past the absolute end, and never of one that has
+-- ended. The worker puts the line
 --   local IDLE_MS = ...
 -- in front of it.
 --

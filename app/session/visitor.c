@@ -187,8 +187,10 @@ enum mid_error mid_session_open(struct mid_request *rq, struct mid_session **ses
 enum mid_error mid_session_find(struct mid_request *rq, struct mid_session **session)
 {
     struct mid_session *found = session_of(rq);
-    if (found->state == SESSION_CLAIMED)
-        MID_TRY(session_load(found));
+    enum mid_error error = found->state == SESSION_CLAIMED ? session_load(found) : MID_OK;
+    if (error != MID_ENDED) /* a cookie from before the login shows nothing, and changes nothing */
+        MID_TRY(error);
+    rq->error_detail = NULL;
     *session = found->state == SESSION_LIVE ? found : NULL;
     return MID_OK;
 }

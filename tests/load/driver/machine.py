@@ -9,7 +9,7 @@ from pathlib import Path
 
 from .stack import PROGRAM, ROOT
 
-PACKAGES = ["libfcgi-bin", "libhiredis0.14", "libhiredis1.1.0", "libuv1", "libsodium23", "nginx", "redis-server", "wrk"]
+PACKAGES = ["libfcgi-dev", "libuv1", "libuv1t64", "libsodium23", "nginx", "redis-server", "wrk"]
 
 
 def said(*command):
@@ -42,6 +42,7 @@ def facts():
         "memory_gib": round(kib / 1024 / 1024, 1),
         "kernel": platform.release(),
         "load_before": os.getloadavg()[0],
+        "program": str(PROGRAM),
         "midstream": said(PROGRAM, "version"),
         "commit": said("git", "describe", "--always", "--dirty"),
         "packages": package_versions(),

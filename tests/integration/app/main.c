@@ -1,0 +1,339 @@
+/*
+ * The tests' own application: handlers for what the demonstration does not do.
+ *
+ * It is compiled with the public header alone and linked with the static library, as anybody's application is.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "midstream.h"
+
+enum { FLOOD_PIECE_BYTES = 64 * 1024, BIG_PIECE_MAX = 16 * 1024 * 1024, LONG_MS = 3600 * 1000 };
+
+static enum mid_error null_route(struct mid_request *rq)
+{
+    return mid_respond_json(rq, 200, "{}\n");
+}
+
+static enum mid_error header_route(struct mid_request *rq)
+{
+    const char *value = mid_header(rq, mid_param(rq, "name"));
+    return value != NULL ? mid_respond_text(rq, 200, value) : MID_NOT_FOUND;
+}
+
+/* -------------------- what kills a worker -------------------- */
+
+static int sink;
+
+static int __attribute__((noinline)) recurse(int depth)
+{
+    volatile char frame[512];
+    frame[0] = (char)depth;
+    int below = depth < 1000000000 ? recurse(depth + 1) : 0;
+    return below + frame[0];
+}
+
+static enum mid_error overflow_route(struct mid_request *rq)
+{
+    sink = recurse(sink);
+    return mid_respond_text(rq, 200, "there was enough stack\n");
+}
+
+/* -------------------- sessions -------------------- */
+
+/* Raises `shared` and the visitor's choice of a field in one commit. */
+static enum mid_error raise_both(struct mid_request *rq, struct mid_session *session)
+{
+    const char *own = mid_query(rq, "own");
+    MID_TRY(mid_session_increment(session, "shared", 1));
+    MID_TRY(mid_session_increment(session, own != NULL ? own : "own", 1));
+    return mid_session_commit(session);
+}
+
+static enum mid_error tab_route(struct mid_request *rq)
+{
+    struct mid_session *session;
+    MID_TRY(mid_session_open(rq, &session));
+    MID_TRY(raise_both(rq, session));
+    return mid_respond_empty(rq, 204);
+}
+
+static enum mid_error increments_route(struct mid_request *rq)
+{
+    struct mid_session *session;
+    int64_t times;
+    int64_t interval_ms;
+    MID_TRY(mid_query_int(rq, "times", 1, 1000000, 10, &times));
+    MID_TRY(mid_query_int(rq, "interval_ms", 0, LONG_MS, 0, &interval_ms));
+    MID_TRY(mid_session_open(rq, &session));
+    MID_TRY(mid_rows_begin(rq));
+    for (int64_t i = 1; i <= times; i++) {
+        MID_TRY(raise_both(rq, session));
+        if (i % 100 == 1 || interval_ms > 0)
+            MID_TRY(mid_row_printf(rq, "%" PRId64, i));
+        if (interval_ms > 0)
+            MID_TRY(mid_sleep_ms(rq, interval_ms));
+    }
+    return MID_OK;
+}
+
+/* Several changes, the last one over a limit. */
+static enum mid_error beyond_a_limit_route(struct mid_request *rq)
+{
+    struct mid_session *session;
+    size_t bytes = 20000;
+    char *value = mid_alloc(rq, bytes + 1);
+    memset(value, 'x', bytes);
+    value[bytes] = '\0';
+    MID_TRY(mid_session_open(rq, &session));
+    MID_TRY(mid_session_set(session, "first", "changed"));
+    MID_TRY(mid_session_increment(session, "counter", 1));
+    MID_TRY(mid_session_delete(session, "kept"));
+    MID_TRY(mid_session_set(session, "long", value));
+    MID_TRY(mid_session_commit(session));
+    return mid_respond_empty(rq, 204);
+}
+
+/* More recorded than a commit may have. */
+static enum mid_error endless_operations_route(struct mid_request *rq)
+{
+    struct mid_session *session;
+    MID_TRY(mid_session_open(rq, &session));
+    for (int i = 0; i < 100000; i++)
+        MID_TRY(mid_session_increment(session, "counter", 1));
+    return mid_respond_empty(rq, 204);
+}
+
+static enum mid_error fail_after_commit_route(struct mid_request *rq)
+{
+    struct mid_session *session;
+    MID_TRY(mid_session_open(rq, &session));
+    MID_TRY(mid_session_set(session, "committed", "yes"));
+    MID_TRY(mid_session_commit(session));
+    MID_TRY(mid_session_set(session, "dropped", "yes"));
+    return mid_fail(rq, MID_FORBIDDEN, "refused after a commit");
+}
+
+static enum mid_error fail_after_login_route(struct mid_request *rq)
+{
+    struct mid_session *session;
+    MID_TRY(mid_session_open(rq, &session));
+    MID_TRY(mid_session_renew(session, "grace"));
+    return mid_fail(rq, MID_FORBIDDEN, "refused after the login");
+}
+
+/* Each line: what was asked, and the answer. */
+static enum mid_error answers_route(struct mid_request *rq)
+{
+    struct mid_session *session;
+    bool was_set[5];
+    const char *taken;
+    const char *taken_again;
+    const char *left;
+    MID_TRY(mid_session_open(rq, &session));
+    MID_TRY(mid_session_set_if_absent(session, "flash", "first", &was_set[0]));
+    MID_TRY(mid_session_set_if_absent(session, "flash", "second", &was_set[1]));
+    MID_TRY(mid_session_compare_and_set(session, "flash", "other", "third", &was_set[2]));
+    MID_TRY(mid_session_compare_and_set(session, "flash", "first", "fourth", &was_set[3]));
+    MID_TRY(mid_session_compare_and_set(session, "absent", "", "fifth", &was_set[4]));
+    MID_TRY(mid_session_take(session, "flash", &taken));
+    MID_TRY(mid_session_take(session, "flash", &taken_again));
+    MID_TRY(mid_session_get(session, "flash", &left));
+    return mid_respond_text(rq, 200,
+                            mid_printf(rq, "%d %d %d %d %d %s %s %s\n", was_set[0], was_set[1], was_set[2], was_set[3],
+                                       was_set[4], taken, taken_again != NULL ? taken_again : "nothing",
+                                       left != NULL ? left : "nothing"));
+}
+
+/* What is recorded is seen before the commit, and what others did after a refresh. */
+static enum mid_error view_route(struct mid_request *rq)
+{
+    struct mid_session *session;
+    int64_t before;
+    int64_t recorded;
+    const char *tail;
+    MID_TRY(mid_session_open(rq, &session));
+    MID_TRY(mid_session_get_int(session, "counter", 0, &before));
+    MID_TRY(mid_session_increment(session, "counter", 10));
+    MID_TRY(mid_session_append(session, "tail", "abcdef", 4));
+    MID_TRY(mid_session_get_int(session, "counter", 0, &recorded));
+    MID_TRY(mid_session_get(session, "tail", &tail));
+    return mid_respond_text(rq, 200, mid_printf(rq, "%" PRId64 " %" PRId64 " %s\n", before, recorded, tail));
+}
+
+/* -------------------- streams -------------------- */
+
+static enum mid_error big_route(struct mid_request *rq)
+{
+    int64_t bytes;
+    MID_TRY(mid_query_int(rq, "bytes", 1, BIG_PIECE_MAX, 1, &bytes));
+    char *piece = malloc((size_t)bytes);
+    if (piece == NULL)
+        return MID_NO_MEMORY;
+    for (int64_t i = 0; i < bytes; i++)
+        piece[i] = (char)('a' + i % 23);
+    enum mid_error error = mid_stream_begin(rq, 200, "application/octet-stream");
+    if (error == MID_OK)
+        error = mid_stream_write(rq, piece, (size_t)bytes);
+    free(piece);
+    return error;
+}
+
+static void note_outcome(struct mid_request *rq, enum mid_outcome outcome, void *arg)
+{
+    static const char *const names[] = {[MID_COMPLETE] = "complete", [MID_LEFT] = "left", [MID_CUT] = "cut"};
+    struct mid_session *session;
+    if (mid_session_open(rq, &session) != MID_OK)
+        return;
+    mid_session_append(session, "outcomes", mid_printf(rq, "%s:%s ", (const char *)arg, names[outcome]), 1000);
+    mid_session_set_int(session, "over_ms", mid_unix_ms());
+}
+
+/* Sends until the client takes no more. */
+static enum mid_error flood_route(struct mid_request *rq)
+{
+    static char piece[FLOOD_PIECE_BYTES];
+    struct mid_session *session;
+    memset(piece, 'f', sizeof(piece));
+    MID_TRY(mid_session_open(rq, &session));
+    mid_after_response(rq, note_outcome, "flood");
+    MID_TRY(mid_stream_begin(rq, 200, "application/octet-stream"));
+    for (;;)
+        MID_TRY(mid_stream_write(rq, piece, sizeof(piece)));
+}
+
+/* Sends nothing and waits for its client to leave. */
+static enum mid_error rest_route(struct mid_request *rq)
+{
+    struct mid_session *session;
+    MID_TRY(mid_session_open(rq, &session));
+    mid_after_response(rq, note_outcome, "rest");
+    MID_TRY(mid_stream_begin(rq, 200, "text/plain"));
+    MID_TRY(mid_stream_printf(rq, "resting\n"));
+    return mid_sleep_ms(rq, LONG_MS);
+}
+
+static enum mid_error outlive_route(struct mid_request *rq)
+{
+    struct mid_session *session;
+    MID_TRY(mid_session_open(rq, &session));
+    mid_after_response(rq, note_outcome, "outlive");
+    mid_stream_outlive_client(rq);
+    MID_TRY(mid_stream_begin(rq, 200, "text/plain"));
+    for (int step = 1; step <= 10; step++) {
+        MID_TRY(mid_stream_printf(rq, "step %d\n", step));
+        MID_TRY(mid_session_set_int(session, "step", step));
+        MID_TRY(mid_session_commit(session));
+        MID_TRY(mid_sleep_ms(rq, 50));
+    }
+    return MID_OK;
+}
+
+/* -------------------- after the response -------------------- */
+
+static void sleep_too_long(struct mid_request *rq, enum mid_outcome outcome, void *arg)
+{
+    struct mid_session *session;
+    (void)outcome, (void)arg;
+    enum mid_error error = mid_sleep_ms(rq, LONG_MS);
+    if (mid_session_open(rq, &session) == MID_OK)
+        mid_session_set(session, "slept", mid_error_name(error));
+}
+
+static enum mid_error after_route(struct mid_request *rq)
+{
+    struct mid_session *session;
+    const char *how = mid_query(rq, "how");
+    MID_TRY(mid_session_open(rq, &session));
+    mid_after_response(rq, note_outcome, "one");
+    mid_after_response(rq, note_outcome, "two");
+    mid_after_response(rq, note_outcome, "three");
+    if (how != NULL && strcmp(how, "long") == 0)
+        mid_after_response(rq, sleep_too_long, NULL);
+    if (how != NULL && strcmp(how, "fail") == 0)
+        return mid_fail(rq, MID_FORBIDDEN, "as asked");
+    if (how != NULL && strcmp(how, "cut") == 0) {
+        MID_TRY(mid_stream_begin(rq, 200, "text/plain"));
+        return mid_fail(rq, MID_FAILED, "as asked");
+    }
+    return mid_respond_text(rq, 200, "answered\n");
+}
+
+/* -------------------- waiting -------------------- */
+
+static void block_and_write(void *arg)
+{
+    const int *ends = arg;
+    nanosleep(&(struct timespec){.tv_nsec = 100 * 1000000L}, NULL);
+    if (write(ends[1], "x", 1) != 1)
+        abort();
+}
+
+/* A thread blocks while the handler waits for it; other requests are served meanwhile. */
+static enum mid_error offload_route(struct mid_request *rq)
+{
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0)
+        return mid_fail(rq, MID_FAILED, "no pipe: %s", strerror(errno));
+    enum mid_error error = mid_offload(rq, block_and_write, ends);
+    char byte = '-';
+    ssize_t got = read(ends[0], &byte, 1);
+    close(ends[0]);
+    close(ends[1]);
+    MID_TRY(error);
+    return mid_respond_text(rq, 200, mid_printf(rq, "%zd %c\n", got, byte));
+}
+
+/* "ready" when the descriptor was, and what a pipe into which nobody writes says after 50 ms. */
+static enum mid_error wait_route(struct mid_request *rq)
+{
+    int quiet[2];
+    int ready[2];
+    if (pipe2(quiet, O_CLOEXEC) != 0 || pipe2(ready, O_CLOEXEC) != 0 || write(ready[1], "x", 1) != 1)
+        return mid_fail(rq, MID_FAILED, "no pipe: %s", strerror(errno));
+    enum mid_error of_ready = mid_wait(rq, ready[0], POLLIN, LONG_MS);
+    enum mid_error of_writable = mid_wait(rq, ready[1], POLLOUT, LONG_MS);
+    enum mid_error of_quiet = mid_wait(rq, quiet[0], POLLIN, 50);
+    enum mid_error of_closed = mid_wait(rq, 1 << 20, POLLIN, 50);
+    for (int i = 0; i < 2; i++) {
+        close(quiet[i]);
+        close(ready[i]);
+    }
+    return mid_respond_text(rq, 200,
+                            mid_printf(rq, "%s %s %s %s\n", mid_error_name(of_ready), mid_error_name(of_writable),
+                                       mid_error_name(of_quiet), mid_error_name(of_closed)));
+}
+
+static const struct mid_route routes[] = {
+    {"GET", "/null", null_route},
+    {"GET", "/header/{name}", header_route},
+    {"GET", "/overflow", overflow_route},
+    {"GET", "/tab", tab_route},
+    {"GET", "/increments", increments_route},
+    {"GET", "/beyond-a-limit", beyond_a_limit_route},
+    {"GET", "/endless-operations", endless_operations_route},
+    {"GET", "/fail-after-commit", fail_after_commit_route},
+    {"GET", "/fail-after-login", fail_after_login_route},
+    {"GET", "/answers", answers_route},
+    {"GET", "/view", view_route},
+    {"GET", "/big", big_route},
+    {"GET", "/flood", flood_route},
+    {"GET", "/rest", rest_route},
+    {"GET", "/outlive", outlive_route},
+    {"GET", "/after", after_route},
+    {"GET", "/offload", offload_route},
+    {"GET", "/wait", wait_route},
+    {0},
+};
+
+int main(int argc, char **argv)
+{
+    return mid_main(argc, argv, routes);
+}

@@ -1,0 +1,54 @@
+/*
+ * FastCGI by hand: what nginx would send to a worker, and what nobody should; and the worker's side, for what nginx
+ * does with it.
+ */
+#ifndef INTEGRATION_FASTCGI_H
+#define INTEGRATION_FASTCGI_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/buffer.h"
+
+enum { FASTCGI_RESPONDER = 1, FASTCGI_KEEP = 1 };
+
+/* -------------------- bytes -------------------- */
+
+void fastcgi_record(struct buffer *out, int type, int id, const void *content, size_t bytes);
+void fastcgi_begin(struct buffer *out, int id, int role, int flags);
+
+/* A name-value pair, as the content of PARAMS records has it. */
+void fastcgi_pair(struct buffer *out, const char *name, const char *value);
+
+/* A whole GET request; `cookie` may be NULL. */
+void fastcgi_get(struct buffer *out, const char *path, const char *cookie, int flags);
+
+/* -------------------- playing the web server -------------------- */
+
+/* Connects to the unix socket; ends the test when that fails. */
+int fastcgi_connect(const char *socket_path);
+void fastcgi_write(int fd, const struct buffer *bytes);
+
+struct fastcgi_answer {
+    struct buffer out; /* what the STDOUT records hold, with a NUL behind */
+    bool has_end;      /* END_REQUEST came */
+    bool is_closed;    /* the connection ended instead */
+};
+
+/* Reads until END_REQUEST or the end of the connection; ends the test after a while without either. */
+struct fastcgi_answer fastcgi_read_answer(int fd);
+void fastcgi_answer_fini(struct fastcgi_answer *answer);
+
+/* Whether the other side closes or resets the connection. */
+bool fastcgi_is_closed(int fd);
+
+/* -------------------- playing the worker -------------------- */
+
+/* Listens on the path, which nginx, of whatever user, may connect to. */
+int fastcgi_listen(const char *socket_path);
+
+/* Accepts a connection and reads its request up to and with the empty STDIN record, or just up to it. */
+int fastcgi_accept(int listen_fd, bool reads_last_record);
+
+#endif
