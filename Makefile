@@ -56,6 +56,8 @@ $(BUILD)/%.o: %.c Makefile | $(LUA_HEADERS)
 	@echo '  CC      $<'
 	@$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
+.SECONDARY: $(LUA_HEADERS)
+
 # A script becomes the inside of a C array: its bytes, and a NUL.
 $(BUILD)/generated/%.lua.h: app/%.lua
 	@mkdir -p $(@D)

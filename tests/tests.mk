@@ -11,11 +11,14 @@ FUZZ_SECONDS ?= 5
 UNIT_TESTS        := $(BUILD)/tests/unit-tests
 INTEGRATION_TESTS := $(BUILD)/tests/integration-tests
 BROWSER_TESTS     := $(BUILD)/tests/browser-tests
+INTEGRATION_APP   := $(BUILD)/tests/integration-app
 SCREENSHOT        := $(BUILD)/tests/screenshot
 
 TEST_SUPPORT_OBJECTS     := $(call objects,$(wildcard tests/support/*.c))
 UNIT_TEST_OBJECTS        := $(call objects,$(wildcard tests/unit/*/*.c))
-INTEGRATION_TEST_OBJECTS := $(call objects,$(wildcard tests/integration/*.c tests/integration/*/*.c))
+INTEGRATION_APP_SOURCE   := tests/integration/app/main.c # a program of its own
+INTEGRATION_TEST_OBJECTS := $(call objects,$(filter-out $(INTEGRATION_APP_SOURCE),\
+                                $(wildcard tests/integration/*.c tests/integration/*/*.c)))
 SCREENSHOT_SOURCE        := tests/browser/screenshot.c # a program of its own
 BROWSER_TEST_OBJECTS     := $(call objects,$(filter-out $(SCREENSHOT_SOURCE),$(wildcard tests/browser/*.c)))
 
@@ -36,7 +39,12 @@ $(BROWSER_TESTS): $(BROWSER_TEST_OBJECTS) $(TEST_SUPPORT_OBJECTS) $(LIBRARY_OBJE
 $(SCREENSHOT): $(call objects,$(SCREENSHOT_SOURCE)) $(TEST_SUPPORT_OBJECTS) $(LIBRARY_OBJECTS)
 	$(LINK_TEST) $(TEST_LIBS)
 
-RUN_TEST = MIDSTREAM=$(abspath $(BUILD)/midstream) UBSAN_OPTIONS=print_stacktrace=1 \
+# As anybody would build an application: the public header, and the static library. So no -Iapp, and no objects of ours.
+$(INTEGRATION_APP): $(INTEGRATION_APP_SOURCE) $(BUILD)/libmidstream.a app/include/midstream.h
+	@mkdir -p $(@D)
+	$(CC) -D_GNU_SOURCE -Iapp/include $(CFLAGS) $(LDFLAGS) -o $@ $< $(BUILD)/libmidstream.a $(LDLIBS)
+
+RUN_TEST = MIDSTREAM=$(abspath $(BUILD)/midstream) INTEGRATION_APP=$(abspath $(INTEGRATION_APP)) UBSAN_OPTIONS=print_stacktrace=1 \
            $(TEST_WRAPPER) $< --jobs $(TEST_JOBS) $(if $(TEST_FILTER),--filter '$(TEST_FILTER)')
 
 .PHONY: test-unit test-integration test-browser test-fuzz test-valgrind
@@ -72,7 +80,7 @@ test-fuzz: ## fuzzes each parser for FUZZ_SECONDS (5), beginning with tests/fuzz
 run-test-unit: $(UNIT_TESTS)
 	$(RUN_TEST)
 
-run-test-integration: $(INTEGRATION_TESTS) $(BUILD)/midstream
+run-test-integration: $(INTEGRATION_TESTS) $(INTEGRATION_APP) $(BUILD)/midstream
 	$(RUN_TEST)
 
 run-test-browser: $(BROWSER_TESTS) $(BUILD)/midstream

@@ -4,14 +4,21 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <linux/sockios.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "base/panic.h"
 
-enum { READ_AT_ONCE_BYTES = 16 * 1024 };
+enum {
+    DISCARD_BYTES = 16 * 1024,
+    TAKEN_WAIT_MS = 500,
+    TAKEN_LOOK_MS = 10,
+    UNREAD_BYTES_MAX = 4 * 1024, /* that an idle connection may leave in the kernel */
+};
 
 /* Room for writing is asked for only while a write waits for it: otherwise every read of the peer would wake the loop.
  */
@@ -30,6 +37,9 @@ static struct {
     size_t busy_count;
     bool is_draining;
 } connections;
+
+static struct connection_counts own_counts;
+static struct connection_counts *counts = &own_counts;
 
 /* -------------------- open and close -------------------- */
 
@@ -55,9 +65,24 @@ struct connection *connection_of(int fd)
     return connections.by_fd[fd];
 }
 
+/* Takes out of the socket what connection_read() has handed on. */
+static void read_away(struct connection *connection)
+{
+    static char discarded[DISCARD_BYTES];
+    while (connection->unread_bytes > 0 && !connection->is_gone) {
+        size_t step = connection->unread_bytes < sizeof(discarded) ? connection->unread_bytes : sizeof(discarded);
+        ssize_t got = recv(connection->watch.fd, discarded, step, MSG_DONTWAIT);
+        if (got > 0)
+            connection->unread_bytes -= (size_t)got;
+        else if (got == 0 || errno != EINTR)
+            connection->is_gone = true;
+    }
+}
+
 static void connection_close(struct connection *connection)
 {
     watch_stop(&connection->watch);
+    read_away(connection); /* or the kernel would tell the peer of a reset */
     close(connection->watch.fd);
     list_remove(&connection->link);
     list_remove(&connection->wait_link);
@@ -84,10 +109,17 @@ static void close_finished(void *arg)
 void connections_init(const struct connection_settings *settings)
 {
     connections.settings = *settings;
+    if (settings->counts != NULL)
+        counts = settings->counts;
     list_init(&connections.all);
     list_init(&connections.fiberless);
     list_init(&connections.finished);
     flush_init(&connections.close_finished, close_finished, NULL);
+}
+
+struct connection_counts *connection_counts(void)
+{
+    return counts;
 }
 
 size_t connection_count(void)
@@ -177,8 +209,11 @@ void connection_open(int fd)
         free(connection);
         return;
     }
+    const int from_the_start = 0;
+    connection->peeks_onward = setsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, &from_the_start, sizeof(from_the_start)) == 0;
     list_append(&connections.all, &connection->link);
     connections.count++;
+    counter_add(&counts->accepted, 1);
     remember_fd(connection, fd);
 }
 
@@ -194,17 +229,11 @@ void connections_drain(void)
 
 /* -------------------- reading -------------------- */
 
+/* What was read stays in the socket as long as that is cheap, and the next look begins behind it. */
 void connection_settle(struct connection *connection)
 {
-    static char discarded[READ_AT_ONCE_BYTES];
-    while (connection->unread_bytes > 0 && !connection->is_gone) {
-        size_t step = connection->unread_bytes < sizeof(discarded) ? connection->unread_bytes : sizeof(discarded);
-        ssize_t got = recv(connection->watch.fd, discarded, step, MSG_DONTWAIT);
-        if (got <= 0 && errno != EINTR)
-            connection->is_gone = true;
-        if (got > 0)
-            connection->unread_bytes -= (size_t)got;
-    }
+    if (!connection->peeks_onward || connection->unread_bytes > UNREAD_BYTES_MAX)
+        read_away(connection);
 }
 
 /* False when the time is over. */
@@ -221,8 +250,9 @@ void connection_wait(struct connection *connection, int64_t timeout_ms)
     wait_for_event(connection, timeout_ms);
 }
 
-static size_t broken(struct connection *connection, const char *event, const char *reason)
+static size_t broken(struct connection *connection, uint64_t *count, const char *event, const char *reason)
 {
+    counter_add(count, 1);
     log_event(MID_WARN, event, "reason=\"%s\"", reason);
     connection->is_gone = true;
     return 0;
@@ -234,12 +264,15 @@ static size_t filter_bytes(struct connection *connection, const void *bytes, siz
     size_t passed;
     enum record_filter_verdict verdict = record_filter_feed(&connection->filter, bytes, length, &passed);
     if (verdict == RECORDS_MALFORMED)
-        return broken(connection, "connection.malformed", connection->filter.reason);
+        return broken(connection, &counts->malformed, "connection.malformed", connection->filter.reason);
     if (verdict == RECORDS_ABORT) {
         connection->is_gone = true;
         return 0;
     }
-    connection->unread_bytes = passed;
+    if (passed < length) /* another request already, which had to wait for our END_REQUEST */
+        connection->is_ending = true;
+    connection->unread_bytes += passed;
+    counter_add(&counts->received_bytes, passed);
     return passed;
 }
 
@@ -259,7 +292,8 @@ size_t connection_read(struct connection *connection, void *buffer, size_t size)
         if (errno == EAGAIN && record_filter_is_fresh(&connection->filter))
             return 0; /* the news were of bytes that the last request has read */
         if (errno == EAGAIN && !wait_for_event(connection, connections.settings.read_timeout_ms))
-            return broken(connection, "connection.read-timeout", "the web server sent nothing for the read timeout");
+            return broken(connection, &counts->read_timeouts, "connection.read-timeout",
+                          "the web server sent nothing for the read timeout");
     }
 }
 
@@ -295,6 +329,7 @@ enum mid_error connection_send(struct connection *connection, struct iovec *part
         struct msghdr message = {.msg_iov = parts, .msg_iovlen = (size_t)count};
         ssize_t sent = sendmsg(connection->watch.fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (sent >= 0) {
+            counter_add(&counts->sent_bytes, (uint64_t)sent);
             int done = advance(parts, count, (size_t)sent);
             parts += done;
             count -= done;
@@ -308,10 +343,21 @@ enum mid_error connection_send(struct connection *connection, struct iovec *part
     return MID_OK;
 }
 
+void connection_await_taken(struct connection *connection)
+{
+    int64_t end_ms = loop_now_ms() + TAKEN_WAIT_MS;
+    int untaken = 0;
+    do {
+        loop_park(TAKEN_LOOK_MS);
+    } while (!connection->is_gone && loop_now_ms() < end_ms && ioctl(connection->watch.fd, SIOCOUTQ, &untaken) == 0 &&
+             untaken > 0);
+    loop_park(TAKEN_LOOK_MS);
+}
+
 void connection_abort(struct connection *connection)
 {
     static const char no_record[RECORD_HEADER_BYTES] = {0}; /* its version 0 cannot be taken for an end */
-    connection_settle(connection);
+    read_away(connection);
     if (!connection->is_gone)
         (void)!send(connection->watch.fd, no_record, sizeof(no_record), MSG_NOSIGNAL | MSG_DONTWAIT);
     connection->is_ending = true;

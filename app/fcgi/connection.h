@@ -14,6 +14,7 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
+#include "base/counter.h"
 #include "base/list.h"
 #include "fcgi/record_filter.h"
 #include "fiber/loop.h"
@@ -21,13 +22,24 @@
 
 struct connection;
 
+/* Since the start, for metrics. */
+struct connection_counts {
+    uint64_t accepted;
+    uint64_t accept_pauses;  /* no descriptor was left */
+    uint64_t received_bytes; /* FastCGI's records included */
+    uint64_t sent_bytes;
+    uint64_t malformed;     /* ended because of what the web server sent... */
+    uint64_t read_timeouts; /* ...or did not send */
+};
+
 /* What all connections of a worker share. Set before the first listener starts. */
 struct connection_settings {
     /* On a fiber: answers one request. False when it has handed the connection back. */
     bool (*serve)(struct connection *connection);
     size_t params_max;
-    int64_t read_timeout_ms;  /* of a request's next bytes */
-    int64_t stall_timeout_ms; /* of a client that takes nothing */
+    int64_t read_timeout_ms;          /* of a request's next bytes */
+    int64_t stall_timeout_ms;         /* of a client that takes nothing */
+    struct connection_counts *counts; /* NULL: the room's own */
 };
 
 struct connection {
@@ -38,9 +50,10 @@ struct connection {
     struct record_filter filter;
     size_t unread_bytes; /* handed on, but still in the socket */
     bool has_fiber;
-    bool has_news;  /* bytes have come since the request began */
-    bool is_gone;   /* the peer has closed or reset, or what it sends makes no sense */
-    bool is_ending; /* to be closed when the request ends */
+    bool has_news;     /* bytes have come since the request began */
+    bool is_gone;      /* the peer has closed or reset, or what it sends makes no sense */
+    bool peeks_onward; /* the kernel remembers how far we have looked: reading away can wait */
+    bool is_ending;    /* to be closed when the request ends */
 };
 
 void connections_init(const struct connection_settings *settings);
@@ -57,7 +70,10 @@ struct connection *connection_of(int fd);
  */
 MAY_SUSPEND size_t connection_read(struct connection *connection, void *buffer, size_t size);
 
-/* Reads away what connection_read() left in the socket: the request is over. */
+/*
+ * The request is over: reads away what connection_read() left in the socket, or leaves that to a later request of the
+ * connection, so that most requests cost one read.
+ */
 void connection_settle(struct connection *connection);
 
 /*
@@ -68,9 +84,15 @@ MAY_SUSPEND MID_CHECK enum mid_error connection_send(struct connection *connecti
 
 /*
  * Ends the connection in the middle of a response, so that the web server sees that it is not complete. What was sent
- * before still arrives.
+ * just before may be lost with it, unless connection_await_taken() was called in between.
  */
 void connection_abort(struct connection *connection);
+
+/*
+ * Suspends until the peer has read all that was sent, and a moment longer, so that it has handed it on; half a second
+ * at most. nginx drops what it reads together with the end of a connection.
+ */
+MAY_SUSPEND void connection_await_taken(struct connection *connection);
 
 /* Suspends until something happens on the socket, or the time is over (-1: none), or somebody else wakes the fiber. */
 MAY_SUSPEND void connection_wait(struct connection *connection, int64_t timeout_ms);
@@ -80,6 +102,9 @@ MAY_SUSPEND void connection_wait(struct connection *connection, int64_t timeout_
  * connection goes on without this fiber, which must not touch it any more.
  */
 void connection_hand_back(struct connection *connection);
+
+/* Where the room counts. */
+struct connection_counts *connection_counts(void);
 
 /* How many are open, and how many of these have a fiber. */
 size_t connection_count(void);

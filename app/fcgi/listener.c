@@ -25,22 +25,18 @@ struct listener {
 static struct listener listeners[LISTENERS_MAX];
 static int listener_count;
 
-static uint32_t listener_events(const struct listener *listener)
-{
-    return listener->is_shared ? EPOLLIN | EPOLLEXCLUSIVE : EPOLLIN;
-}
-
 static void on_connection(struct watch *watch, uint32_t events);
 
 static void on_pause_end(struct timer *timer)
 {
     struct listener *listener = LIST_ELEMENT(timer, struct listener, pause);
-    watch_start(&listener->watch, listener->watch.fd, listener_events(listener), on_connection);
+    watch_start(&listener->watch, listener->watch.fd, EPOLLIN, on_connection);
 }
 
 static void pause_listener(struct listener *listener)
 {
     log_event(MID_WARN, "listener.pause", "reason=\"%s\"", strerror(errno));
+    counter_add(&connection_counts()->accept_pauses, 1);
     watch_stop(&listener->watch); /* this watch only: its memory stays */
     timer_start(&listener->pause, PAUSE_MS, on_pause_end);
 }
@@ -68,7 +64,7 @@ bool listener_start(int fd, bool is_shared)
     }
     struct listener *listener = &listeners[listener_count];
     listener->is_shared = is_shared;
-    if (!watch_start(&listener->watch, fd, listener_events(listener), on_connection))
+    if (!watch_start(&listener->watch, fd, EPOLLIN, on_connection))
         return false;
     listener_count++;
     return true;

@@ -1,7 +1,7 @@
 /* HTTP status codes. See status.h. */
 #include "http/status.h"
 
-#include <stddef.h>
+#include <assert.h>
 
 static const struct {
     int status;
@@ -38,12 +38,26 @@ static const struct {
     {504, "Gateway Timeout"},
 };
 
+enum { REASON_COUNT = sizeof(reasons) / sizeof(reasons[0]) };
+static_assert(STATUS_KINDS == REASON_COUNT + 1, "each status of the table, and all others");
+
+size_t status_kind(int status)
+{
+    size_t kind = 0;
+    while (kind < REASON_COUNT && reasons[kind].status != status)
+        kind++;
+    return kind;
+}
+
+int status_of_kind(size_t kind)
+{
+    return kind < REASON_COUNT ? reasons[kind].status : 0;
+}
+
 const char *status_reason(int status)
 {
-    for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
-        if (reasons[i].status == status)
-            return reasons[i].reason;
-    return "Unknown";
+    size_t kind = status_kind(status);
+    return kind < REASON_COUNT ? reasons[kind].reason : "Unknown";
 }
 
 bool status_has_content(int status)

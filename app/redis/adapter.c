@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 
+#include "base/counter.h"
 #include "base/panic.h"
 
 enum { READ_EVENTS = EPOLLIN | EPOLLRDHUP };
@@ -63,7 +64,7 @@ static void on_cleanup(void *data)
 
 static void write_commands(struct redis_adapter *adapter)
 {
-    (*adapter->writes)++;
+    counter_add(adapter->writes, 1);
     adapter->is_flushing = true;
     redisAsyncHandleWrite(adapter->context);
     adapter->is_flushing = false;

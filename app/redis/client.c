@@ -54,6 +54,7 @@ struct redis_client *redis_client_new(const struct redis_options *options)
     client->options.username = copy_text(options->username);
     client->options.password = copy_text(options->password);
     client->address = address;
+    client->counts = options->counts != NULL ? options->counts : &client->own_counts;
     list_init(&client->pending);
     list_init(&client->waiters);
     redis_connection_init(client);
@@ -118,5 +119,5 @@ bool redis_client_wait_ready(struct redis_client *client, int64_t timeout_ms)
 
 const struct redis_counts *redis_client_counts(const struct redis_client *client)
 {
-    return &client->counts;
+    return client->counts;
 }

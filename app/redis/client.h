@@ -13,11 +13,23 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/counter.h"
 #include "fiber/loop.h"
 #include "midstream.h"
 
 struct redis_client;
 struct redisReply;
+
+/* Since the start, for metrics. */
+struct redis_counts {
+    uint64_t commands;
+    uint64_t writes;   /* turns in which commands left */
+    uint64_t connects; /* connections that became ready: the first, and every reconnection */
+    uint64_t disconnects;
+    uint64_t timeouts;
+    uint64_t errors;          /* error replies */
+    struct histogram latency; /* of answered commands, from the fiber's call to the answer */
+};
 
 struct redis_options {
     const char *address;  /* "unix:/path", "host:port" or "[ipv6]:port" */
@@ -27,7 +39,8 @@ struct redis_options {
     int64_t timeout_ms; /* of a command, and of connecting */
     int64_t backoff_ms; /* first pause before reconnecting; doubles, with jitter, up to backoff_max_ms */
     int64_t backoff_max_ms;
-    size_t pending_limit; /* commands in flight; above it MID_OVERLOADED */
+    size_t pending_limit;        /* commands in flight; above it MID_OVERLOADED */
+    struct redis_counts *counts; /* NULL: the client's own */
 };
 
 /* A server-side script. Registered once at start; loaded at every connect; an emptied script cache heals by itself. */
@@ -70,15 +83,17 @@ struct redis_argument {
  * Sends a command and suspends until its answer. The arguments have to live until then; `on_reply` may be NULL. Not for
  * SUBSCRIBE, MONITOR and other commands that change what a connection is, nor for those that block (BLPOP): all fibers
  * share the connection.
- * MID_UNAVAILABLE: not connected, no answer by the deadline, or Redis answered that it cannot serve now (LOADING,
- * READONLY, OOM, MASTERDOWN, CLUSTERDOWN, TRYAGAIN, BUSY, MISCONF, NOREPLICAS; nothing was carried out then):
- * `was_sent` tells whether the command may have been carried out. MID_OVERLOADED: too many commands in flight.
- * MID_FAILED: any other error reply (a bug or a wrong set-up; logged). Otherwise, what `on_reply` returned.
+ * MID_UNAVAILABLE: not connected, no answer by the deadline or the end of the call's patience, or Redis answered that
+ * it cannot serve now (LOADING, READONLY, OOM, MASTERDOWN, CLUSTERDOWN, TRYAGAIN, BUSY, MISCONF, NOREPLICAS; nothing
+ * was carried out then): `was_sent` tells whether the command may have been carried out. MID_OVERLOADED: too many
+ * commands in flight. MID_FAILED: any other error reply (a bug or a wrong set-up; logged). Otherwise, what `on_reply`
+ * returned.
  */
 struct redis_call {
     redis_reply_fn *on_reply;
     void *arg;
-    bool was_sent; /* out: the command may have been carried out, though its answer did not come */
+    int64_t patience_ms; /* give up waiting after so long, though the answer may still come; 0: the client's timeout */
+    bool was_sent;       /* out: the command may have been carried out, though its answer did not come */
 };
 MAY_SUSPEND MID_CHECK enum mid_error redis_command(struct redis_client *client, size_t count,
                                                    const struct redis_argument arguments[], struct redis_call *call);
@@ -90,15 +105,7 @@ MAY_SUSPEND MID_CHECK enum mid_error redis_script_run(struct redis_client *clien
                                                       const char *key, size_t count,
                                                       const struct redis_argument arguments[], struct redis_call *call);
 
-/* Since the start, for metrics. */
-struct redis_counts {
-    uint64_t commands;
-    uint64_t writes; /* turns in which commands left */
-    uint64_t connects;
-    uint64_t disconnects;
-    uint64_t timeouts;
-    uint64_t errors;
-};
+/* Where the client counts. */
 const struct redis_counts *redis_client_counts(const struct redis_client *client);
 
 #endif

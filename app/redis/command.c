@@ -6,6 +6,9 @@
  */
 #include "redis/command.h"
 
+#include <stdlib.h>
+
+#include "base/clock.h"
 #include "base/panic.h"
 #include "redis/resp.h"
 
@@ -49,12 +52,43 @@ static void insert_by_deadline(struct redis_client *client, struct redis_pending
     client->pending_count++;
 }
 
+/* -------------------- records -------------------- */
+
+enum { RECORDS_KEPT = 256 };
+
+/* Of this worker's clients, to be used again. */
+static struct list spare_records = {&spare_records, &spare_records};
+static size_t spare_count;
+
+static struct redis_pending *take_record(void)
+{
+    struct list *link = list_take_first(&spare_records);
+    if (link != NULL) {
+        spare_count--;
+        return LIST_ELEMENT(link, struct redis_pending, link);
+    }
+    struct redis_pending *record = malloc(sizeof(*record));
+    if (record == NULL)
+        panic("out of memory for a Redis command");
+    return record;
+}
+
+static void give_record(struct redis_pending *record)
+{
+    if (spare_count >= RECORDS_KEPT) {
+        free(record);
+        return;
+    }
+    list_prepend(&spare_records, &record->link);
+    spare_count++;
+}
+
 /* -------------------- answers -------------------- */
 
 static enum mid_error take_error(struct redis_client *client, struct redis_call *call, const redisReply *reply)
 {
     enum redis_refusal refusal = redis_refusal_of(reply->str, reply->len);
-    client->counts.errors++;
+    counter_add(&client->counts->errors, 1);
     redis_refusal_report(&client->refusals, loop_now_ms(), reply->str, reply->len);
     call->was_sent = refusal == REDIS_MISTAKE; /* a script may have failed halfway; the others changed nothing */
     return refusal == REDIS_MISTAKE ? MID_FAILED : MID_UNAVAILABLE;
@@ -78,11 +112,17 @@ static void on_answer(redisAsyncContext *context, void *answer, void *data)
     list_remove(&pending->link);
     pending->client->pending_count--;
 
-    bool is_script_missing = reply != NULL && reply->type == REDIS_REPLY_ERROR && pending->run != NULL &&
-                             redis_refusal_of(reply->str, reply->len) == REDIS_SCRIPT_MISSING;
+    bool is_script_missing = reply != NULL && reply->type == REDIS_REPLY_ERROR && pending->call != NULL &&
+                             pending->run != NULL && redis_refusal_of(reply->str, reply->len) == REDIS_SCRIPT_MISSING;
     if (is_script_missing && redis_script_heal(pending))
         return;
 
+    if (reply != NULL)
+        histogram_record(&pending->client->counts->latency, clock_monotonic_us() - pending->begun_us);
+    if (pending->call == NULL) {
+        give_record(pending);
+        return;
+    }
     pending->result = take_answer(pending, reply);
     pending->is_answered = true;
     loop_wake(pending->fiber);
@@ -97,30 +137,50 @@ bool redis_command_resend(struct redis_pending *pending)
     return true;
 }
 
+/* Suspends until the answer, or the end of the caller's patience; then the record is no longer his. */
+MAY_SUSPEND static enum mid_error await_answer(struct redis_pending *pending, int64_t patience_ms)
+{
+    int64_t end_ms = loop_now_ms() + patience_ms;
+    while (!pending->is_answered) { /* somebody else's wake does not end the command */
+        int64_t left_ms = patience_ms > 0 ? end_ms - loop_now_ms() : -1;
+        if (patience_ms > 0 && left_ms <= 0) {
+            pending->call = NULL;
+            pending->run = NULL;
+            return MID_UNAVAILABLE;
+        }
+        loop_park(left_ms);
+    }
+    enum mid_error result = pending->result;
+    give_record(pending); /* the client may be gone by now */
+    return result;
+}
+
 enum mid_error redis_command_await(struct redis_client *client, struct redis_call *call,
                                    const struct redis_script_run *run)
 {
-    struct redis_pending pending = {
+    struct redis_pending *pending = take_record();
+    *pending = (struct redis_pending){
         .client = client,
         .fiber = fiber_current(),
         .call = call,
         .run = run,
         .deadline_ms = loop_now_ms() + client->options.timeout_ms,
+        .begun_us = clock_monotonic_us(),
     };
-    ENSURE(pending.fiber != NULL);
-    if (!redis_request_send(client, on_answer, &pending))
+    list_init(&pending->link);
+    ENSURE(pending->fiber != NULL);
+    if (!redis_request_send(client, on_answer, pending)) {
+        give_record(pending);
         return MID_UNAVAILABLE;
-
-    insert_by_deadline(client, &pending);
-    client->counts.commands++;
+    }
+    insert_by_deadline(client, pending);
+    counter_add(&client->counts->commands, 1);
     call->was_sent = true;
     if (!client->is_deadline_timer_on) {
         client->is_deadline_timer_on = true;
         redis_connection_start_timer(client, client->options.timeout_ms);
     }
-    while (!pending.is_answered) /* somebody else's wake does not end the command: its answer would meet a dead stack */
-        loop_park(-1);
-    return pending.result; /* the client may be gone by now */
+    return await_answer(pending, call->patience_ms);
 }
 
 enum mid_error redis_command(struct redis_client *client, size_t count, const struct redis_argument arguments[],
@@ -156,7 +216,7 @@ void redis_command_deadline(struct redis_client *client)
     if (left_ms <= 0)
         left_ms = time_held_up_ms(client);
     if (left_ms <= 0) {
-        client->counts.timeouts++;
+        counter_add(&client->counts->timeouts, 1);
         redis_connection_drop(client, "no answer in time");
         return;
     }

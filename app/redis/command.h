@@ -1,9 +1,9 @@
 /*
  * One command on its way: the record between redis_command(), on the fiber, and Redis's answer, on the loop.
  *
- * The record lies on the stack of the fiber that waits, so a command costs no memory of ours. That is safe because the
- * fiber cannot leave before the answer, and an answer always comes: hiredis calls the callbacks of a dying connection
- * with NULL, and a deadline ends the connection.
+ * An answer always comes: hiredis calls the callbacks of a dying connection with NULL, and a deadline ends the
+ * connection. A fiber whose patience ends earlier leaves the record behind, which then belongs to the answer alone.
+ * Records are used again, so a command costs no allocation of ours.
  */
 #ifndef REDIS_COMMAND_H
 #define REDIS_COMMAND_H
@@ -16,9 +16,10 @@ struct redis_pending {
     struct list link; /* in client->pending */
     struct redis_client *client;
     struct fiber *fiber;
-    struct redis_call *call;
+    struct redis_call *call;            /* NULL: nobody waits any more */
     const struct redis_script_run *run; /* what to send as EVAL on NOSCRIPT; NULL: a plain command, or sent already */
     int64_t deadline_ms;
+    int64_t begun_us;
     enum mid_error result;
     bool is_answered;
 };

@@ -64,7 +64,7 @@ static void connection_failed(struct redis_client *client, const char *reason)
         if (now_ms - client->ready_ms >= client->options.backoff_max_ms)
             client->attempts = 1;
         client->began_ms = now_ms;
-        client->counts.disconnects++;
+        counter_add(&client->counts->disconnects, 1);
         log_event(MID_WARN, "redis.lost", "address=%s reason=\"%s\"", client->options.address, reason);
     } else {
         client->failures++;
@@ -97,14 +97,14 @@ static void become_ready(struct redis_client *client)
     client->state = CONNECTION_READY;
     client->failures = 0;
     client->ready_ms = now_ms;
-    client->counts.connects++;
+    counter_add(&client->counts->connects, 1);
     redis_client_became_ready(client);
 }
 
 static void take_greeting_answer(struct redis_client *client, const redisReply *reply)
 {
     if (reply->type == REDIS_REPLY_ERROR) {
-        client->counts.errors++;
+        counter_add(&client->counts->errors, 1);
         redis_refusal_copy(client->reason, sizeof(client->reason), reply->str, reply->len);
         redis_adapter_close(&client->adapter, client->reason);
         return;
@@ -238,7 +238,7 @@ static void on_time(struct timer *timer)
 
 void redis_connection_init(struct redis_client *client)
 {
-    redis_adapter_init(&client->adapter, on_gone, client, &client->counts.writes);
+    redis_adapter_init(&client->adapter, on_gone, client, &client->counts->writes);
     client->state = CONNECTION_PAUSING;
     client->began_ms = loop_now_ms();
     redis_connection_start_timer(client, 0); /* and not at once: scripts are still to be registered */

@@ -54,7 +54,8 @@ struct redis_client {
     struct buffer request;
     struct redis_refusal_log refusals;
 
-    struct redis_counts counts;
+    struct redis_counts *counts;
+    struct redis_counts own_counts;
 };
 
 /* client.c: state is READY now; wakes those who wait for it. */

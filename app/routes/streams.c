@@ -6,15 +6,19 @@
 
 enum { COUNT_MAX = 1000000, INTERVAL_MAX_MS = 3600 * 1000 };
 
+/* When the pieces are due: each counted from the first, so that a late one does not make the others late. */
 struct pace {
     int64_t count;
     int64_t interval_ms;
+    int64_t began_ms;
 };
 
 static enum mid_error read_pace(struct mid_request *rq, struct pace *pace)
 {
     MID_TRY(mid_query_int(rq, "count", 0, COUNT_MAX, 10, &pace->count));
-    return mid_query_int(rq, "interval_ms", 0, INTERVAL_MAX_MS, 1000, &pace->interval_ms);
+    MID_TRY(mid_query_int(rq, "interval_ms", 0, INTERVAL_MAX_MS, 1000, &pace->interval_ms));
+    pace->began_ms = mid_unix_ms();
+    return MID_OK;
 }
 
 /* Stores how far the stream is, while it goes on. */
@@ -26,7 +30,8 @@ static enum mid_error keep(struct mid_session *session, const char *field, int64
 
 static enum mid_error pause_before_next(struct mid_request *rq, const struct pace *pace, int64_t number)
 {
-    return number < pace->count ? mid_sleep_ms(rq, pace->interval_ms) : MID_OK;
+    int64_t due_ms = pace->began_ms + number * pace->interval_ms;
+    return number < pace->count ? mid_sleep_ms(rq, due_ms - mid_unix_ms()) : MID_OK;
 }
 
 enum mid_error stream_route(struct mid_request *rq)

@@ -5,9 +5,11 @@
  */
 #include "runtime/dispatch.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "http/origin.h"
 #include "http/response.h"
+#include "runtime/metrics.h"
 #include "session/session.h"
 #include "stream/stream.h"
 
@@ -56,20 +58,33 @@ static void log_failure(struct mid_request *rq, enum mid_error error)
             rq->error_detail != NULL ? rq->error_detail : mid_error_text(error));
 }
 
+static void count_stream_end(const struct mid_request *rq, enum mid_error error)
+{
+    if (rq->stream == NULL)
+        return;
+    metrics_count_stream_end(error == MID_OK        ? STREAM_COMPLETE
+                             : error == MID_GONE    ? STREAM_CLIENT_LEFT
+                             : error == MID_STALLED ? STREAM_STALLED
+                             : error == MID_ENDED   ? STREAM_SESSION_ENDED
+                                                    : STREAM_FAILED);
+}
+
 /* The end of a stream: commit, end marker, END_REQUEST; or the reason and a cut. */
 MAY_SUSPEND static enum mid_outcome conclude_stream(struct mid_request *rq, enum mid_error error)
 {
     if (error == MID_OK && rq->hooks.before_end != NULL)
         error = rq->hooks.before_end(rq);
-    if (error == MID_OK)
-        return stream_end(rq) == MID_OK ? MID_COMPLETE : MID_LEFT;
-    if (error == MID_GONE || error == MID_STALLED) {
+    bool is_failed = error != MID_OK && error != MID_GONE && error != MID_STALLED;
+    if (error == MID_OK) {
+        error = stream_end(rq);
+    } else if (is_failed) {
+        log_failure(rq, error);
+        stream_fail(rq, error);
+    } else {
         response_abort(rq);
-        return MID_LEFT;
     }
-    log_failure(rq, error);
-    stream_fail(rq, error);
-    return MID_CUT;
+    count_stream_end(rq, error);
+    return is_failed ? MID_CUT : error == MID_OK ? MID_COMPLETE : MID_LEFT;
 }
 
 /* A whole response, which shows what is stored; or the error's. */
@@ -121,13 +136,24 @@ MAY_SUSPEND static void run_after(struct mid_request *rq, enum mid_outcome outco
     }
 }
 
+/* The response is over; without a head, the client has left before there was one. */
+static void count_request(const struct mid_request *rq, int64_t begun_us, bool has_head)
+{
+    int64_t now_us = clock_monotonic_us();
+    int64_t head_us = rq->stream != NULL ? rq->stream->head_sent_us : now_us;
+    metrics_count_request(rq->match.route, has_head ? rq->response.status : mid_error_status(MID_GONE),
+                          head_us - begun_us, now_us - begun_us);
+}
+
 bool dispatch(struct connection *connection)
 {
     struct mid_request rq;
     if (!request_accept(&rq, connection))
         return true;
 
+    int64_t begun_us = clock_monotonic_us();
     enum mid_outcome outcome = conclude(&rq, answer(&rq));
+    count_request(&rq, begun_us, rq.stream != NULL || outcome != MID_LEFT);
     stream_close(rq.stream);
     bool has_after = rq.after_first != NULL;
     if (has_after) {

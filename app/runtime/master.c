@@ -19,7 +19,9 @@
 #include "base/log.h"
 #include "base/panic.h"
 #include "http/router.h"
+#include "runtime/admin.h"
 #include "runtime/listen.h"
+#include "runtime/metrics.h"
 #include "runtime/worker.h"
 #include "session/keyring.h"
 
@@ -36,6 +38,7 @@ enum {
 struct worker_process {
     pid_t pid; /* 0: not running */
     int listen_fd;
+    int metrics_slot; /* while running */
     int64_t started_ms;
     int64_t start_at_ms; /* while not running */
     int64_t pause_ms;
@@ -137,6 +140,7 @@ _Noreturn static void become_worker(int number, pid_t master_pid)
         .keyring = master.keyring,
         .redis_password = master.password[0] != '\0' ? master.password : NULL,
         .number = number,
+        .metrics_slot = master.workers[number].metrics_slot,
         .listen_fd = master.workers[number].listen_fd,
         .listen_is_shared = master.count > 1 && !listen_is_per_worker(master.settings->listen),
     }));
@@ -147,11 +151,13 @@ static void start_worker(int number)
     struct worker_process *worker = &master.workers[number];
     pid_t master_pid = getpid();
     worker->started_ms = clock_monotonic_ms();
+    worker->metrics_slot = metrics_slot_take(number);
     worker->pid = fork();
     if (worker->pid == 0)
         become_worker(number, master_pid);
     if (worker->pid < 0) {
         log_event(MID_ERROR, "worker.not-started", "worker=%d reason=\"%s\"", number, strerror(errno));
+        metrics_slot_retire(worker->metrics_slot);
         worker->pid = 0;
         worker->start_at_ms = worker->started_ms + RESTART_PAUSE_MAX_MS;
     }
@@ -174,6 +180,9 @@ static void note_end(int number, int status)
 {
     struct worker_process *worker = &master.workers[number];
     bool is_stopping = master.kill_at_ms >= 0;
+    metrics_slot_retire(worker->metrics_slot);
+    if (!is_stopping)
+        metrics_count_restart(WIFSIGNALED(status) ? WORKER_RESTART_SIGNAL : WORKER_RESTART_EXIT);
     schedule_restart(worker);
     if (WIFSIGNALED(status))
         log_event(MID_ERROR, "worker.killed", "worker=%d pid=%d signal=%s restart_in_ms=%lld", number, (int)worker->pid,
@@ -189,7 +198,7 @@ static void reap_workers(void)
     int status;
     pid_t pid;
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-        for (int i = 0; i < master.count; i++)
+        for (int i = 0; i < master.count && !admin_note_end(pid, status); i++)
             if (master.workers[i].pid == pid)
                 note_end(i, status);
 }
@@ -209,11 +218,18 @@ static void signal_workers(int signal_number)
             kill(master.workers[i].pid, signal_number);
 }
 
+/* The admin process has no use for what is secret. */
+static void forget_secrets(void)
+{
+    keyring_free(master.keyring);
+    explicit_bzero(master.password, sizeof(master.password));
+}
+
 /* Starts what is due; the time until the next one is. */
-static int64_t start_due_workers(void)
+static int64_t start_due(void)
 {
     int64_t now_ms = clock_monotonic_ms();
-    int64_t next_ms = INT32_MAX;
+    int64_t next_ms = admin_start_due(forget_secrets);
     for (int i = 0; i < master.count; i++) {
         struct worker_process *worker = &master.workers[i];
         if (worker->pid == 0 && worker->start_at_ms <= now_ms)
@@ -234,6 +250,7 @@ static void on_stop_signal(int signal_number)
         return;
     }
     log_event(MID_INFO, "master.stop", "signal=%s", sigabbrev_np(signal_number));
+    metrics_set_stopping();
     master.kill_at_ms = clock_monotonic_ms() + master.settings->drain_timeout_ms + KILL_AFTER_MS;
     signal_workers(SIGTERM);
 }
@@ -251,7 +268,7 @@ static void wait_for_signal(int64_t timeout_ms)
 static void supervise(void)
 {
     while (master.kill_at_ms < 0)
-        wait_for_signal(start_due_workers());
+        wait_for_signal(start_due());
     while (running_count() > 0) {
         int64_t left_ms = master.kill_at_ms - clock_monotonic_ms();
         if (left_ms <= 0)
@@ -290,7 +307,10 @@ int master_run(const struct settings *settings, const struct mid_route *routes)
         return fail_start("out of memory");
     block_signals();
     raise_descriptor_limit();
+    metrics_create(routes);
+    metrics_set_workers(master.count);
     if (!read_secrets(settings, reason, sizeof(reason)) || !open_sockets(reason, sizeof(reason)) ||
+        !admin_open(settings->admin, reason, sizeof(reason)) ||
         !write_pidfile(settings->pidfile, reason, sizeof(reason)))
         return fail_start(reason);
 
@@ -298,12 +318,14 @@ int master_run(const struct settings *settings, const struct mid_route *routes)
               master.count, settings->listen);
     supervise();
 
+    admin_close();
     close_sockets();
     if (settings->pidfile != NULL)
         unlink(settings->pidfile);
     log_event(MID_INFO, "master.end", "pid=%d", (int)getpid());
     keyring_free(master.keyring);
     free(master.workers);
+    metrics_destroy();
     return 0;
 }
 

@@ -23,6 +23,7 @@ struct settings {
     const char *redis_password_file;
     int64_t redis_database;
     int64_t redis_timeout_ms;
+    int64_t redis_head_timeout_ms;
     int64_t session_idle_ms;
     int64_t session_absolute_ms;
     int64_t session_fields_max;
@@ -39,6 +40,7 @@ struct settings {
     int64_t streams_max;
     int64_t session_streams_max;
     const char *trusted_origins;
+    const char *admin; /* NULL: no admin listener */
     int64_t fibers_max;
     int64_t stack_kib;
     const char *log_format;

@@ -13,6 +13,7 @@
 #include "fcgi/request.h"
 #include "http/request.h"
 #include "runtime/dispatch.h"
+#include "runtime/metrics_layout.h"
 #include "session/session.h"
 #include "stream/stream.h"
 
@@ -22,6 +23,9 @@ static struct {
     const struct worker_options *options;
     struct watch signals;
     struct timer drain;
+    struct timer publish;
+    struct worker_counts *counts;
+    struct redis_client *redis;
     int64_t drain_end_ms;
     bool is_draining;
 } worker;
@@ -70,12 +74,25 @@ static void watch_signals(void)
     ENSURE(watch_start(&worker.signals, fd, EPOLLIN, on_signal));
 }
 
+/* -------------------- metrics -------------------- */
+
+static void publish(struct timer *timer)
+{
+    metrics_publish(&(struct worker_gauges){.connections = connection_count(),
+                                            .requests = connection_busy_count(),
+                                            .fibers = fiber_count(),
+                                            .stacks_pooled = fiber_pooled_count(),
+                                            .is_redis_ready = redis_client_is_ready(worker.redis)},
+                    loop_take_longest_turn_us());
+    timer_start(timer, METRICS_PUBLISH_MS, publish);
+}
+
 /* -------------------- set-up -------------------- */
 
 static void configure_requests(const struct settings *settings, struct router *router)
 {
     request_configure((uint64_t)settings->body_max_bytes);
-    stream_configure(settings->heartbeat_ms, (size_t)settings->streams_max);
+    stream_configure(settings->heartbeat_ms, (size_t)settings->streams_max, &worker.counts->stream);
     dispatch_configure(&(struct dispatch_settings){
         .router = router,
         .trusted_origins = settings->trusted_origins,
@@ -87,6 +104,7 @@ static void configure_requests(const struct settings *settings, struct router *r
         .params_max = (size_t)settings->params_max_bytes,
         .read_timeout_ms = settings->read_timeout_ms,
         .stall_timeout_ms = settings->stall_timeout_ms,
+        .counts = &worker.counts->connection,
     });
 }
 
@@ -102,6 +120,7 @@ static struct redis_client *configure_sessions(const struct worker_options *opti
         .backoff_ms = 20,
         .backoff_max_ms = 500,
         .pending_limit = (size_t)settings->fibers_max,
+        .counts = &worker.counts->redis,
     });
     if (redis == NULL)
         return NULL;
@@ -113,7 +132,9 @@ static struct redis_client *configure_sessions(const struct worker_options *opti
                   .value_bytes_max = (int)settings->session_value_max_bytes},
         .keyring = options->keyring,
         .cookie_is_secure = settings->cookie_secure,
+        .head_timeout_ms = settings->redis_head_timeout_ms,
         .commit_timeout_ms = settings->commit_timeout_ms,
+        .counts = &worker.counts->session,
         .streams_max = (size_t)settings->session_streams_max,
     });
     return redis;
@@ -123,24 +144,28 @@ int worker_run(const struct worker_options *options)
 {
     const struct settings *settings = options->settings;
     worker.options = options;
+    worker.counts = metrics_enter(options->metrics_slot);
     fiber_init((size_t)settings->stack_kib * 1024, (size_t)settings->fibers_max);
     loop_init();
     fcgi_init();
     struct router *router = router_new(options->routes);
     configure_requests(settings, router);
-    struct redis_client *redis = configure_sessions(options);
-    if (redis == NULL)
+    worker.redis = configure_sessions(options);
+    if (worker.redis == NULL)
         return 1;
     watch_signals();
+    publish(&worker.publish);
     ENSURE(listener_start(options->listen_fd, options->listen_is_shared));
     log_event(MID_INFO, "worker.start", "worker=%d pid=%d", options->number, (int)getpid());
 
     loop_run();
 
+    metrics_count_open_streams_as(STREAM_DRAINED);
     if (fiber_count() > 0)
         _exit(0); /* what they hold cannot be given back without them */
-    redis_client_free(redis);
+    redis_client_free(worker.redis);
     timer_fini(&worker.drain);
+    timer_fini(&worker.publish);
     watch_stop(&worker.signals);
     loop_fini();
     fiber_fini();

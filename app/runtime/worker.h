@@ -14,6 +14,7 @@ struct worker_options {
     struct keyring *keyring;
     const char *redis_password; /* NULL: none */
     int number;
+    int metrics_slot; /* of metrics_slot_take() */
     int listen_fd;
     bool listen_is_shared;
 };

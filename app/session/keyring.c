@@ -39,6 +39,8 @@ struct keyring {
     size_t count;
     uint8_t ids[KEYRING_KEYS_MAX]; /* in the order of the file: the first signs */
     uint8_t cookie_keys[KEYRING_KEYS_MAX][KEYRING_KEY_BYTES];
+    crypto_auth_hmacsha512256_state
+        cookie_states[KEYRING_KEYS_MAX]; /* crypto_auth under that key, before any message */
 };
 
 static void start_sodium(void)
@@ -113,6 +115,8 @@ static bool add_key(const struct parser *parser, uint8_t id, const char hex[stat
     if (is_hex) {
         crypto_kdf_derive_from_key(keyring->cookie_keys[keyring->count], KEYRING_KEY_BYTES, COOKIE_SUBKEY,
                                    cookie_context, key);
+        crypto_auth_hmacsha512256_init(&keyring->cookie_states[keyring->count], keyring->cookie_keys[keyring->count],
+                                       KEYRING_KEY_BYTES);
         keyring->ids[keyring->count++] = id;
     }
     sodium_memzero(key, sizeof(key));
@@ -190,12 +194,31 @@ uint8_t keyring_signing_id(const struct keyring *keyring)
     return keyring->ids[0];
 }
 
+/* Its place in the keyring; `count` when there is none. */
+static size_t find_key(const struct keyring *keyring, uint8_t id)
+{
+    size_t i = 0;
+    while (i < keyring->count && keyring->ids[i] != id)
+        i++;
+    return i;
+}
+
 const uint8_t *keyring_cookie_key(const struct keyring *keyring, uint8_t id)
 {
-    for (size_t i = 0; i < keyring->count; i++)
-        if (keyring->ids[i] == id)
-            return keyring->cookie_keys[i];
-    return NULL;
+    size_t i = find_key(keyring, id);
+    return i < keyring->count ? keyring->cookie_keys[i] : NULL;
+}
+
+bool keyring_cookie_mac(const struct keyring *keyring, uint8_t id, const void *message, size_t length,
+                        uint8_t mac[static KEYRING_MAC_BYTES])
+{
+    size_t i = find_key(keyring, id);
+    if (i == keyring->count)
+        return false;
+    crypto_auth_hmacsha512256_state state = keyring->cookie_states[i];
+    crypto_auth_hmacsha512256_update(&state, message, length);
+    crypto_auth_hmacsha512256_final(&state, mac);
+    return true;
 }
 
 /* -------------------- file -------------------- */

@@ -14,7 +14,7 @@
 
 #include "midstream.h"
 
-enum { KEYRING_KEY_BYTES = 32, KEYRING_KEYS_MAX = 16 };
+enum { KEYRING_KEY_BYTES = 32, KEYRING_MAC_BYTES = 32, KEYRING_KEYS_MAX = 16 };
 
 struct keyring;
 
@@ -34,6 +34,13 @@ uint8_t keyring_signing_id(const struct keyring *keyring);
 
 /* The cookie key derived from key `id` (crypto_kdf, context "midcooki"), or NULL when there is none of that id. */
 const uint8_t *keyring_cookie_key(const struct keyring *keyring, uint8_t id);
+
+/*
+ * The MAC of a message (crypto_auth) under that cookie key. False, with nothing written: there is no key of that id.
+ * Half as dear as crypto_auth() itself: what depends on the key alone was computed when it was read.
+ */
+MID_CHECK bool keyring_cookie_mac(const struct keyring *keyring, uint8_t id, const void *message, size_t length,
+                                  uint8_t mac[static KEYRING_MAC_BYTES]);
 
 /* Writes a new random key as the first line of the file (created with mode 0600), keeping the others. False with a
  * reason. */

@@ -16,6 +16,7 @@ enum {
 
 /* Set by session_configure(). */
 extern struct session_limits {
+    int64_t head_timeout_ms;
     int64_t commit_timeout_ms;
 } session_limits;
 

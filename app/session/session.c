@@ -16,7 +16,8 @@
 enum mid_error session_load(struct mid_session *session)
 {
     struct store_record record = {0};
-    enum mid_error error = store_load(session->key, &session->view, &record);
+    enum mid_error error = store_load(session->key, &session->view, &record, session_patience_ms(session));
+    session_count(session, SESSION_ACTION_LOAD, error);
     if (error == MID_ENDED)
         return session_found_missing(session);
     MID_TRY(error);
@@ -29,7 +30,7 @@ enum mid_error session_load(struct mid_session *session)
     for (struct operation *operation = session->operations.first; operation != NULL; operation = operation->next)
         operation_preview(operation, &session->view);
     if (!session->rq->is_after && !request_is_gone(session->rq))
-        store_touch(session->key, &session->record);
+        store_touch(session->key, &session->record, session_patience_ms(session));
     return MID_OK;
 }
 
@@ -208,6 +209,7 @@ MAY_SUSPEND static enum mid_error try_commit(struct mid_session *session)
         };
     commit->generation = session->state == SESSION_CLAIMED ? (int64_t)session->cookie_generation : -1;
     commit->is_activity = !session->rq->is_after && !request_is_gone(session->rq);
+    commit->patience_ms = session_patience_ms(session);
     return store_commit(commit);
 }
 
@@ -266,6 +268,7 @@ MAY_SUSPEND static enum mid_error commit_recorded(struct mid_session *session)
 /* The operations end here, unless they may be committed again. */
 static enum mid_error conclude(struct mid_session *session, enum mid_error error)
 {
+    session_count(session, SESSION_ACTION_COMMIT, error);
     if (error == MID_UNAVAILABLE || error == MID_OVERLOADED)
         return error;
     if (error == MID_UNPROCESSABLE && session->commit.refused != NULL)

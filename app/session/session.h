@@ -11,6 +11,7 @@
 #ifndef SESSION_SESSION_H
 #define SESSION_SESSION_H
 
+#include "session/counts.h"
 #include "session/store.h"
 
 struct mid_request;
@@ -31,6 +32,7 @@ struct mid_session {
     bool must_send_cookie;
     bool must_clear_cookie;
     bool is_loaded; /* `record` and `view` were read */
+    bool is_at_end; /* the stream's handler has returned */
     struct store_record record;
     struct view view;
     struct operations operations;
@@ -42,14 +44,13 @@ struct session_settings {
     struct store_settings store;
     struct keyring *keyring; /* stays the caller's */
     bool cookie_is_secure;
-    int64_t commit_timeout_ms; /* how long a stream's commit is repeated while Redis is away */
-    size_t streams_max;        /* of one session in this worker */
+    int64_t head_timeout_ms;       /* how long a request may wait for Redis before its head is out */
+    int64_t commit_timeout_ms;     /* how long a stream's commit is repeated while Redis is away */
+    struct session_counts *counts; /* NULL: the room's own */
+    size_t streams_max;            /* of one session in this worker */
 };
 
 void session_configure(const struct session_settings *settings);
-
-/* Which cookies came, by what became of them, since the start; cookies sent twice count as malformed. */
-const uint64_t *session_cookie_counts(void);
 
 /* The request is over: drops what is not committed and gives the memory back. NULL is fine. */
 void session_close(struct mid_session *session);
@@ -63,6 +64,9 @@ const struct keyring *session_keyring(void);
 
 /* Whether a cookie can still be sent. */
 bool session_can_send_cookie(const struct mid_session *session);
+
+/* How long the session's next step may wait for Redis. */
+store_patience session_patience_ms(const struct mid_session *session);
 
 /* The session's record is gone: the visitor gets a new one, with the next commit, if the head is not out; MID_ENDED
  * otherwise. */

@@ -142,10 +142,10 @@ static enum mid_error on_loaded(const struct redisReply *reply, void *arg)
     return MID_OK;
 }
 
-enum mid_error store_load(const char *key, struct view *view, struct store_record *record)
+enum mid_error store_load(const char *key, struct view *view, struct store_record *record, store_patience patience_ms)
 {
     struct load load = {.view = view, .record = record};
-    struct redis_call call = {.on_reply = on_loaded, .arg = &load};
+    struct redis_call call = {.on_reply = on_loaded, .arg = &load, .patience_ms = patience_ms};
     return redis_command(settings.redis, 2, (struct redis_argument[]){REDIS_TEXT("HGETALL"), REDIS_TEXT(key)}, &call);
 }
 
@@ -167,26 +167,26 @@ static enum mid_error on_created(const struct redisReply *reply, void *arg)
     return MID_OK;
 }
 
-enum mid_error store_create(const char *key, struct store_record *record)
+enum mid_error store_create(const char *key, struct store_record *record, store_patience patience_ms)
 {
-    struct redis_call call = {.on_reply = on_created, .arg = record};
+    struct redis_call call = {.on_reply = on_created, .arg = record, .patience_ms = patience_ms};
     return redis_script_run(settings.redis, &create_script, key, 0, NULL, &call);
 }
 
-void store_touch(const char *key, struct store_record *record)
+void store_touch(const char *key, struct store_record *record, store_patience patience_ms)
 {
     int64_t now_ms = clock_unix_ms();
     if (now_ms - record->touched_ms <= touch_after_ms())
         return;
     record->touched_ms = now_ms;
-    struct redis_call call = {0};
+    struct redis_call call = {.patience_ms = patience_ms};
     enum mid_error error = redis_script_run(settings.redis, &touch_script, key, 0, NULL, &call);
     (void)error; /* the visitor's next request touches it */
 }
 
-enum mid_error store_destroy(const char *key)
+enum mid_error store_destroy(const char *key, store_patience patience_ms)
 {
-    struct redis_call call = {0};
+    struct redis_call call = {.patience_ms = patience_ms};
     return redis_command(settings.redis, 2, (struct redis_argument[]){REDIS_TEXT("DEL"), REDIS_TEXT(key)}, &call);
 }
 
@@ -283,7 +283,7 @@ enum mid_error store_commit(struct store_commit *commit)
         commit->id = next_commit_id++;
     struct redis_argument *arguments;
     size_t count = commit_arguments(commit, &arguments);
-    struct redis_call call = {.on_reply = on_committed, .arg = commit};
+    struct redis_call call = {.on_reply = on_committed, .arg = commit, .patience_ms = commit->patience_ms};
     enum mid_error error = redis_script_run(settings.redis, &commit_script, commit->key, count, arguments, &call);
     if (error == MID_UNAVAILABLE && call.was_sent)
         commit->may_be_applied = true;

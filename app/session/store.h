@@ -35,6 +35,12 @@ struct store_record {
     char user[129]; /* "" for none */
 };
 
+/*
+ * How long a step waits for its answer, in ms; 0: as long as the client does. A request whose head is not out does
+ * better to fail soon; nobody repeats what a stream does.
+ */
+typedef int64_t store_patience;
+
 /* Registers the scripts with the client: before the first turn of the loop. */
 void store_init(const struct store_settings *settings);
 void store_key(const uint8_t rid[static TOKEN_RID_BYTES], char key[static STORE_KEY_BYTES]);
@@ -43,23 +49,26 @@ void store_key(const uint8_t rid[static TOKEN_RID_BYTES], char key[static STORE_
 MAY_SUSPEND bool store_wait_ready(int64_t timeout_ms);
 
 /* Reads the whole session into the view and the record. MID_ENDED: there is none. MID_UNAVAILABLE. May suspend. */
-MAY_SUSPEND MID_CHECK enum mid_error store_load(const char *key, struct view *view, struct store_record *record);
+MAY_SUSPEND MID_CHECK enum mid_error store_load(const char *key, struct view *view, struct store_record *record,
+                                                store_patience patience_ms);
 
 /* Makes an empty record. MID_FAILED: there is one already. MID_UNAVAILABLE. May suspend. */
-MAY_SUSPEND MID_CHECK enum mid_error store_create(const char *key, struct store_record *record);
+MAY_SUSPEND MID_CHECK enum mid_error store_create(const char *key, struct store_record *record,
+                                                  store_patience patience_ms);
 
 /* Renews the idle timeout when that has not been done for a while; errors do not matter. May suspend. */
-MAY_SUSPEND void store_touch(const char *key, struct store_record *record);
+MAY_SUSPEND void store_touch(const char *key, struct store_record *record, store_patience patience_ms);
 
 /* MID_OK also when there was none. MID_UNAVAILABLE. May suspend. */
-MAY_SUSPEND MID_CHECK enum mid_error store_destroy(const char *key);
+MAY_SUSPEND MID_CHECK enum mid_error store_destroy(const char *key, store_patience patience_ms);
 
 struct store_commit {
     const char *key;
     struct operations *operations; /* their results are written at MID_OK */
     int64_t generation;            /* of a cookie that was not compared yet; -1: none */
     bool is_activity;              /* a visitor is there: renew the idle timeout */
-    int64_t known_revision;        /* before the first try; -1: not known */
+    store_patience patience_ms;
+    int64_t known_revision; /* before the first try; -1: not known */
 
     uint64_t id;         /* zero before the first try, then kept for repetitions */
     bool may_be_applied; /* an earlier try was sent and its answer lost */

@@ -17,24 +17,21 @@
 struct session_limits session_limits;
 
 static struct session_settings settings;
-static uint64_t cookie_counts[TOKEN_VERDICT_COUNT];
 
 void session_configure(const struct session_settings *session_settings)
 {
     settings = *session_settings;
+    session_limits.head_timeout_ms = settings.head_timeout_ms;
     session_limits.commit_timeout_ms = settings.commit_timeout_ms;
     store_init(&settings.store);
+    if (settings.counts != NULL)
+        session_counts_use(settings.counts);
     stream_limit_init(settings.streams_max);
 }
 
 const struct keyring *session_keyring(void)
 {
     return settings.keyring;
-}
-
-const uint64_t *session_cookie_counts(void)
-{
-    return cookie_counts;
 }
 
 static const char *cookie_name(void)
@@ -96,7 +93,7 @@ static void read_cookie(struct mid_session *session)
     enum token_verdict verdict = TOKEN_MALFORMED; /* also two of a name: somebody else has set one */
     if (count == 1)
         verdict = token_verify(value, length, settings.keyring, cookie_name(), &token);
-    cookie_counts[verdict]++;
+    session_count_cookie(verdict);
     if (verdict != TOKEN_VALID && verdict != TOKEN_VALID_OLD_KEY) {
         mid_log(session->rq, MID_INFO, "cookie.rejected", "verdict=%s count=%d", token_verdict_name(verdict), count);
         become_absent(session);
@@ -114,6 +111,11 @@ bool session_can_send_cookie(const struct mid_session *session)
 {
     enum response_phase phase = session->rq->response.phase;
     return !session->rq->is_after && (phase == RESPONSE_NONE || phase == RESPONSE_PREPARED);
+}
+
+store_patience session_patience_ms(const struct mid_session *session)
+{
+    return session_can_send_cookie(session) ? session_limits.head_timeout_ms : 0;
 }
 
 static void put_cookie(struct mid_session *session, const char *value, int64_t max_age_s)
@@ -138,6 +140,8 @@ static void put_signed_cookie(struct mid_session *session)
 MAY_SUSPEND static enum mid_error before_head(struct mid_request *rq, bool is_stream)
 {
     struct mid_session *session = rq->session;
+    if (is_stream && rq->is_head)
+        return MID_OK; /* nothing begins */
     if (is_stream && session->state == SESSION_CLAIMED)
         MID_TRY(session_load(session));
     if (is_stream && session->state == SESSION_ABSENT)
@@ -156,6 +160,7 @@ MAY_SUSPEND static enum mid_error before_head(struct mid_request *rq, bool is_st
 
 MAY_SUSPEND static enum mid_error before_end(struct mid_request *rq)
 {
+    rq->session->is_at_end = true;
     return session_is_dirty(rq->session) ? mid_session_commit(rq->session) : MID_OK;
 }
 
@@ -219,7 +224,9 @@ enum mid_error session_create(struct mid_session *session)
 {
     if (!session_can_send_cookie(session))
         return MID_HEAD_SENT;
-    MID_TRY(store_create(session->key, &session->record));
+    enum mid_error error = store_create(session->key, &session->record, session_patience_ms(session));
+    session_count(session, SESSION_ACTION_CREATE, error);
+    MID_TRY(error);
     session->state = SESSION_LIVE;
     session->is_loaded = true;
     session->must_send_cookie = true;
@@ -247,8 +254,11 @@ enum mid_error mid_session_destroy(struct mid_session *session)
 {
     if (session->state == SESSION_CLAIMED)
         MID_TRY(session_load(session)); /* an old cookie may not end a session */
-    if (session->state == SESSION_LIVE)
-        MID_TRY(store_destroy(session->key));
+    if (session->state == SESSION_LIVE) {
+        enum mid_error error = store_destroy(session->key, session_patience_ms(session));
+        session_count(session, SESSION_ACTION_DESTROY, error);
+        MID_TRY(error);
+    }
     session->state = SESSION_ENDED;
     session->must_clear_cookie = session_can_send_cookie(session);
     operations_drop(&session->operations);

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "base/clock.h"
+#include "base/counter.h"
 #include "base/json.h"
 #include "http/field.h"
 #include "http/response.h"
@@ -14,10 +16,15 @@ static int64_t heartbeat_ms;
 static size_t streams_max;
 static size_t streams_open;
 
-void stream_configure(int64_t heartbeat, size_t most)
+static struct stream_counts own_counts;
+static struct stream_counts *counts = &own_counts;
+
+void stream_configure(int64_t heartbeat, size_t most, struct stream_counts *stream_counts)
 {
     heartbeat_ms = heartbeat;
     streams_max = most;
+    if (stream_counts != NULL)
+        counts = stream_counts;
 }
 
 size_t stream_count(void)
@@ -62,6 +69,8 @@ enum mid_error stream_begin(struct mid_request *rq, int status, const char *cont
     MID_TRY(response_begin_stream(rq, status, arena_strdup(&rq->arena, content_type)));
     rq->stream = stream;
     streams_open++;
+    stream->head_sent_us = clock_monotonic_us();
+    counter_add(&counts->begun, 1);
     return MID_OK;
 }
 
@@ -180,8 +189,8 @@ void stream_fail(struct mid_request *rq, enum mid_error error)
         append_error(&piece, rq, error);
         buffer_append_text(&piece, "\n");
     }
-    enum mid_error told = stream_send(rq, piece.data, piece.length);
-    (void)told; /* the cut says it, too */
+    if (piece.length > 0 && stream_send(rq, piece.data, piece.length) == MID_OK && !request_is_gone(rq))
+        connection_await_taken(rq->fcgi.connection); /* otherwise the cut says it alone */
     stream_give_buffer(&piece);
     response_abort(rq);
 }

@@ -13,16 +13,23 @@
 
 enum stream_format { STREAM_BYTES, STREAM_EVENTS, STREAM_ROWS };
 
+/* Since the start, for metrics. */
+struct stream_counts {
+    uint64_t begun;
+};
+
 /* In the request's arena. */
 struct stream {
     enum stream_format format;
     bool is_broken;       /* a piece went out in part: nothing can follow */
     bool has_rested;      /* its fiber's stack was trimmed */
     int64_t last_sent_ms; /* the loop's time */
+    int64_t head_sent_us; /* clock_monotonic_us() */
 };
 
-/* How long a stream may be silent before a heartbeat goes out, and how many may be open. Once per process. */
-void stream_configure(int64_t heartbeat_ms, size_t streams_max);
+/* How long a stream may be silent before a heartbeat goes out, how many may be open, and where the room counts (NULL:
+ * in its own memory). Once per process. */
+void stream_configure(int64_t heartbeat_ms, size_t streams_max, struct stream_counts *counts);
 
 /* How many streams of this worker are open. */
 size_t stream_count(void);

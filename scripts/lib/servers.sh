@@ -77,7 +77,8 @@ midstream_start() {
     [[ -e $DIR/keys ]] || "${AS_USER[@]}" "$1" keygen --keys "$DIR/keys" >>"$DIR/midstream.log" 2>&1 9>&- ||
         die "midstream keygen failed: $(tail -n 5 "$DIR/midstream.log")"
     server_start midstream "$1" serve --listen "unix:$DIR/worker-%.sock" --redis "unix:$DIR/redis.sock" \
-        --keys "$DIR/keys" --workers "$worker_count" --pidfile "$DIR/midstream.pid" --cookie-secure no
+        --keys "$DIR/keys" --workers "$worker_count" --pidfile "$DIR/midstream.pid" --admin "unix:$DIR/admin.sock" \
+        --cookie-secure no
     server_await midstream midstream_listens || server_failed midstream "did not start"
 }
 
@@ -155,7 +156,7 @@ servers_stop() {
     for name in nginx midstream redis; do
         server_end "$name" || status=1
     done
-    rm -f "$DIR"/{redis,midstream,nginx}.pid "$DIR"/{redis,worker-*}.sock "$DIR"/url "$DIR"/url-h2
+    rm -f "$DIR"/{redis,midstream,nginx}.pid "$DIR"/{redis,admin,worker-*}.sock "$DIR"/url "$DIR"/url-h2
     return "$status"
 }
 

@@ -18,8 +18,8 @@ enum { PATIENCE_MS = 15000 };
 
 void fastcgi_record(struct buffer *out, int type, int id, const void *content, size_t bytes)
 {
-    uint8_t header[RECORD_HEADER_BYTES] = {1,           (uint8_t)type, (uint8_t)(id >> 8), (uint8_t)id, (uint8_t)(bytes >> 8),
-                                           (uint8_t)bytes};
+    uint8_t header[RECORD_HEADER_BYTES] = {1,           (uint8_t)type,         (uint8_t)(id >> 8),
+                                           (uint8_t)id, (uint8_t)(bytes >> 8), (uint8_t)bytes};
     buffer_append(out, (const char *)header, sizeof(header));
     if (bytes > 0)
         buffer_append(out, content, bytes);

@@ -101,8 +101,8 @@ void site_restart(struct site *site)
     struct stack *stack = site->stack;
     redis_probe_close(site->redis);
     run_or_fail((const char *const[]){"scripts/run", "--stop", "--dir", stack->dir, NULL});
-    run_or_fail((const char *const[]){"scripts/run", "--port", "0", "--dir", stack->dir, "--workers", "1", "--detach",
-                                      NULL});
+    run_or_fail(
+        (const char *const[]){"scripts/run", "--port", "0", "--dir", stack->dir, "--workers", "1", "--detach", NULL});
     char *path = text_printf("%s/url", stack->dir);
     free(stack->url);
     stack->url = file_read(path, NULL);

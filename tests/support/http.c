@@ -290,6 +290,8 @@ static CURL *easy_for(const struct http_request *request, struct http_stream *st
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
                      request->has_http2 ? CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE : CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(easy, CURLOPT_MAX_RECV_SPEED_LARGE, (curl_off_t)request->receive_bytes_per_s);
+    if (request->unix_socket)
+        curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, request->unix_socket);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_head);
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, stream);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);

@@ -38,6 +38,7 @@ struct http_request {
     bool has_http2;               /* HTTP/2 with prior knowledge */
     int timeout_ms;               /* for the whole exchange; 0: 30 s */
     int64_t receive_bytes_per_s;  /* a slow reader; 0: no limit */
+    const char *unix_socket;      /* the path of the server's socket, whatever the URL's host is; or NULL */
 };
 
 struct http_response {

@@ -134,6 +134,7 @@ struct stack *stack_start(const struct stack_options *options)
     stack->url = read_url(stack, "url");
     stack->url_h2 = read_url(stack, "url-h2");
     stack->redis_socket = text_printf("%s/redis.sock", stack->dir);
+    stack->admin_socket = text_printf("%s/admin.sock", stack->dir);
     stack->master = read_pid(stack, "midstream.pid");
     stack->nginx = read_pid(stack, "nginx.pid");
     stack->redis = read_pid(stack, "redis.pid");
@@ -157,13 +158,30 @@ void stack_stop(struct stack *stack)
     free(stack->url);
     free(stack->url_h2);
     free(stack->redis_socket);
+    free(stack->admin_socket);
     free(stack);
+}
+
+/* The master's other child serves metrics; it tells itself from the workers by its name. */
+static bool is_admin(pid_t pid)
+{
+    char *path = text_printf("/proc/%d/comm", (int)pid);
+    char *name = file_read(path, NULL);
+    bool is_so = name && strcmp(name, "midstream-admin\n") == 0;
+    free(name);
+    free(path);
+    return is_so;
 }
 
 size_t stack_workers(const struct stack *stack, pid_t workers[static STACK_WORKERS_MAX])
 {
-    size_t count = process_children(stack->master, workers, STACK_WORKERS_MAX);
-    ENSURE(count <= STACK_WORKERS_MAX);
+    pid_t children[STACK_WORKERS_MAX + 1];
+    size_t children_count = process_children(stack->master, children, STACK_WORKERS_MAX + 1);
+    ENSURE(children_count <= STACK_WORKERS_MAX + 1);
+    size_t count = 0;
+    for (size_t i = 0; i < children_count; i++)
+        if (!is_admin(children[i]))
+            workers[count++] = children[i];
     return count;
 }
 

@@ -24,6 +24,7 @@ struct stack {
     char *url;          /* without a slash at the end */
     char *url_h2;       /* the same for HTTP/2 without TLS (prior knowledge) */
     char *redis_socket; /* the path of its unix socket */
+    char *admin_socket; /* the same, of the admin listener */
     pid_t master;
     pid_t nginx;
     pid_t redis;

@@ -196,6 +196,11 @@ static void note_outcome(struct mid_request *rq, enum mid_outcome outcome, void 
     mid_session_set_int(session, "over_ms", mid_unix_ms());
 }
 
+static void note_after(struct mid_request *rq, const char *who)
+{
+    mid_after_response(rq, note_outcome, mid_printf(rq, "%s", who));
+}
+
 /* Sends until the client takes no more. */
 static enum mid_error flood_route(struct mid_request *rq)
 {
@@ -203,7 +208,7 @@ static enum mid_error flood_route(struct mid_request *rq)
     struct mid_session *session;
     memset(piece, 'f', sizeof(piece));
     MID_TRY(mid_session_open(rq, &session));
-    mid_after_response(rq, note_outcome, "flood");
+    note_after(rq, "flood");
     MID_TRY(mid_stream_begin(rq, 200, "application/octet-stream"));
     for (;;)
         MID_TRY(mid_stream_write(rq, piece, sizeof(piece)));
@@ -214,7 +219,7 @@ static enum mid_error rest_route(struct mid_request *rq)
 {
     struct mid_session *session;
     MID_TRY(mid_session_open(rq, &session));
-    mid_after_response(rq, note_outcome, "rest");
+    note_after(rq, "rest");
     MID_TRY(mid_stream_begin(rq, 200, "text/plain"));
     MID_TRY(mid_stream_printf(rq, "resting\n"));
     return mid_sleep_ms(rq, LONG_MS);
@@ -224,7 +229,7 @@ static enum mid_error outlive_route(struct mid_request *rq)
 {
     struct mid_session *session;
     MID_TRY(mid_session_open(rq, &session));
-    mid_after_response(rq, note_outcome, "outlive");
+    note_after(rq, "outlive");
     mid_stream_outlive_client(rq);
     MID_TRY(mid_stream_begin(rq, 200, "text/plain"));
     for (int step = 1; step <= 10; step++) {
@@ -252,9 +257,9 @@ static enum mid_error after_route(struct mid_request *rq)
     struct mid_session *session;
     const char *how = mid_query(rq, "how");
     MID_TRY(mid_session_open(rq, &session));
-    mid_after_response(rq, note_outcome, "one");
-    mid_after_response(rq, note_outcome, "two");
-    mid_after_response(rq, note_outcome, "three");
+    note_after(rq, "one");
+    note_after(rq, "two");
+    note_after(rq, "three");
     if (how != NULL && strcmp(how, "long") == 0)
         mid_after_response(rq, sleep_too_long, NULL);
     if (how != NULL && strcmp(how, "fail") == 0)
@@ -311,6 +316,16 @@ static enum mid_error wait_route(struct mid_request *rq)
                                        mid_error_name(of_quiet), mid_error_name(of_closed)));
 }
 
+/* A handler that keeps its worker from everything else, as a bug would. */
+static enum mid_error spin_route(struct mid_request *rq)
+{
+    int64_t ms;
+    MID_TRY(mid_query_int(rq, "ms", 0, LONG_MS, 1000, &ms));
+    for (int64_t end_ms = mid_unix_ms() + ms; mid_unix_ms() < end_ms;)
+        continue;
+    return mid_respond_text(rq, 200, "the worker has spun\n");
+}
+
 static const struct mid_route routes[] = {
     {"GET", "/null", null_route},
     {"GET", "/header/{name}", header_route},
@@ -330,6 +345,7 @@ static const struct mid_route routes[] = {
     {"GET", "/after", after_route},
     {"GET", "/offload", offload_route},
     {"GET", "/wait", wait_route},
+    {"GET", "/spin", spin_route},
     {0},
 };
 

@@ -20,6 +20,14 @@ def children(pid):
     return found
 
 
+def name(pid):
+    """As the process calls itself, 15 characters at most; empty when it has gone."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
+
+
 def cpu_seconds(pids):
     """User and system time of living processes, all their threads included. Resolution: a clock tick each, 10 ms."""
     ticks = 0

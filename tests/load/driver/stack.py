@@ -57,7 +57,7 @@ class Stack:
     def groups(self):
         """The processes that serve requests; masters only wait."""
         return {
-            "worker": processes.children(self.master),
+            "worker": [pid for pid in processes.children(self.master) if processes.name(pid) != "midstream-admin"],
             "nginx": processes.children(processes.pid_in(self.dir / "nginx.pid")),
             "redis": [processes.pid_in(self.dir / "redis.pid")],
         }

@@ -1,0 +1,50 @@
+/* What the session room counts. See counts.h. */
+#include "session/counts.h"
+
+#include "base/counter.h"
+#include "http/request.h"
+#include "session/session.h"
+
+static struct session_counts own;
+static struct session_counts *counts = &own;
+
+void session_counts_use(struct session_counts *session_counts)
+{
+    counts = session_counts;
+}
+
+void session_count_cookie(enum token_verdict verdict)
+{
+    counter_add(&counts->cookies[verdict], 1);
+}
+
+static enum session_phase phase_of(const struct mid_session *session)
+{
+    if (session->rq->is_after)
+        return SESSION_PHASE_AFTER_RESPONSE;
+    if (session->is_at_end)
+        return SESSION_PHASE_AT_END;
+    return session_can_send_cookie(session) ? SESSION_PHASE_BEFORE_HEAD : SESSION_PHASE_IN_STREAM;
+}
+
+static enum session_result result_of(enum mid_error error)
+{
+    switch (error) {
+    case MID_OK:
+        return SESSION_RESULT_OK;
+    case MID_ENDED:
+        return SESSION_RESULT_ENDED;
+    case MID_UNAVAILABLE:
+    case MID_OVERLOADED:
+        return SESSION_RESULT_UNAVAILABLE;
+    case MID_UNPROCESSABLE:
+        return SESSION_RESULT_REFUSED;
+    default:
+        return SESSION_RESULT_FAILED;
+    }
+}
+
+void session_count(const struct mid_session *session, enum session_action action, enum mid_error error)
+{
+    counter_add(&counts->operations[action][phase_of(session)][result_of(error)], 1);
+}

@@ -1,0 +1,53 @@
+/*
+ * What the session room counts, for metrics: the cookies that came, and what was asked of Redis, when, and with what
+ * result. The names are those of the metrics' labels.
+ */
+#ifndef SESSION_COUNTS_H
+#define SESSION_COUNTS_H
+
+#include <stdint.h>
+
+#include "midstream.h"
+#include "session/token.h"
+
+#define SESSION_ACTIONS(X)                                                                                             \
+    X(SESSION_ACTION_LOAD, "load")                                                                                     \
+    X(SESSION_ACTION_CREATE, "create")                                                                                 \
+    X(SESSION_ACTION_COMMIT, "commit") /* with its repetitions */                                                      \
+    X(SESSION_ACTION_DESTROY, "destroy")
+
+#define SESSION_PHASES(X)                                                                                              \
+    X(SESSION_PHASE_BEFORE_HEAD, "before_head")                                                                        \
+    X(SESSION_PHASE_IN_STREAM, "in_stream")                                                                            \
+    X(SESSION_PHASE_AT_END, "at_end") /* of a stream: what the handler left uncommitted */                             \
+    X(SESSION_PHASE_AFTER_RESPONSE, "after_response")
+
+#define SESSION_RESULTS(X)                                                                                             \
+    X(SESSION_RESULT_OK, "ok")                                                                                         \
+    X(SESSION_RESULT_ENDED, "ended")             /* MID_ENDED: there is no such session any more */                    \
+    X(SESSION_RESULT_UNAVAILABLE, "unavailable") /* MID_UNAVAILABLE, MID_OVERLOADED */                                 \
+    X(SESSION_RESULT_REFUSED, "refused")         /* MID_UNPROCESSABLE: a limit */                                      \
+    X(SESSION_RESULT_FAILED, "failed")
+
+#define SESSION_NAME(name, text) name,
+enum session_action { SESSION_ACTIONS(SESSION_NAME) SESSION_ACTION_COUNT };
+enum session_phase { SESSION_PHASES(SESSION_NAME) SESSION_PHASE_COUNT };
+enum session_result { SESSION_RESULTS(SESSION_NAME) SESSION_RESULT_COUNT };
+#undef SESSION_NAME
+
+struct session_counts {
+    uint64_t cookies[TOKEN_VERDICT_COUNT]; /* cookies sent twice count as malformed */
+    uint64_t operations[SESSION_ACTION_COUNT][SESSION_PHASE_COUNT][SESSION_RESULT_COUNT];
+};
+
+struct mid_session;
+
+/* Where the room counts from now on. Before it is called: in memory of its own. */
+void session_counts_use(struct session_counts *counts);
+
+void session_count_cookie(enum token_verdict verdict);
+
+/* In the phase that the session's request is in. */
+void session_count(const struct mid_session *session, enum session_action action, enum mid_error error);
+
+#endif

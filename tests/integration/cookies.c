@@ -1,0 +1,186 @@
+/* The session cookie: what is not ours costs Redis nothing, and what is ours is sent as it has to be. */
+#include <criterion/criterion.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "fastcgi.h"
+#include "session/token.h"
+#include "site.h"
+
+TestSuite(cookies, .timeout = 60);
+
+/* Sends the lines as they are and returns the whole response. */
+static char *get_raw(const struct site *site, const char *path, const char *cookie_lines)
+{
+    char *request =
+        text_printf("GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n%s\r\n", path, cookie_lines);
+    int fd = raw_request(site, request);
+    char *response = raw_rest(fd);
+    close(fd);
+    free(request);
+    return response;
+}
+
+Test(cookies, what_we_did_not_sign_is_no_session_and_is_never_asked_for_in_redis)
+{
+    struct site site = site_open(NULL);
+    site_make_session(&site);
+    char *good = http_visitor_cookie(site.visitor, "mid");
+    char *forged = strdup(good);
+    forged[TOKEN_TEXT_LENGTH - 1] = forged[TOKEN_TEXT_LENGTH - 1] == 'A' ? 'B' : 'A';
+    char *other_rid = strdup(good);
+    other_rid[10] = other_rid[10] == 'A' ? 'B' : 'A';
+    char *unknown_key = strdup(good);
+    unknown_key[2] = unknown_key[2] == 'z' ? 'y' : 'z';
+    char *padded = text_printf("%s=", good);
+    char huge[7001];
+    memset(huge, 'A', sizeof(huge) - 1);
+    huge[sizeof(huge) - 1] = '\0';
+
+    char *rows[] = {
+        text_printf("Cookie: mid=%s\r\n", forged),
+        text_printf("Cookie: mid=%s\r\n", other_rid),
+        text_printf("Cookie: mid=%s\r\n", unknown_key),
+        text_printf("Cookie: mid=%s\r\n", padded),
+        text_printf("Cookie: mid=%.71s\r\n", good),
+        text_printf("Cookie: mid=%.10s\r\n", good),
+        text_printf("Cookie: mid=\r\n"),
+        text_printf("Cookie: mid\r\n"),
+        text_printf("Cookie: =%s\r\n", good),
+        text_printf("Cookie: mid=\"%s\"\r\n", good),
+        text_printf("Cookie: mid=%sA\r\n", good),
+        text_printf("Cookie: mid=%s\r\n", huge),
+        text_printf("Cookie: session=%s\r\n", good),
+        text_printf("Cookie: Mid=%s\r\n", good),
+        text_printf("Cookie: __Host-mid=%s\r\n", good),
+        text_printf("Cookie: mid=%s; mid=%s\r\n", good, good),
+        text_printf("Cookie: mid=%s; a=b; mid=\r\n", good),
+        text_printf("Cookie: mid=%s\r\nCookie: mid=%s\r\n", good, good),
+        text_printf("Cookie: mid=%s\r\nCookie: a=b; mid=%s\r\n", forged, good),
+        text_printf("X-Cookie: mid=%s\r\n", good),
+    };
+    struct redis_monitor *monitor = redis_monitor_start(site.stack->redis_socket);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char *response = get_raw(&site, "/api/session", rows[i]);
+        cr_expect(strncmp(response, "HTTP/1.1 200 ", 13) == 0 && text_ends(response, "\r\n\r\n{\"session\":null}\n"),
+                  "%.100s: %s", rows[i], response);
+        size_t asked = redis_monitor_count(monitor);
+        cr_expect_eq(asked, 0, "%.100s: Redis was asked:\n%s", rows[i], redis_monitor_lines(monitor));
+        free(response);
+        free(rows[i]);
+    }
+    /* That the monitor would have seen it: */
+    char *line = text_printf("Cookie: a=b; mid=%s; c=d\r\n", good);
+    char *response = get_raw(&site, "/api/session", line);
+    cr_expect(strstr(response, "\"counter\":\"1\"") != NULL, "%s", response);
+    cr_expect_eq(redis_monitor_count(monitor), 1, "%s", redis_monitor_lines(monitor));
+    redis_monitor_stop(monitor);
+    free(response);
+    free(line);
+    free(padded);
+    free(unknown_key);
+    free(other_rid);
+    free(forged);
+    free(good);
+    site_close(&site);
+}
+
+Test(cookies, a_visitor_with_a_forged_cookie_gets_a_session_of_his_own)
+{
+    struct http_response response;
+    struct site site = site_open(NULL);
+    site_make_session(&site);
+    char *good = http_visitor_cookie(site.visitor, "mid");
+    char *key = site_key(&site);
+    char *forged = strdup(good);
+    forged[TOKEN_TEXT_LENGTH - 1] = forged[TOKEN_TEXT_LENGTH - 1] == 'A' ? 'B' : 'A';
+    http_visitor_set_cookie(site.visitor, site.stack->url, "mid", forged);
+    site_send(&site, "GET", "/counter", NULL, &response);
+    cr_expect(strstr(response.body.data, "\"counter\":1") != NULL, "%s", response.body.data);
+    cr_expect_eq(text_count(response.head.data, "Set-Cookie: mid="), 1);
+    cr_expect_eq(stored_number(&site, key, "counter"), 1, "a forged cookie has changed a session");
+    cr_expect_eq(redis_int(site.redis, "DBSIZE"), 2);
+    cr_expect(site_wait_log(&site, "cookie.rejected"));
+    char *log = site_log(&site);
+    cr_expect_null(strstr(log, forged), "a cookie was logged");
+    cr_expect_not_null(strstr(log, "verdict=forged"));
+    http_response_fini(&response);
+    free(log);
+    free(forged);
+    free(key);
+    free(good);
+    site_close(&site);
+}
+
+Test(cookies, the_cookie_has_the_attributes_that_protect_it_and_is_never_cached)
+{
+    static const char *const paths[] = {"/counter", "/stream?count=1&interval_ms=0", "/events?count=0", "/rows?count=0",
+                                        "/after?delay_ms=0"};
+    struct site site = site_open(NULL);
+    for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+        struct http_response response;
+        char *url = stack_url(site.stack, paths[i]);
+        http_send(&(struct http_request){.url = url}, &response);
+        char *cookie = http_response_header(&response, "Set-Cookie", 0);
+        char *caching = http_response_header(&response, "Cache-Control", 0);
+        cr_assert_not_null(cookie, "%s", paths[i]);
+        cr_expect_str_eq(caching, "no-store");
+        cr_expect(strncmp(cookie, "mid=", 4) == 0 && strcspn(cookie, ";") == 4 + TOKEN_TEXT_LENGTH, "%s", cookie);
+        cr_expect_str_eq(cookie + strcspn(cookie, ";"), "; Path=/; Max-Age=43200; HttpOnly; SameSite=Lax");
+        http_response_fini(&response);
+        free(caching);
+        free(cookie);
+        free(url);
+    }
+    site_close(&site);
+}
+
+static bool is_listening(void *arg)
+{
+    return access(arg, F_OK) == 0;
+}
+
+/* scripts/run serves plain http; so the default is tried on a pool of its own, with the site's Redis and keys. */
+Test(cookies, by_default_the_cookie_is_for_https_only)
+{
+    struct site site = site_open(NULL);
+    char *socket = text_printf("%s/secure.sock", site.stack->dir);
+    char *listen = text_printf("unix:%s", socket);
+    char *redis = text_printf("unix:%s", site.stack->redis_socket);
+    char *keys = text_printf("%s/keys", site.stack->dir);
+    const char *program = getenv("MIDSTREAM");
+    pid_t master = process_spawn((const char *const[]){program ? program : "build/asan/midstream", "serve", "--workers",
+                                                       "1", "--listen", listen, "--redis", redis, "--keys", keys, NULL},
+                                 NULL);
+    cr_assert(wait_until(is_listening, socket, PATIENCE_MS));
+
+    struct buffer request = {0};
+    fastcgi_get(&request, "/counter", NULL, 0);
+    struct fastcgi_answer answer;
+    do { /* until the worker is connected to Redis */
+        int fd = fastcgi_connect(socket);
+        fastcgi_write(fd, &request);
+        answer = fastcgi_read_answer(fd);
+        close(fd);
+        if (strncmp(answer.out.data, "Status: 503", 11) != 0)
+            break;
+        fastcgi_answer_fini(&answer);
+    } while (true);
+    const char *cookie = strstr(answer.out.data, "Set-Cookie: __Host-mid=");
+    cr_assert_not_null(cookie, "%s", answer.out.data);
+    cr_expect(
+        strncmp(cookie + strcspn(cookie, ";"), "; Path=/; Max-Age=43200; HttpOnly; Secure; SameSite=Lax\r\n", 58) == 0,
+        "%s", cookie);
+    process_signal(master, SIGTERM);
+    cr_expect_eq(process_wait(master, PATIENCE_MS), 0);
+    fastcgi_answer_fini(&answer);
+    buffer_fini(&request);
+    free(keys);
+    free(redis);
+    free(listen);
+    free(socket);
+    site_close(&site);
+}

@@ -1,0 +1,158 @@
+/* Redis is away: who does not need it notices nothing, who does is told at once, and streams wait for its return. */
+#include <criterion/criterion.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "site.h"
+
+TestSuite(redis_away, .timeout = 60);
+
+static bool has_ended(void *arg)
+{
+    return !process_is_alive(*(pid_t *)arg);
+}
+
+static void kill_redis(struct site *site)
+{
+    redis_probe_close(site->redis);
+    site->redis = NULL;
+    process_signal(site->stack->redis, SIGKILL);
+    cr_assert(wait_until(has_ended, &site->stack->redis, PATIENCE_MS));
+}
+
+static bool answers(void *arg)
+{
+    struct site *site = arg;
+    struct buffer output = {0};
+    int code = process_run((const char *const[]){"redis-cli", "-s", site->stack->redis_socket, "ping", NULL}, NULL,
+                           &output, PATIENCE_MS);
+    bool is_up = code == 0 && output.length >= 4 && memcmp(output.data, "PONG", 4) == 0;
+    buffer_fini(&output);
+    return is_up;
+}
+
+/* In the same directory, so with the same data; stack_stop() ends it by its pid file. */
+static void start_redis(struct site *site)
+{
+    char *data = text_printf("%s/redis", site->stack->dir);
+    char *pid_file = text_printf("%s/redis.pid", site->stack->dir);
+    char *log = text_printf("%s/redis.log", site->stack->dir);
+    unlink(site->stack->redis_socket);
+    site->stack->redis =
+        process_spawn((const char *const[]){"redis-server", "scripts/redis.conf", "--port", "0", "--unixsocket",
+                                            site->stack->redis_socket, "--unixsocketperm", "777", "--dir", data,
+                                            "--pidfile", pid_file, "--logfile", log, NULL},
+                      NULL);
+    cr_assert(wait_until(answers, site, PATIENCE_MS), "Redis did not start again");
+    site->redis = redis_probe_open(site->stack->redis_socket);
+    free(log);
+    free(pid_file);
+    free(data);
+}
+
+static bool session_works(void *arg)
+{
+    return site_send(arg, "GET", "/counter", NULL, NULL) == 200;
+}
+
+static void expect_unavailable(const struct site *site, const char *method, const char *path)
+{
+    enum { TRIES = 5 };
+    int64_t least_us = INT64_MAX; /* of several, since this machine may be busy */
+    for (int i = 0; i < TRIES; i++) {
+        struct http_response response;
+        int status = site_send(site, method, path, NULL, &response);
+        cr_expect_eq(status, 503, "%s: %d", path, status);
+        cr_expect(strstr(response.head.data, "\r\nRetry-After: 1\r\n") != NULL, "%s", response.head.data);
+        cr_expect_eq(text_count(response.head.data, "Set-Cookie"), 0, "%s: the cookie was touched", path);
+        least_us = response.total_us < least_us ? response.total_us : least_us;
+        http_response_fini(&response);
+    }
+    cr_expect_lt(least_us, 100000, "%s: it took %lld us", path, (long long)least_us);
+}
+
+Test(redis_away, routes_with_a_session_are_unavailable_at_once_and_others_go_on)
+{
+    struct site site = site_open(NULL);
+    site_make_session(&site);
+    kill_redis(&site);
+    expect_unavailable(&site, "GET", "/counter");
+    expect_unavailable(&site, "GET", "/api/session");
+    expect_unavailable(&site, "GET", "/stream?count=1");
+    expect_unavailable(&site, "GET", "/events?count=1");
+    expect_unavailable(&site, "POST", "/logout");
+    cr_expect_eq(site_send(&site, "GET", "/null", NULL, NULL), 200);
+    cr_expect_eq(site_send(&site, "GET", "/", NULL, NULL), 200);
+    cr_expect_eq(site_send(&site, "GET", "/nowhere", NULL, NULL), 404);
+
+    start_redis(&site);
+    cr_assert(wait_until(session_works, &site, PATIENCE_MS), "the workers do not find it again");
+    cr_expect_eq(site_number(&site, "counter"), 2, "the session is lost, or a refused request has changed it");
+    site_close(&site);
+}
+
+Test(redis_away, a_redis_that_hangs_is_given_up_after_the_timeout)
+{
+    struct site site = site_open(SETTINGS("MIDSTREAM_REDIS_TIMEOUT_MS=100"));
+    site_make_session(&site);
+    process_signal(site.stack->redis, SIGSTOP);
+    cr_expect_eq(site_send(&site, "GET", "/counter", NULL, NULL), 503);
+    expect_unavailable(&site, "GET", "/counter"); /* by now it is known */
+    cr_expect_eq(site_send(&site, "GET", "/null", NULL, NULL), 200);
+    process_signal(site.stack->redis, SIGCONT);
+    cr_assert(wait_until(session_works, &site, PATIENCE_MS));
+    site_close(&site);
+}
+
+Test(redis_away, a_stream_rides_out_a_restart)
+{
+    struct http_response response;
+    struct site site = site_open(SETTINGS("MIDSTREAM_COMMIT_TIMEOUT_MS=15000"));
+    struct http_stream *stream = site_stream(&site, "/events?count=40&interval_ms=20");
+    cr_assert(http_stream_wait_text(stream, "id: 3\n", PATIENCE_MS));
+    kill_redis(&site);
+    cr_expect_not(http_stream_wait_end(stream, 1000), "it gave up");
+    start_redis(&site);
+    cr_assert(http_stream_wait_end(stream, PATIENCE_MS));
+    http_stream_close(stream, &response);
+    cr_expect_eq(response.curl_code, 0, "%s", response.error);
+    cr_expect(text_ends(response.body.data, "id: 40\ndata: {\"event\":40}\n\nevent: end\ndata: {}\n\n"), "%s",
+              response.body.data);
+    cr_expect_eq(text_count(response.body.data, "id: "), 40);
+    cr_expect_eq(site_number(&site, "event"), 40);
+    char *key = site_key(&site);
+    cr_expect_eq(stored_number(&site, key, "@revision"), 40, "a commit was lost or applied twice");
+    http_response_fini(&response);
+    free(key);
+    site_close(&site);
+}
+
+Test(redis_away, a_stream_ends_visibly_when_redis_stays_away)
+{
+    struct http_response response;
+    struct site site = site_open(SETTINGS("MIDSTREAM_COMMIT_TIMEOUT_MS=300"));
+    struct http_stream *stream = site_stream(&site, "/events?count=100000&interval_ms=20");
+    cr_assert(http_stream_wait_text(stream, "id: 3\n", PATIENCE_MS));
+    kill_redis(&site);
+    cr_assert(http_stream_wait_end(stream, PATIENCE_MS));
+    http_stream_close(stream, &response);
+    cr_expect_neq(response.curl_code, 0, "it ended as if it were complete");
+    cr_expect(strstr(response.body.data, "event: error\ndata: {\"error\":\"MID_UNAVAILABLE\"") != NULL, "%s",
+              response.body.data);
+    http_response_fini(&response);
+    site_close(&site);
+}
+
+Test(redis_away, lost_scripts_are_loaded_again)
+{
+    struct site site = site_open(NULL);
+    site_make_session(&site);
+    free(redis_text(site.redis, "SCRIPT FLUSH"));
+    site_make_session(&site);
+    cr_expect_eq(site_number(&site, "counter"), 2);
+    site_close(&site);
+}
