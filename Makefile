@@ -28,7 +28,7 @@ CFLAGS  += $(CFLAGS_$(FLAVOUR))
 LDFLAGS += $(LDFLAGS_$(FLAVOUR))
 
 LIBRARY_SOURCES := $(wildcard app/base/*.c app/fiber/*.c app/fcgi/*.c app/http/*.c app/redis/*.c app/session/*.c \
-                   app/stream/*.c app/runtime/*.c)
+                   app/stream/*.c app/task/*.c app/runtime/*.c)
 PROGRAM_SOURCES := app/main.c $(wildcard app/routes/*.c)
 LUA_SOURCES     := $(wildcard app/*/*.lua)
 
@@ -85,8 +85,9 @@ test: ## install what is needed, then all checks and tests, under ASan and UBSan
 	scripts/setup test
 	$(MAKE) check test-library test-unit test-fuzz test-integration test-browser FUZZ_SECONDS=3
 
-check: ## formatting, layering, lint
+check: $(BUILD)/midstream ## formatting, layering, lint, manual
 	scripts/check
+	scripts/check-manual $<
 
 format: ## format all C files
 	clang-format -i $$(git ls-files '*.c' '*.h')
@@ -104,7 +105,7 @@ $(BUILD)/tests/streams: $(LOAD_OBJECTS) $(LIBRARY_OBJECTS)
 bench: ## measure requests, streams and memory; a table, and build/bench/latest.json
 	scripts/setup bench
 	$(MAKE) FLAVOUR=release build/release/midstream build/release/tests/streams
-	scripts/bench
+	scripts/bench $(BENCH_ARGS)
 
 # -------------------- install --------------------
 

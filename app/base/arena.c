@@ -24,7 +24,8 @@ static_assert(sizeof(struct arena_chunk) % ALIGNMENT == 0, "memory behind the he
 
 static void arena_grow(struct arena *arena, size_t bytes)
 {
-    /* 1, 1, 2, 4... KiB: the second is no larger than the first, because many streams need just a little more than one. */
+    /* 1, 1, 2, 4... KiB: the second is no larger than the first, because many streams need just a little more than one.
+     */
     size_t chunk_bytes = FIRST_CHUNK_BYTES;
     if (arena->chunk != NULL && arena->chunk->older != NULL)
         chunk_bytes = arena->chunk->bytes * 2;

@@ -1,6 +1,6 @@
 /*
- * Whole numbers as text, without printf: it takes a third of the stack page that a waiting stream may use, and a quarter of a
- * microsecond.
+ * Whole numbers as text, without printf: it takes a third of the stack page that a waiting stream may use, and a
+ * quarter of a microsecond.
  */
 #ifndef BASE_NUMBER_H
 #define BASE_NUMBER_H

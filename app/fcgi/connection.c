@@ -18,12 +18,13 @@ enum {
     TAKEN_WAIT_MS = 500,
     TAKEN_LOOK_MS = 10,
     UNREAD_BYTES_MAX = 4 * 1024, /* that an idle connection may leave in the kernel */
+    FORGOTTEN_MS = 1000,         /* how long a peer may take to close after the goodbye */
 };
 
 /* Room for writing is asked for only while a write waits for it: otherwise every read of the peer would wake the loop.
  */
 static const uint32_t READ_EVENTS = EPOLLIN | EPOLLRDHUP | EPOLLET;
-static const uint32_t WRITE_EVENTS = EPOLLIN | EPOLLRDHUP | EPOLLET | EPOLLOUT;
+static const uint32_t WRITE_EVENTS = EPOLLRDHUP | EPOLLET | EPOLLOUT; /* what stays unread would wake it at once */
 
 static struct {
     struct connection_settings settings;
@@ -82,7 +83,8 @@ static void read_away(struct connection *connection)
 static void connection_close(struct connection *connection)
 {
     watch_stop(&connection->watch);
-    read_away(connection); /* or the kernel would tell the peer of a reset */
+    if (!connection->is_cut)
+        read_away(connection); /* or the kernel would tell the peer of a reset */
     close(connection->watch.fd);
     list_remove(&connection->link);
     list_remove(&connection->wait_link);
@@ -132,6 +134,49 @@ size_t connection_busy_count(void)
     return connections.busy_count;
 }
 
+/* -------------------- goodbye -------------------- */
+
+static const uint8_t goodbye[RECORD_HEADER_BYTES] = {1, RECORD_STDERR, 0,
+                                                     1}; /* of request 1, nginx's only one; empty */
+
+const void *connection_take_goodbye(struct connection *connection)
+{
+    if (!connections.is_draining || connection->is_ending)
+        return NULL;
+    connection->goodbye_ms = loop_now_ms();
+    return goodbye;
+}
+
+static void say_goodbye(struct connection *connection)
+{
+    connection->goodbye_ms = loop_now_ms();
+    (void)!send(connection->watch.fd, goodbye, sizeof(goodbye), MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+static bool is_idle(const struct connection *connection)
+{
+    return !connection->has_fiber && list_is_empty(&connection->wait_link);
+}
+
+void connections_drain(void)
+{
+    connections.is_draining = true;
+    for (struct list *link = connections.all.next; link != &connections.all; link = link->next) {
+        struct connection *connection = LIST_ELEMENT(link, struct connection, link);
+        if (is_idle(connection))
+            say_goodbye(connection);
+    }
+}
+
+void connections_close_forgotten(void)
+{
+    for (struct list *link = connections.all.next; link != &connections.all; link = link->next) {
+        struct connection *connection = LIST_ELEMENT(link, struct connection, link);
+        if (is_idle(connection) && loop_now_ms() - connection->goodbye_ms >= FORGOTTEN_MS)
+            close_later(connection);
+    }
+}
+
 /* -------------------- with and without a fiber -------------------- */
 
 static void connection_main(void *arg);
@@ -152,10 +197,12 @@ static void become_idle(struct connection *connection)
 {
     connection->has_fiber = false;
     connections.busy_count--;
-    if (connection->is_gone || connection->is_ending || connections.is_draining)
+    if (connection->is_gone || connection->is_ending)
         close_later(connection);
     else if (connection->has_news)
         begin_serving(connection);
+    else if (connections.is_draining && connection->goodbye_ms == 0)
+        say_goodbye(connection);
 
     if (!list_is_empty(&connections.fiberless))
         begin_serving(LIST_ELEMENT(connections.fiberless.next, struct connection, wait_link));
@@ -167,10 +214,11 @@ static void connection_main(void *arg)
     struct connection *connection = arg;
     do {
         connection->has_news = false;
+        connection->goodbye_ms = 0;
         record_filter_begin(&connection->filter, connections.settings.params_max);
         if (!connections.settings.serve(connection))
             return;
-    } while (connection->has_news && !connection->is_gone && !connection->is_ending && !connections.is_draining);
+    } while (connection->has_news && !connection->is_gone && !connection->is_ending);
     become_idle(connection);
 }
 
@@ -215,16 +263,6 @@ void connection_open(int fd)
     connections.count++;
     counter_add(&counts->accepted, 1);
     remember_fd(connection, fd);
-}
-
-void connections_drain(void)
-{
-    connections.is_draining = true;
-    for (struct list *link = connections.all.next; link != &connections.all; link = link->next) {
-        struct connection *connection = LIST_ELEMENT(link, struct connection, link);
-        if (!connection->has_fiber && list_is_empty(&connection->wait_link))
-            close_later(connection);
-    }
 }
 
 /* -------------------- reading -------------------- */
@@ -357,8 +395,8 @@ void connection_await_taken(struct connection *connection)
 void connection_abort(struct connection *connection)
 {
     static const char no_record[RECORD_HEADER_BYTES] = {0}; /* its version 0 cannot be taken for an end */
-    read_away(connection);
-    if (!connection->is_gone)
+    connection->is_cut = true; /* closed with bytes unread: a reset, which says so also in the middle of a record */
+    if (connection->unread_bytes == 0 && !connection->is_gone)
         (void)!send(connection->watch.fd, no_record, sizeof(no_record), MSG_NOSIGNAL | MSG_DONTWAIT);
     connection->is_ending = true;
 }

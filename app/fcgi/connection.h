@@ -50,10 +50,12 @@ struct connection {
     struct record_filter filter;
     size_t unread_bytes; /* handed on, but still in the socket */
     bool has_fiber;
-    bool has_news;     /* bytes have come since the request began */
-    bool is_gone;      /* the peer has closed or reset, or what it sends makes no sense */
-    bool peeks_onward; /* the kernel remembers how far we have looked: reading away can wait */
-    bool is_ending;    /* to be closed when the request ends */
+    bool has_news;      /* bytes have come since the request began */
+    bool is_gone;       /* the peer has closed or reset, or what it sends makes no sense */
+    bool peeks_onward;  /* the kernel remembers how far we have looked: reading away can wait */
+    bool is_ending;     /* to be closed when the request ends */
+    bool is_cut;        /* ended in the middle of a response */
+    int64_t goodbye_ms; /* when it was said; 0: not since the last request began */
 };
 
 void connections_init(const struct connection_settings *settings);
@@ -110,7 +112,18 @@ struct connection_counts *connection_counts(void);
 size_t connection_count(void);
 size_t connection_busy_count(void);
 
-/* Closes idle connections now and the others when their request ends. */
+/*
+ * The worker is going away: connections are to be closed, but not by us. nginx may just be writing a request to an idle
+ * one, which would fail. Instead they get a record too many, the goodbye: nginx closes an idle connection that says
+ * something, and does not use one again on which something follows END_REQUEST; a request that has crossed the goodbye
+ * is served, because the record, an empty STDERR, means nothing to it (docs/adr/0008-drain.md).
+ */
 void connections_drain(void);
+
+/* The goodbye to put behind END_REQUEST, when the connection has to end with this request; NULL when it goes on. */
+const void *connection_take_goodbye(struct connection *connection);
+
+/* While draining, from time to time: closes connections whose peer did not do so within a second of the goodbye. */
+void connections_close_forgotten(void);
 
 #endif

@@ -14,7 +14,7 @@
 #include "base/log.h"
 #include "fcgi/connection.h"
 
-enum { LISTENERS_MAX = 8, PAUSE_MS = 100 };
+enum { LISTENERS_MAX = 8, PAUSE_MS = 100, WAITING_MAX = 4096 };
 
 struct listener {
     struct watch watch;
@@ -70,11 +70,22 @@ bool listener_start(int fd, bool is_shared)
     return true;
 }
 
+static void accept_waiting(const struct listener *listener)
+{
+    int fd;
+    for (int i = 0; i < WAITING_MAX; i++)
+        if ((fd = accept4(listener->watch.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0)
+            connection_open(fd);
+        else if (errno != EINTR && errno != ECONNABORTED)
+            return;
+}
+
 void listeners_stop(void)
 {
     for (int i = 0; i < listener_count; i++) {
         watch_stop(&listeners[i].watch);
         timer_fini(&listeners[i].pause);
+        accept_waiting(&listeners[i]);
     }
     listener_count = 0;
 }

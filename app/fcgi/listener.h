@@ -12,7 +12,10 @@
  */
 bool listener_start(int fd, bool is_shared);
 
-/* Stops accepting on all listening sockets. */
+/*
+ * Takes the connections that wait already, then stops accepting on all listening sockets: the kernel may have woken
+ * this process for them and no other.
+ */
 void listeners_stop(void);
 
 #endif

@@ -22,6 +22,7 @@ enum record_type {
     RECORD_PARAMS = 4,
     RECORD_STDIN = 5,
     RECORD_STDOUT = 6,
+    RECORD_STDERR = 7,
 };
 
 enum record_filter_verdict {

@@ -5,7 +5,7 @@
 
 #include "base/panic.h"
 
-enum { CONTENT_MAX = 65535, END_BYTES = 2 * RECORD_HEADER_BYTES + 8 };
+enum { CONTENT_MAX = 65535, END_BYTES = 3 * RECORD_HEADER_BYTES + 8 };
 
 void fcgi_init(void)
 {
@@ -64,13 +64,21 @@ static void put_header(uint8_t *header, enum record_type type, int request_id, s
            RECORD_HEADER_BYTES);
 }
 
-/* The empty STDOUT record and END_REQUEST with status 0, REQUEST_COMPLETE. */
-static struct iovec put_end(uint8_t *end, int request_id)
+/* The empty STDOUT record and END_REQUEST with status 0, REQUEST_COMPLETE; in the same write, the goodbye of a
+ * connection that the web server must not use again. */
+static struct iovec put_end(uint8_t *end, struct fcgi_request *request)
 {
+    int id = request->fcgx.requestId;
+    size_t bytes = END_BYTES - RECORD_HEADER_BYTES;
     memset(end, 0, END_BYTES);
-    put_header(end, RECORD_STDOUT, request_id, 0);
-    put_header(end + RECORD_HEADER_BYTES, RECORD_END_REQUEST, request_id, 8);
-    return (struct iovec){.iov_base = end, .iov_len = END_BYTES};
+    put_header(end, RECORD_STDOUT, id, 0);
+    put_header(end + RECORD_HEADER_BYTES, RECORD_END_REQUEST, id, 8);
+    const void *goodbye = connection_take_goodbye(request->connection);
+    if (goodbye != NULL) {
+        memcpy(end + bytes, goodbye, RECORD_HEADER_BYTES);
+        bytes += RECORD_HEADER_BYTES;
+    }
+    return (struct iovec){.iov_base = end, .iov_len = bytes};
 }
 
 /* Moves up to `room` bytes from the front of the parts to `out`; returns how many. */
@@ -112,7 +120,7 @@ enum mid_error fcgi_request_send(struct fcgi_request *request, const struct iove
             rest_bytes -= take_content(rest, count, content, out, &out_count);
         }
         if (is_last && rest_bytes == 0)
-            out[out_count++] = put_end(end, id);
+            out[out_count++] = put_end(end, request);
         MID_TRY(connection_send(request->connection, out, out_count));
     } while (rest_bytes > 0);
 

@@ -81,9 +81,12 @@ static struct {
     struct list pool;
     size_t pooled_count;
     struct fiber *current;
-    struct context loop; /* the loop's stack */
+    volatile uint32_t *published; /* where the running fiber's number is written; never NULL */
+    struct context loop;          /* the loop's stack */
     char signal_stack[16 * 1024];
 } fibers;
+
+static volatile uint32_t nowhere;
 
 /* -------------------- switching -------------------- */
 
@@ -238,6 +241,8 @@ void fiber_init(size_t stack_bytes, size_t limit)
 #if WITH_TSAN
     fibers.loop.tsan_fiber = __tsan_get_current_fiber();
 #endif
+    if (fibers.published == NULL)
+        fibers.published = &nowhere;
     catch_faults();
 }
 
@@ -263,6 +268,7 @@ struct fiber *fiber_new(fiber_fn *fn, void *arg)
     fibers.count++;
     fiber->fn = fn;
     fiber->arg = arg;
+    fiber->number = 0;
     fiber->is_ready = fiber->is_parked = false;
     return fiber;
 }
@@ -271,6 +277,7 @@ bool fiber_enter(struct fiber *fiber)
 {
     ENSURE(fibers.current == NULL);
     fibers.current = fiber;
+    *fibers.published = fiber->number;
     if (fiber->has_begun) {
         context_switch(&fibers.loop, &fiber->stack->context);
     } else {
@@ -278,6 +285,7 @@ bool fiber_enter(struct fiber *fiber)
         stack_begin(fiber);
     }
     fibers.current = NULL;
+    *fibers.published = 0;
     if (!fiber->stack->has_ended)
         return false;
     fiber->stack->has_ended = false;
@@ -291,6 +299,18 @@ void fiber_leave(void)
 {
     ENSURE(fibers.current != NULL);
     context_switch(&fibers.current->stack->context, &fibers.loop);
+}
+
+void fiber_publish(volatile uint32_t *place)
+{
+    fibers.published = place;
+}
+
+void fiber_set_number(uint32_t number)
+{
+    ENSURE(fibers.current != NULL);
+    fibers.current->number = number;
+    *fibers.published = number;
 }
 
 struct fiber *fiber_current(void)

@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <uv.h>
 
 #include "base/list.h"
@@ -23,11 +24,13 @@ struct fiber {
     struct list link; /* in the loop's run queue, or in the pool */
     fiber_fn *fn;
     void *arg;
+    uint32_t number;  /* of fiber_set_number() */
     bool is_ready;    /* in the run queue */
     bool is_parked;   /* waits for a wake */
     int wake;         /* enum wake, the reason it was made ready */
     uv_timer_t timer; /* the end of a park, the loop's; lives as long as the stack */
     bool has_timer;
+    int64_t store_ms;          /* waited for Redis: the redis room adds, the dispatcher begins at 0 */
     bool has_begun;            /* the stack has run a function before */
     struct fiber_stack *stack; /* private to fiber.c */
 };
@@ -51,6 +54,13 @@ MAY_SUSPEND void fiber_leave(void);
 
 /* The running fiber, or NULL on the loop's stack. */
 struct fiber *fiber_current(void);
+
+/*
+ * From now on the number of the running fiber is written to *place, and 0 while none runs: in shared memory it tells,
+ * after a crash, who was running. A fiber's number is 0 until it sets it, and ends with its function.
+ */
+void fiber_publish(volatile uint32_t *place);
+void fiber_set_number(uint32_t number);
 
 /* How many fibers exist (running or suspended), and how many stacks wait in the pool. */
 size_t fiber_count(void);

@@ -110,6 +110,22 @@ bool request_accept(struct mid_request *rq, struct connection *connection)
     return true;
 }
 
+void request_init_detached(struct mid_request *rq, const char *id)
+{
+    static char *no_params[] = {NULL};
+    *rq = (struct mid_request){
+        .params = no_params,
+        .method = "",
+        .target = "/",
+        .id = id,
+        .response = {.phase = RESPONSE_OVER},
+        .body_is_over = true,
+        .is_after = true,
+        .deadline_ms = -1,
+    };
+    rq->after_end = &rq->after_first;
+}
+
 void request_finish(struct mid_request *rq)
 {
     fcgi_request_release(&rq->fcgi);

@@ -35,11 +35,13 @@ struct response {
     const void *body;
     size_t body_bytes;
     struct response_field *fields; /* newest first */
+    int64_t begun_us;              /* clock_monotonic_us() when the head went out; 0: not yet */
 };
 
 /* What a room above http wants to do at the turning points of a response; the session sets them when it is opened. */
 struct request_hooks {
     MAY_SUSPEND enum mid_error (*before_head)(struct mid_request *rq, bool is_stream);
+    void (*before_error)(struct mid_request *rq);                     /* the response says why there is no other */
     MAY_SUSPEND enum mid_error (*before_end)(struct mid_request *rq); /* of a stream that went well */
 };
 
@@ -76,11 +78,13 @@ struct mid_request {
     struct mid_session *session; /* the session room's; NULL while not opened */
     struct stream *stream;       /* the stream room's; NULL while none has begun */
     bool outlives_client;        /* the handler carries on when the client leaves */
+    uint32_t drain_share; /* the stream room's: where in the time of telling it is this one's turn; 0: not asked */
 
     struct after_function *after_first;
     struct after_function **after_end;
-    bool is_after;       /* the response is over and the connection no longer ours */
-    int64_t deadline_ms; /* monotonic, of after-response work; -1: none */
+    bool is_after;               /* the response is over and the connection no longer ours */
+    int64_t deadline_ms;         /* monotonic, of after-response work; -1: none */
+    enum mid_error interruption; /* what calls that wait return from now on; MID_OK: nothing. Of tasks. */
 };
 
 /* The default limit of bodies, in bytes. Once per process. */
@@ -88,6 +92,10 @@ void request_configure(uint64_t body_max_bytes);
 
 /* Reads the connection's next request. May suspend. False: there is none; nothing to finish. */
 MAY_SUSPEND bool request_accept(struct mid_request *rq, struct connection *connection);
+
+/* A request without a client, for work that is none: memory, log and waiting work as after a response. `id` stays the
+ * caller's. request_finish() ends it. */
+void request_init_detached(struct mid_request *rq, const char *id);
 
 /* Gives everything back. The response has to be over. */
 void request_finish(struct mid_request *rq);

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/number.h"
 #include "http/field.h"
@@ -141,6 +142,7 @@ enum mid_error response_send_prepared(struct mid_request *rq)
     if (!rq->is_head && status_has_content(response->status))
         parts[1] = (struct iovec){.iov_base = (void *)(uintptr_t)response->body, .iov_len = response->body_bytes};
     response->phase = RESPONSE_OVER;
+    response->begun_us = clock_monotonic_us();
     return fcgi_request_send(&rq->fcgi, parts, 2, true);
 }
 
@@ -156,6 +158,7 @@ enum mid_error response_begin_stream(struct mid_request *rq, int status, const c
     request_release_buffers(rq);
 
     struct iovec head = format_head(rq, false);
+    rq->response.begun_us = clock_monotonic_us();
     rq->response.phase = rq->is_head ? RESPONSE_OVER : RESPONSE_STREAMING;
     MID_TRY(fcgi_request_send(&rq->fcgi, &head, 1, rq->is_head));
     return rq->is_head ? MID_GONE : MID_OK;

@@ -63,10 +63,11 @@ extern "C" {
     X(MID_HEAD_SENT, 500, "the response head has already been sent")                                                   \
     X(MID_NO_HEAD, 500, "the response has not been started")                                                           \
     X(MID_TIMEOUT, 504, "the time limit has passed")                                                                   \
+    X(MID_DRAINING, 503, "the server is going away")                                                                   \
     X(MID_NO_MEMORY, 503, "out of memory")                                                                             \
     X(MID_CANCELLED, 409, "the task was cancelled")                                                                    \
     X(MID_LOST_LEASE, 409, "the task has gone to another worker")                                                      \
-    X(MID_STOPPING, 503, "the worker is about to stop")                                                                             \
+    X(MID_STOPPING, 503, "the worker is about to stop")                                                                \
     X(MID_FAILED, 500, "the request failed")
 
 enum mid_error {
@@ -105,7 +106,7 @@ struct mid_route {
     mid_handler *handler;
 };
 
-/* The whole program: `serve`, `keygen`, `check`, `version`; see midstream(8). Returns the exit code. */
+/* The whole program: `serve`, `work`, `task`, `keygen`, `check`, `version`; see midstream(8). Returns the exit code. */
 MID_PUBLIC int mid_main(int argc, char **argv, const struct mid_route *routes);
 
 /* -------------------- request -------------------- */
@@ -182,6 +183,14 @@ MID_PUBLIC MID_CHECK enum mid_error mid_fail(struct mid_request *rq, enum mid_er
 /* -------------------- streams -------------------- */
 
 /*
+ * A server that is to stop, or was replaced by one with new settings, lets handlers go on for half of the setting
+ * drain-timeout-ms. Then the calls of this part and the next that would suspend, or send, return MID_DRAINING: return
+ * it as any other error. Clients are told to come back: an event stream ends, without the event "end", after the event
+ * "reconnect" with a `retry` time; rows after {"reconnect":true,"retry_ms":2000}; bytes are cut. What has no head yet
+ * is answered with 503. After-response functions go on until the end of the timeout.
+ */
+
+/*
  * Sends the head and begins a stream; the session's cookie, if it has to be sent, goes out with it. May suspend.
  * MID_GONE: the client has left, or asked for the head only (HEAD): return, there is nothing to do.
  */
@@ -198,7 +207,7 @@ MID_PUBLIC MID_CHECK enum mid_error mid_stream_printf(struct mid_request *rq, co
  * Server-sent events (WHATWG HTML, 9.2). Absent members are not sent. CR, LF and NUL cannot be smuggled in: `data` of
  * several lines becomes several data fields; an `id` or `name` with one of them is MID_UNPROCESSABLE. While nothing is
  * sent a comment goes out every heartbeat-ms. The stream ends with an event named "end"; a handler's error is told by
- * an event named "error".
+ * an event named "error"; one named "reconnect" says that the server went away and the stream is to be asked for again.
  */
 struct mid_event {
     const char *name;
@@ -213,7 +222,7 @@ MID_PUBLIC MID_CHECK enum mid_error mid_event_send(struct mid_request *rq, const
 /*
  * Newline-delimited JSON (application/x-ndjson). The text is one JSON value without line breaks (MID_UNPROCESSABLE
  * otherwise). Blank lines are heartbeats. The stream ends with the row {"end":true}, or {"error":"..."} when the
- * handler fails.
+ * handler fails, or {"reconnect":true,...} when the server goes away.
  */
 MID_PUBLIC MID_CHECK enum mid_error mid_rows_begin(struct mid_request *rq);
 MID_PUBLIC MID_CHECK enum mid_error mid_row_printf(struct mid_request *rq, const char *format, ...) MID_FORMAT(2, 3);
@@ -221,12 +230,13 @@ MID_PUBLIC MID_CHECK enum mid_error mid_row_printf(struct mid_request *rq, const
 /*
  * Carry on when the client leaves: what is sent afterwards is dropped with MID_OK, and sleeps are not cut short.
  * Without it (the default) the next call after the client has left returns MID_GONE, and sleeping calls wake with it.
+ * MID_DRAINING comes all the same.
  */
 MID_PUBLIC void mid_stream_outlive_client(struct mid_request *rq);
 
 /* -------------------- time and threads -------------------- */
 
-/* Suspends the fiber. MID_GONE: the client has left meanwhile, at most 100 ms ago. */
+/* Suspends the fiber. MID_GONE: the client has left meanwhile, at most 100 ms ago. MID_DRAINING: see "streams". */
 MID_PUBLIC MID_CHECK enum mid_error mid_sleep_ms(struct mid_request *rq, int64_t ms);
 
 /*
@@ -247,7 +257,7 @@ MID_PUBLIC int64_t mid_unix_ms(void);
 enum mid_outcome {
     MID_COMPLETE, /* the last byte was handed to nginx */
     MID_LEFT,     /* the client left before the end */
-    MID_CUT,      /* the handler failed, before or after the head */
+    MID_CUT,      /* the handler failed, before or after the head, or the server went away */
 };
 
 typedef void mid_after(struct mid_request *rq, enum mid_outcome outcome, void *arg);
@@ -364,8 +374,8 @@ struct mid_task;
  * dead letter at once; every other error is tried again later, as often as the task has attempts.
  *
  * When the task is cancelled, its lease is lost or the worker stops, calls that wait (mid_sleep_ms, mid_wait) and
- * mid_task_progress() return MID_CANCELLED, MID_LOST_LEASE or MID_STOPPING: return it. After MID_STOPPING the attempt is
- * given back.
+ * mid_task_progress() return MID_CANCELLED, MID_LOST_LEASE or MID_STOPPING: return it. After MID_STOPPING the attempt
+ * is given back.
  */
 typedef enum mid_error mid_task_handler(struct mid_request *rq, struct mid_task *task);
 
@@ -464,7 +474,7 @@ MID_PUBLIC MID_CHECK enum mid_error mid_task_commit(struct mid_task *task, const
  * MID_LOST_LEASE, MID_STOPPING; a Redis that is away is no error here. */
 MID_PUBLIC MID_CHECK enum mid_error mid_task_progress(struct mid_task *task, int64_t done, int64_t total);
 
-/* Whether somebody has cancelled it, as far as is known here: at most task-heartbeat-ms old. */
+/* Whether somebody has cancelled it, as far as is known here: at most a fifth of task-lease-ms old. */
 MID_PUBLIC bool mid_task_is_cancelled(const struct mid_task *task);
 
 /* A text of up to 4 KiB to be kept with the task when it is done. MID_UNPROCESSABLE: longer. */

@@ -158,13 +158,14 @@ MAY_SUSPEND static enum mid_error await_answer(struct redis_pending *pending, in
 enum mid_error redis_command_await(struct redis_client *client, struct redis_call *call,
                                    const struct redis_script_run *run)
 {
+    int64_t begun_ms = loop_now_ms();
     struct redis_pending *pending = take_record();
     *pending = (struct redis_pending){
         .client = client,
         .fiber = fiber_current(),
         .call = call,
         .run = run,
-        .deadline_ms = loop_now_ms() + client->options.timeout_ms,
+        .deadline_ms = begun_ms + client->options.timeout_ms,
         .begun_us = clock_monotonic_us(),
     };
     list_init(&pending->link);
@@ -180,7 +181,9 @@ enum mid_error redis_command_await(struct redis_client *client, struct redis_cal
         client->is_deadline_timer_on = true;
         redis_connection_start_timer(client, client->options.timeout_ms);
     }
-    return await_answer(pending, call->patience_ms);
+    enum mid_error error = await_answer(pending, call->patience_ms);
+    fiber_current()->store_ms += loop_now_ms() - begun_ms;
+    return error;
 }
 
 enum mid_error redis_command(struct redis_client *client, size_t count, const struct redis_argument arguments[],

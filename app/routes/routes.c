@@ -17,5 +17,8 @@ const struct mid_route routes[] = {
     {"GET", "/chat", chat_route},
     {"GET", "/after", after_route},
     {"POST", "/upload", upload_route},
+    {"POST", "/report", create_report_route},
+    {"GET", "/report/{id}", report_route},
+    {"DELETE", "/report/{id}", cancel_report_route},
     {0},
 };

@@ -37,4 +37,10 @@ enum mid_error after_route(struct mid_request *rq);
 /* upload.c */
 enum mid_error upload_route(struct mid_request *rq);
 
+/* report.c */
+extern const struct mid_task_type tasks[];
+enum mid_error create_report_route(struct mid_request *rq);
+enum mid_error report_route(struct mid_request *rq);
+enum mid_error cancel_report_route(struct mid_request *rq);
+
 #endif

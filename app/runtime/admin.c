@@ -26,7 +26,7 @@ bool admin_open(const char *address, char *reason, size_t reason_size)
 {
     if (address == NULL)
         return true;
-    admin.listen_fd = listen_open(address, reason, reason_size);
+    admin.listen_fd = listen_open(address, NULL, reason, reason_size);
     if (admin.listen_fd < 0)
         return false;
     admin.address = address;
@@ -75,6 +75,13 @@ bool admin_note_end(pid_t pid, int status)
     admin.pid = 0;
     admin.start_at_ms = clock_monotonic_ms() + RESTART_PAUSE_MS;
     return true;
+}
+
+void admin_leave(void)
+{
+    if (admin.address != NULL)
+        close(admin.listen_fd);
+    admin.address = NULL;
 }
 
 void admin_close(void)

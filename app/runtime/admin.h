@@ -25,6 +25,9 @@ int64_t admin_start_due(void (*forget)(void));
 /* Whether the child that was waited for was the admin process; it is to be started again then. */
 bool admin_note_end(pid_t pid, int status);
 
+/* In a worker that was just forked: closes the socket, which is not the worker's. */
+void admin_leave(void);
+
 /* Ends the process, waits for it, and removes the socket. */
 void admin_close(void);
 

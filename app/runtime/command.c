@@ -3,48 +3,76 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/log.h"
 #include "midstream.h"
 #include "runtime/master.h"
 #include "runtime/settings.h"
+#include "runtime/task_command.h"
 #include "session/keyring.h"
 
-static int serve(const struct settings *settings, const struct mid_route *routes)
+struct call {
+    struct settings *settings;
+    const struct command_line *line;
+    int word_count; /* words between the command and its flags */
+    char **words;
+    const struct mid_route *routes;
+};
+
+static int serve(const struct call *call)
 {
-    return master_run(settings, routes);
+    return master_run(call->settings, call->line, call->routes);
 }
 
-static int check(const struct settings *settings, const struct mid_route *routes)
+static int work(const struct call *call)
 {
-    return master_check(settings, routes);
+    return master_run_tasks(call->settings, call->line, call->routes);
 }
 
-static int keygen(const struct settings *settings, const struct mid_route *routes)
+static int task(const struct call *call)
+{
+    return task_command(call->settings, call->word_count, call->words);
+}
+
+static int check(const struct call *call)
+{
+    return master_check(call->settings, call->routes);
+}
+
+static int keygen(const struct call *call)
 {
     char reason[512];
-    (void)routes;
-    if (keyring_generate(settings->keys, reason, sizeof(reason)))
+    if (keyring_generate(call->settings->keys, reason, sizeof(reason)))
         return 0;
     fprintf(stderr, "midstream: %s\n", reason);
     return 1;
 }
 
-static int version(const struct settings *settings, const struct mid_route *routes)
+static int print_settings(const struct call *call)
 {
-    (void)settings, (void)routes;
+    (void)call;
+    settings_print_markdown(stdout);
+    return 0;
+}
+
+static int version(const struct call *call)
+{
+    (void)call;
     puts("midstream " MIDSTREAM_VERSION);
     return 0;
 }
 
 static const struct command {
     const char *name;
-    int (*run)(const struct settings *settings, const struct mid_route *routes);
+    int (*run)(const struct call *call);
     const char *description;
+    bool has_words;
 } commands[] = {
-    {"serve", serve, "serve requests from nginx"},
-    {"check", check, "check the settings without serving"},
-    {"keygen", keygen, "add a new signing key in front of the file of --keys"},
-    {"version", version, "print the version"},
+    {"serve", serve, "serve requests from nginx", false},
+    {"work", work, "do background tasks", false},
+    {"task", task, "list, show, retry, cancel or delete tasks", true},
+    {"check", check, "check the settings without serving", false},
+    {"keygen", keygen, "add a new signing key in front of the file of --keys", false},
+    {"settings", print_settings, "print the reference of the settings, in Markdown", false},
+    {"version", version, "print the version", false},
 };
 
 static void print_usage(FILE *out, const char *program)
@@ -53,7 +81,7 @@ static void print_usage(FILE *out, const char *program)
     for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
         fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].description);
     fprintf(out, "\nSettings:\n");
-    settings_print(out);
+    settings_print_help(out);
 }
 
 static const struct command *find_command(const char *name)
@@ -62,15 +90,6 @@ static const struct command *find_command(const char *name)
         if (strcmp(commands[i].name, name) == 0)
             return &commands[i];
     return NULL;
-}
-
-static enum mid_level level_of(const char *name)
-{
-    static const char *const names[] = {"debug", "info", "warn", "error"};
-    for (enum mid_level level = MID_DEBUG; level < MID_ERROR; level++)
-        if (strcmp(names[level], name) == 0)
-            return level;
-    return MID_ERROR;
 }
 
 static bool asks_for_help(int argc, char **argv)
@@ -94,9 +113,13 @@ int mid_main(int argc, char **argv, const struct mid_route *routes)
         print_usage(stderr, argv[0]);
         return 2;
     }
+    int word_count = 0;
+    while (command->has_words && 2 + word_count < argc && argv[2 + word_count][0] != '-')
+        word_count++;
+    const struct command_line line = {.argc = argc - 2 - word_count, .argv = argv + 2 + word_count};
     struct settings settings;
     char reason[512];
-    if (!settings_read(&settings, argc - 2, argv + 2, reason, sizeof(reason))) {
+    if (!settings_read(&settings, line.argc, line.argv, reason, sizeof(reason))) {
         fprintf(stderr, "midstream: %s\n", reason);
         return 2;
     }
@@ -104,6 +127,8 @@ int mid_main(int argc, char **argv, const struct mid_route *routes)
         fprintf(stderr, "midstream: libsodium cannot be used on this machine\n");
         return 1;
     }
-    log_init(strcmp(settings.log_format, "json") == 0 ? LOG_JSON : LOG_TEXT, level_of(settings.log_level));
-    return command->run(&settings, routes);
+    int code = command->run(&(struct call){
+        .settings = &settings, .line = &line, .word_count = word_count, .words = argv + 2, .routes = routes});
+    settings_fini(&settings);
+    return code;
 }

@@ -10,6 +10,7 @@
 #include "http/origin.h"
 #include "http/response.h"
 #include "runtime/metrics.h"
+#include "runtime/pulse.h"
 #include "session/session.h"
 #include "stream/stream.h"
 
@@ -43,6 +44,7 @@ MAY_SUSPEND static enum mid_error answer(struct mid_request *rq)
     if (error == MID_METHOD)
         response_set_field(rq, "Allow", rq->match.allow);
     MID_TRY(error);
+    pulse_note_route(rq->match.route->pattern);
     MID_TRY(admit(rq));
     MID_TRY(rq->match.route->handler(rq));
     if (rq->response.phase == RESPONSE_NONE)
@@ -53,7 +55,7 @@ MAY_SUSPEND static enum mid_error answer(struct mid_request *rq)
 /* A bug or an environment that failed is worth a line; what a visitor did wrong is counted by nginx's log. */
 static void log_failure(struct mid_request *rq, enum mid_error error)
 {
-    enum mid_level level = mid_error_status(error) >= 500 ? MID_ERROR : MID_DEBUG;
+    enum mid_level level = error == MID_DRAINING ? MID_INFO : mid_error_status(error) >= 500 ? MID_ERROR : MID_DEBUG;
     mid_log(rq, level, "request.failed", "method=%s error=%s detail=\"%s\"", rq->method, mid_error_name(error),
             rq->error_detail != NULL ? rq->error_detail : mid_error_text(error));
 }
@@ -62,14 +64,15 @@ static void count_stream_end(const struct mid_request *rq, enum mid_error error)
 {
     if (rq->stream == NULL)
         return;
-    metrics_count_stream_end(error == MID_OK        ? STREAM_COMPLETE
-                             : error == MID_GONE    ? STREAM_CLIENT_LEFT
-                             : error == MID_STALLED ? STREAM_STALLED
-                             : error == MID_ENDED   ? STREAM_SESSION_ENDED
-                                                    : STREAM_FAILED);
+    metrics_count_stream_end(error == MID_OK         ? STREAM_COMPLETE
+                             : error == MID_GONE     ? STREAM_CLIENT_LEFT
+                             : error == MID_STALLED  ? STREAM_STALLED
+                             : error == MID_ENDED    ? STREAM_SESSION_ENDED
+                             : error == MID_DRAINING ? STREAM_DRAINED
+                                                     : STREAM_FAILED);
 }
 
-/* The end of a stream: commit, end marker, END_REQUEST; or the reason and a cut. */
+/* The end of a stream: commit, end marker, END_REQUEST; or that it goes on elsewhere; or the reason and a cut. */
 MAY_SUSPEND static enum mid_outcome conclude_stream(struct mid_request *rq, enum mid_error error)
 {
     if (error == MID_OK && rq->hooks.before_end != NULL)
@@ -77,6 +80,8 @@ MAY_SUSPEND static enum mid_outcome conclude_stream(struct mid_request *rq, enum
     bool is_failed = error != MID_OK && error != MID_GONE && error != MID_STALLED;
     if (error == MID_OK) {
         error = stream_end(rq);
+    } else if (error == MID_DRAINING) {
+        stream_reconnect(rq);
     } else if (is_failed) {
         log_failure(rq, error);
         stream_fail(rq, error);
@@ -98,6 +103,8 @@ MAY_SUSPEND static enum mid_outcome conclude_whole(struct mid_request *rq, enum 
     }
     if (error != MID_OK) {
         log_failure(rq, error);
+        if (rq->hooks.before_error != NULL)
+            rq->hooks.before_error(rq);
         response_prepare_error(rq, error);
     }
     if (response_send_prepared(rq) != MID_OK) {
@@ -140,20 +147,39 @@ MAY_SUSPEND static void run_after(struct mid_request *rq, enum mid_outcome outco
 static void count_request(const struct mid_request *rq, int64_t begun_us, bool has_head)
 {
     int64_t now_us = clock_monotonic_us();
-    int64_t head_us = rq->stream != NULL ? rq->stream->head_sent_us : now_us;
+    int64_t head_us = rq->response.begun_us > 0 ? rq->response.begun_us : now_us;
     metrics_count_request(rq->match.route, has_head ? rq->response.status : mid_error_status(MID_GONE),
                           head_us - begun_us, now_us - begun_us);
+}
+
+/* With the time of each phase: to read the request, to the first byte of the response, from there to its end. A stream
+ * takes as long as it likes once it has begun. */
+static void log_if_slow(struct mid_request *rq, int64_t arrived_us, int64_t begun_us)
+{
+    int64_t now_us = clock_monotonic_us();
+    int64_t head_us = rq->response.begun_us > 0 ? rq->response.begun_us : now_us;
+    int64_t slow_us = (rq->stream != NULL ? head_us : now_us) - arrived_us;
+    if (settings.slow_ms == 0 || slow_us < settings.slow_ms * 1000)
+        return;
+    mid_log(rq, MID_WARN, "request.slow",
+            "method=%s route=%s status=%d read_ms=%lld first_byte_ms=%lld rest_ms=%lld redis_ms=%lld", rq->method,
+            rq->match.route != NULL ? rq->match.route->pattern : "-", rq->response.status,
+            (long long)(begun_us - arrived_us) / 1000, (long long)(head_us - begun_us) / 1000,
+            (long long)(now_us - head_us) / 1000, (long long)fiber_current()->store_ms);
 }
 
 bool dispatch(struct connection *connection)
 {
     struct mid_request rq;
+    int64_t arrived_us = clock_monotonic_us();
+    fiber_current()->store_ms = 0;
     if (!request_accept(&rq, connection))
         return true;
 
     int64_t begun_us = clock_monotonic_us();
     enum mid_outcome outcome = conclude(&rq, answer(&rq));
     count_request(&rq, begun_us, rq.stream != NULL || outcome != MID_LEFT);
+    log_if_slow(&rq, arrived_us, begun_us);
     stream_close(rq.stream);
     bool has_after = rq.after_first != NULL;
     if (has_after) {

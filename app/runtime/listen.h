@@ -1,5 +1,10 @@
 /*
- * Listening sockets, opened by the master and inherited by its workers.
+ * One listening socket: opened from its address, or taken over from whoever started the process.
+ *
+ *     unix:PATH           mode 0660; a socket that nobody listens on any more is replaced, a live one is not
+ *     HOST:PORT, :PORT    TCP over IPv4 or IPv6; [::]:PORT listens on both
+ *     fd:N                the descriptor N, which has to be a listening socket (fd:0: as spawn-fcgi and lighttpd hand
+ * over)
  */
 #ifndef RUNTIME_LISTEN_H
 #define RUNTIME_LISTEN_H
@@ -8,17 +13,22 @@
 #include <stddef.h>
 
 /*
- * Opens a non-blocking listening socket at "unix:PATH" (mode 0660; a socket that nobody listens on any more is
- * replaced, a live one is not) or "HOST:PORT", with a backlog of 4096: nginx's connect() to a full one fails at once.
- * -1 with a sentence in `reason`.
+ * Opens a non-blocking listening socket, with a backlog of 4096: nginx's connect() to a full one fails at once. `group`
+ * is who may connect to a unix socket, besides its owner; NULL: the process's group. -1 with a sentence in `reason`.
  */
-int listen_open(const char *address, char *reason, size_t reason_size);
+int listen_open(const char *address, const char *group, char *reason, size_t reason_size);
 
-/* The address of one worker: each '%' becomes its number. */
-void listen_address(const char *pattern, int worker, char *address, size_t size);
-bool listen_is_per_worker(const char *pattern);
+/* Makes a descriptor that was handed over ready for listening on. False with a reason: it is not a listening socket. */
+bool listen_take_over(int fd, const char *address, char *reason, size_t reason_size);
 
 /* Removes the socket's file, if it is one. */
 void listen_remove(const char *address);
+
+/* The path of a unix socket's address, or NULL. */
+const char *listen_unix_path(const char *address);
+
+/* Whether the address is one, without opening it. */
+bool listen_check(const char *address, char *reason, size_t reason_size);
+bool listen_check_group(const char *group, char *reason, size_t reason_size);
 
 #endif

@@ -1,16 +1,17 @@
 /*
  * The master process. See master.h.
  *
- * It is a loop around sigtimedwait(): a signal, or the time at which a worker is to be started again. It never serves a
+ * It is a loop around sigtimedwait(): a signal, or the time at which the pool wants to be looked at. It never serves a
  * request, so nothing that a handler does can hurt it. Workers die with it (PR_SET_PDEATHSIG).
+ *
+ *     SIGTERM, SIGINT   drain and end; again: end at once      SIGHUP    new workers with the settings as they are now
+ *     SIGCHLD           a worker has ended                     SIGUSR1   open the log file again
  */
 #include "runtime/master.h"
 
 #include <errno.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -20,89 +21,26 @@
 #include "base/panic.h"
 #include "http/router.h"
 #include "runtime/admin.h"
-#include "runtime/listen.h"
+#include "runtime/configuration.h"
 #include "runtime/metrics.h"
-#include "runtime/worker.h"
-#include "session/keyring.h"
+#include "runtime/notify.h"
+#include "runtime/pool.h"
+#include "runtime/sockets.h"
+#include "runtime/work.h"
 
-enum {
-    ADDRESS_BYTES = 256,
-    REASON_BYTES = 512,
-    PASSWORD_BYTES = 512,
-    RESTART_PAUSE_MS = 100, /* after a worker that lived shortly; doubles up to the next */
-    RESTART_PAUSE_MAX_MS = 5000,
-    SHORT_LIFE_MS = 1000,
-    KILL_AFTER_MS = 1000, /* more than the drain timeout that the workers keep themselves */
-};
-
-struct worker_process {
-    pid_t pid; /* 0: not running */
-    int listen_fd;
-    int metrics_slot; /* while running */
-    int64_t started_ms;
-    int64_t start_at_ms; /* while not running */
-    int64_t pause_ms;
-};
+enum { REASON_BYTES = 1024 };
 
 static struct {
-    const struct settings *settings;
-    const struct mid_route *routes;
-    struct keyring *keyring;
-    char password[PASSWORD_BYTES];
-    struct worker_process *workers;
-    int count;
+    const struct command_line *line;
+    worker_fn *run; /* what the workers do */
+    struct configuration *configuration;
+    char admin[256]; /* the admin listener's address: outlives the configuration that it comes from */
     sigset_t signals;
-    int64_t kill_at_ms; /* -1: not stopping */
+    bool is_stopping;
+    bool is_starting; /* or reloading: until the workers serve */
 } master;
 
 /* -------------------- start -------------------- */
-
-/* The first line of the password file. */
-static bool read_password(const char *path, char *reason, size_t reason_size)
-{
-    if (path == NULL)
-        return true;
-    FILE *file = fopen(path, "re");
-    if (file == NULL || fgets(master.password, sizeof(master.password), file) == NULL) {
-        snprintf(reason, reason_size, "cannot read a password from %s: %s", path,
-                 file == NULL ? strerror(errno) : "it is empty");
-        if (file != NULL)
-            fclose(file);
-        return false;
-    }
-    fclose(file);
-    master.password[strcspn(master.password, "\r\n")] = '\0';
-    return true;
-}
-
-static bool read_secrets(const struct settings *settings, char *reason, size_t reason_size)
-{
-    master.keyring = keyring_load(settings->keys, reason, reason_size);
-    return master.keyring != NULL && read_password(settings->redis_password_file, reason, reason_size);
-}
-
-static bool open_sockets(char *reason, size_t reason_size)
-{
-    bool is_per_worker = listen_is_per_worker(master.settings->listen);
-    for (int i = 0; i < master.count; i++) {
-        char address[ADDRESS_BYTES];
-        listen_address(master.settings->listen, i, address, sizeof(address));
-        master.workers[i].listen_fd =
-            i > 0 && !is_per_worker ? master.workers[0].listen_fd : listen_open(address, reason, reason_size);
-        if (master.workers[i].listen_fd < 0)
-            return false;
-    }
-    return true;
-}
-
-static void close_sockets(void)
-{
-    for (int i = 0; i < master.count; i++) {
-        char address[ADDRESS_BYTES];
-        listen_address(master.settings->listen, i, address, sizeof(address));
-        listen_remove(address);
-    }
-}
 
 static bool write_pidfile(const char *path, char *reason, size_t reason_size)
 {
@@ -127,153 +65,147 @@ static void raise_descriptor_limit(void)
         log_event(MID_WARN, "master.descriptors", "reason=\"%s\"", strerror(errno));
 }
 
-/* -------------------- workers -------------------- */
-
-_Noreturn static void become_worker(int number, pid_t master_pid)
+static void block_signals(void)
 {
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != master_pid)
-        _exit(1); /* the master died in between */
-    exit(worker_run(&(struct worker_options){
-        .settings = master.settings,
-        .routes = master.routes,
-        .keyring = master.keyring,
-        .redis_password = master.password[0] != '\0' ? master.password : NULL,
-        .number = number,
-        .metrics_slot = master.workers[number].metrics_slot,
-        .listen_fd = master.workers[number].listen_fd,
-        .listen_is_shared = master.count > 1 && !listen_is_per_worker(master.settings->listen),
-    }));
+    static const int numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGCHLD};
+    sigemptyset(&master.signals);
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+        sigaddset(&master.signals, numbers[i]);
+    ENSURE(sigprocmask(SIG_BLOCK, &master.signals, NULL) == 0);
+    signal(SIGPIPE, SIG_IGN);
 }
 
-static void start_worker(int number)
+/* -------------------- reload -------------------- */
+
+/* The configuration as files, environment and flags are now, if it can replace the present one; NULL with a reason. */
+static struct configuration *read_configuration(char *reason, size_t reason_size)
 {
-    struct worker_process *worker = &master.workers[number];
-    pid_t master_pid = getpid();
-    worker->started_ms = clock_monotonic_ms();
-    worker->metrics_slot = metrics_slot_take(number);
-    worker->pid = fork();
-    if (worker->pid == 0)
-        become_worker(number, master_pid);
-    if (worker->pid < 0) {
-        log_event(MID_ERROR, "worker.not-started", "worker=%d reason=\"%s\"", number, strerror(errno));
-        metrics_slot_retire(worker->metrics_slot);
-        worker->pid = 0;
-        worker->start_at_ms = worker->started_ms + RESTART_PAUSE_MAX_MS;
+    const struct settings *present = &master.configuration->settings;
+    struct settings settings;
+    if (!settings_read(&settings, master.line->argc, master.line->argv, reason, reason_size))
+        return NULL;
+    const char *fixed = settings_find_fixed_change(present, &settings);
+    if (fixed == NULL && sockets_are_per_worker(present) && settings.workers != present->workers)
+        fixed = "workers (with a socket for each)";
+    if (fixed != NULL) {
+        snprintf(reason, reason_size, "a change of the setting %s needs a restart", fixed);
+        settings_fini(&settings);
+        return NULL;
+    }
+    struct configuration *configuration = configuration_new(&settings, reason, reason_size);
+    if (configuration == NULL || configuration_apply_log(&configuration->settings, reason, reason_size))
+        return configuration;
+    configuration_free(configuration);
+    return NULL;
+}
+
+static void reload(void)
+{
+    char reason[REASON_BYTES];
+    if (master.is_stopping)
+        return;
+    notify_reloading();
+    struct configuration *configuration = read_configuration(reason, sizeof(reason));
+    metrics_count_reload(configuration != NULL);
+    if (configuration == NULL) {
+        log_event(MID_ERROR, "master.reload-refused", "reason=\"%s\" consequence=\"nothing has changed\"", reason);
+        notify_send("READY=1");
+        return;
+    }
+    log_event(MID_INFO, "master.reload", "workers=%d", configuration_workers(configuration));
+    struct configuration *before = master.configuration;
+    master.configuration = configuration;
+    pool_configure(configuration);
+    configuration_free(before); /* its workers have copies */
+    master.is_starting = true;
+}
+
+/* -------------------- signals -------------------- */
+
+static void on_stop_signal(int signal_number)
+{
+    if (master.is_stopping) {
+        log_event(MID_WARN, "master.stop-now", "signal=%s", sigabbrev_np(signal_number));
+        pool_signal(SIGKILL);
+        return;
+    }
+    log_event(MID_INFO, "master.stop", "signal=%s", sigabbrev_np(signal_number));
+    notify_send("STOPPING=1");
+    metrics_set_stopping();
+    master.is_stopping = true;
+    sockets_stop();
+    pool_stop(master.configuration->settings.drain_timeout_ms);
+}
+
+static void reopen_log(void)
+{
+    bool is_open = log_reopen();
+    log_event(is_open ? MID_INFO : MID_ERROR, "master.log-reopened", "result=\"%s\"",
+              is_open ? "done" : strerror(errno));
+    pool_signal(SIGUSR1);
+}
+
+static void on_signal(int signal_number)
+{
+    switch (signal_number) {
+    case SIGTERM:
+    case SIGINT:
+        on_stop_signal(signal_number);
+        break;
+    case SIGHUP:
+        reload();
+        break;
+    case SIGUSR1:
+        reopen_log();
+        break;
+    default: /* SIGCHLD, or the time was over */
+        break;
     }
 }
 
-/* When the dead worker is to be started again: at once, unless it lived shortly. */
-static void schedule_restart(struct worker_process *worker)
+/* -------------------- the loop -------------------- */
+
+static void tell_when_ready(void)
 {
-    int64_t now_ms = clock_monotonic_ms();
-    if (now_ms - worker->started_ms >= SHORT_LIFE_MS)
-        worker->pause_ms = 0;
-    else if (worker->pause_ms == 0)
-        worker->pause_ms = RESTART_PAUSE_MS;
-    else
-        worker->pause_ms = worker->pause_ms * 2 < RESTART_PAUSE_MAX_MS ? worker->pause_ms * 2 : RESTART_PAUSE_MAX_MS;
-    worker->start_at_ms = now_ms + worker->pause_ms;
+    if (!master.is_starting || master.is_stopping || !pool_is_settled())
+        return;
+    master.is_starting = false;
+    notify_send("READY=1");
+    log_event(MID_INFO, "master.ready", "pid=%d processes=%d", (int)getpid(), pool_process_count());
 }
 
-static void note_end(int number, int status)
-{
-    struct worker_process *worker = &master.workers[number];
-    bool is_stopping = master.kill_at_ms >= 0;
-    metrics_slot_retire(worker->metrics_slot);
-    if (!is_stopping)
-        metrics_count_restart(WIFSIGNALED(status) ? WORKER_RESTART_SIGNAL : WORKER_RESTART_EXIT);
-    schedule_restart(worker);
-    if (WIFSIGNALED(status))
-        log_event(MID_ERROR, "worker.killed", "worker=%d pid=%d signal=%s restart_in_ms=%lld", number, (int)worker->pid,
-                  sigabbrev_np(WTERMSIG(status)), (long long)worker->pause_ms);
-    else
-        log_event(is_stopping ? MID_INFO : MID_ERROR, "worker.exit", "worker=%d pid=%d code=%d", number,
-                  (int)worker->pid, WEXITSTATUS(status));
-    worker->pid = 0;
-}
-
-static void reap_workers(void)
+static void reap_children(void)
 {
     int status;
     pid_t pid;
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-        for (int i = 0; i < master.count && !admin_note_end(pid, status); i++)
-            if (master.workers[i].pid == pid)
-                note_end(i, status);
+        if (!pool_note_end(pid, status))
+            admin_note_end(pid, status);
 }
 
-static int running_count(void)
+/* The admin process has no use for what is secret, nor for nginx's connections. */
+static void forget(void)
 {
-    int count = 0;
-    for (int i = 0; i < master.count; i++)
-        count += master.workers[i].pid > 0;
-    return count;
+    configuration_free(master.configuration);
+    sockets_keep_only(-1);
 }
 
-static void signal_workers(int signal_number)
+static int64_t least(int64_t a, int64_t b)
 {
-    for (int i = 0; i < master.count; i++)
-        if (master.workers[i].pid > 0)
-            kill(master.workers[i].pid, signal_number);
-}
-
-/* The admin process has no use for what is secret. */
-static void forget_secrets(void)
-{
-    keyring_free(master.keyring);
-    explicit_bzero(master.password, sizeof(master.password));
-}
-
-/* Starts what is due; the time until the next one is. */
-static int64_t start_due(void)
-{
-    int64_t now_ms = clock_monotonic_ms();
-    int64_t next_ms = admin_start_due(forget_secrets);
-    for (int i = 0; i < master.count; i++) {
-        struct worker_process *worker = &master.workers[i];
-        if (worker->pid == 0 && worker->start_at_ms <= now_ms)
-            start_worker(i);
-        if (worker->pid == 0 && worker->start_at_ms - now_ms < next_ms)
-            next_ms = worker->start_at_ms - now_ms;
-    }
-    return next_ms;
-}
-
-/* -------------------- stop -------------------- */
-
-static void on_stop_signal(int signal_number)
-{
-    if (master.kill_at_ms >= 0) {
-        log_event(MID_WARN, "master.stop-now", "signal=%s", sigabbrev_np(signal_number));
-        signal_workers(SIGKILL);
-        return;
-    }
-    log_event(MID_INFO, "master.stop", "signal=%s", sigabbrev_np(signal_number));
-    metrics_set_stopping();
-    master.kill_at_ms = clock_monotonic_ms() + master.settings->drain_timeout_ms + KILL_AFTER_MS;
-    signal_workers(SIGTERM);
-}
-
-/* Waits for a signal, for the time at most, and acts on it. */
-static void wait_for_signal(int64_t timeout_ms)
-{
-    struct timespec timeout = {.tv_sec = timeout_ms / 1000, .tv_nsec = timeout_ms % 1000 * 1000000};
-    int signal_number = sigtimedwait(&master.signals, NULL, &timeout);
-    if (signal_number == SIGTERM || signal_number == SIGINT)
-        on_stop_signal(signal_number);
-    reap_workers();
+    return a < b ? a : b;
 }
 
 static void supervise(void)
 {
-    while (master.kill_at_ms < 0)
-        wait_for_signal(start_due());
-    while (running_count() > 0) {
-        int64_t left_ms = master.kill_at_ms - clock_monotonic_ms();
-        if (left_ms <= 0)
-            signal_workers(SIGKILL);
-        wait_for_signal(left_ms > 0 ? left_ms : 100);
+    while (!master.is_stopping || pool_process_count() > 0) {
+        int64_t wait_ms = least(pool_look(), notify_watchdog(clock_monotonic_ms()));
+        if (!master.is_stopping)
+            wait_ms = least(wait_ms, admin_start_due(forget));
+        tell_when_ready();
+        log_tick();
+        struct timespec timeout = {.tv_sec = wait_ms / 1000, .tv_nsec = wait_ms % 1000 * 1000000};
+        on_signal(sigtimedwait(&master.signals, NULL, &timeout));
+        reap_children();
     }
 }
 
@@ -285,57 +217,77 @@ static int fail_start(const char *reason)
     return 1;
 }
 
-static void block_signals(void)
+static bool start(char *reason, size_t reason_size)
 {
-    sigemptyset(&master.signals);
-    sigaddset(&master.signals, SIGTERM);
-    sigaddset(&master.signals, SIGINT);
-    sigaddset(&master.signals, SIGCHLD);
-    ENSURE(sigprocmask(SIG_BLOCK, &master.signals, NULL) == 0);
-    signal(SIGPIPE, SIG_IGN);
+    const struct settings *settings = &master.configuration->settings;
+    bool serves = master.run == worker_run;
+    if (!configuration_apply_log(settings, reason, reason_size) ||
+        (!serves && !work_prepare(master.configuration, reason, reason_size)))
+        return false;
+    if (serves && !sockets_open(settings, configuration_workers(master.configuration), reason, reason_size))
+        return false;
+    if (settings->admin != NULL)
+        snprintf(master.admin, sizeof(master.admin), "%s", settings->admin);
+    if (admin_open(settings->admin != NULL ? master.admin : NULL, reason, reason_size) &&
+        write_pidfile(settings->pidfile, reason, reason_size))
+        return true;
+    admin_close();
+    sockets_stop();
+    return false;
 }
 
-int master_run(const struct settings *settings, const struct mid_route *routes)
+static int run(struct settings *settings, const struct command_line *line, const struct mid_route *routes,
+               worker_fn *worker)
 {
     char reason[REASON_BYTES];
-    master.settings = settings;
-    master.routes = routes;
-    master.kill_at_ms = -1;
-    master.count = settings->workers > 0 ? (int)settings->workers : (int)sysconf(_SC_NPROCESSORS_ONLN);
-    master.workers = calloc((size_t)master.count, sizeof(*master.workers));
-    if (master.workers == NULL)
-        return fail_start("out of memory");
+    master.line = line;
+    master.run = worker;
+    master.configuration = configuration_new(settings, reason, sizeof(reason));
+    if (master.configuration == NULL)
+        return fail_start(reason);
     block_signals();
     raise_descriptor_limit();
+    notify_init();
     metrics_create(routes);
-    metrics_set_workers(master.count);
-    if (!read_secrets(settings, reason, sizeof(reason)) || !open_sockets(reason, sizeof(reason)) ||
-        !admin_open(settings->admin, reason, sizeof(reason)) ||
-        !write_pidfile(settings->pidfile, reason, sizeof(reason)))
+    if (!start(reason, sizeof(reason))) {
+        configuration_free(master.configuration);
         return fail_start(reason);
-
+    }
     log_event(MID_INFO, "master.start", "version=%s pid=%d workers=%d listen=%s", MIDSTREAM_VERSION, (int)getpid(),
-              master.count, settings->listen);
+              configuration_workers(master.configuration), master.configuration->settings.listen);
+    master.is_starting = true;
+    pool_init(routes, worker);
+    pool_configure(master.configuration);
     supervise();
 
     admin_close();
-    close_sockets();
-    if (settings->pidfile != NULL)
-        unlink(settings->pidfile);
+    pool_fini();
+    if (master.configuration->settings.pidfile != NULL)
+        unlink(master.configuration->settings.pidfile);
     log_event(MID_INFO, "master.end", "pid=%d", (int)getpid());
-    keyring_free(master.keyring);
-    free(master.workers);
+    configuration_free(master.configuration);
     metrics_destroy();
     return 0;
 }
 
-int master_check(const struct settings *settings, const struct mid_route *routes)
+int master_run(struct settings *settings, const struct command_line *line, const struct mid_route *routes)
+{
+    return run(settings, line, routes, worker_run);
+}
+
+int master_run_tasks(struct settings *settings, const struct command_line *line, const struct mid_route *routes)
+{
+    return run(settings, line, routes, work_run);
+}
+
+int master_check(struct settings *settings, const struct mid_route *routes)
 {
     char reason[REASON_BYTES];
     router_free(router_new(routes));
-    if (!read_secrets(settings, reason, sizeof(reason)))
+    struct configuration *configuration = configuration_new(settings, reason, sizeof(reason));
+    if (configuration == NULL)
         return fail_start(reason);
-    keyring_free(master.keyring);
+    configuration_free(configuration);
     puts("The settings are good.");
     return 0;
 }

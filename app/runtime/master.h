@@ -1,5 +1,6 @@
 /*
- * The master process: owns the listening sockets, keeps the workers running, and stops them.
+ * The master process: owns the listening sockets, keeps the workers running, replaces them when the settings change,
+ * and stops them.
  */
 #ifndef RUNTIME_MASTER_H
 #define RUNTIME_MASTER_H
@@ -7,13 +8,23 @@
 #include "midstream.h"
 #include "runtime/settings.h"
 
-/*
- * Serves until SIGTERM or SIGINT, then lets the workers finish; a second signal ends them at once. Returns the exit
- * code; a failed start has said why on standard error.
- */
-int master_run(const struct settings *settings, const struct mid_route *routes);
+/* The flags that the settings were read from: a reload reads them again. */
+struct command_line {
+    int argc;
+    char **argv;
+};
 
-/* Checks everything that a start needs, without starting: keys, password file, address. Returns the exit code. */
-int master_check(const struct settings *settings, const struct mid_route *routes);
+/*
+ * Serves until SIGTERM or SIGINT, then lets the workers finish; a second one ends them at once. SIGHUP reads settings
+ * and keys again, SIGUSR1 opens the log file again. Takes the settings. Returns the exit code; a failed start has said
+ * why on standard error.
+ */
+int master_run(struct settings *settings, const struct command_line *line, const struct mid_route *routes);
+
+/* The same for workers that do tasks instead: `midstream work`. */
+int master_run_tasks(struct settings *settings, const struct command_line *line, const struct mid_route *routes);
+
+/* Checks everything that a start needs, without starting. Takes the settings. Returns the exit code. */
+int master_check(struct settings *settings, const struct mid_route *routes);
 
 #endif

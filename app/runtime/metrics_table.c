@@ -47,12 +47,9 @@ static const char *status_name(size_t kind)
 #define OF_WORKER(member) METRIC_OF_WORKER, offsetof(struct worker_counts, member)
 #define OF_POOL(member)   METRIC_OF_POOL, offsetof(struct pool_counts, member)
 
-#define NO_LABELS                                                                                                      \
-    {                                                                                                                  \
-        {                                                                                                              \
-            0                                                                                                          \
-        }                                                                                                              \
-    }
+/* clang-format off */
+#define NO_LABELS {{0}}
+/* clang-format on */
 
 static const struct metric table[] = {
     {"midstream_requests_total",

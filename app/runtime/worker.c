@@ -1,6 +1,7 @@
 /* A worker process. See worker.h. */
 #include "runtime/worker.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -14,45 +15,79 @@
 #include "http/request.h"
 #include "runtime/dispatch.h"
 #include "runtime/metrics_layout.h"
+#include "runtime/pulse.h"
+#include "runtime/stores.h"
 #include "session/session.h"
 #include "stream/stream.h"
 
-enum { DRAIN_LOOK_MS = 10 };
+enum { DRAIN_LOOK_MS = 20 };
+
+/* Their frames are larger. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { STACK_FACTOR = 4 };
+#else
+enum { STACK_FACTOR = 1 };
+#endif
 
 static struct {
     const struct worker_options *options;
+    const struct settings *settings;
+    struct socket_set sockets; /* that it listens on */
     struct watch signals;
     struct timer drain;
     struct timer publish;
     struct worker_counts *counts;
     struct redis_client *redis;
-    int64_t drain_end_ms;
-    bool is_draining;
+    int64_t drain_end_ms; /* -1: not draining */
 } worker;
 
 /* -------------------- stopping -------------------- */
 
-/* Until nothing is under way, or the time is over. */
+/* Until nothing is under way and the web server has let go of all connections, or the time is over. */
 static void look_at_drain(struct timer *timer)
 {
-    size_t left = fiber_count();
-    if (left > 0 && loop_now_ms() < worker.drain_end_ms) {
+    connections_close_forgotten();
+    size_t requests = fiber_count();
+    bool is_over = requests == 0 && connection_count() == 0;
+    if (!is_over && loop_now_ms() < worker.drain_end_ms) {
         timer_start(timer, DRAIN_LOOK_MS, look_at_drain);
         return;
     }
-    log_event(left > 0 ? MID_WARN : MID_INFO, "worker.drained", "worker=%d unfinished=%zu", worker.options->number,
-              left);
+    log_event(requests > 0 ? MID_WARN : MID_INFO, "worker.drained", "worker=%d pid=%d unfinished=%zu",
+              worker.options->number, (int)getpid(), requests);
     loop_stop();
 }
 
-static void begin_drain(void)
+/* Only when all processes have closed a TCP socket are connections refused. */
+static void stop_listening(const struct socket_set *set)
 {
-    if (worker.is_draining)
-        return;
-    worker.is_draining = true;
-    worker.drain_end_ms = loop_now_ms() + worker.options->settings->drain_timeout_ms;
     listeners_stop();
-    connections_drain();
+    for (int i = 0; i < set->count; i++)
+        close(set->sockets[i].fd);
+}
+
+/*
+ * docs/adr/0008-drain.md: for the first half of the time everything goes on, in the third quarter streams are told to
+ * come back, one after another, and the last quarter is for handlers to return and after-response functions to finish.
+ */
+static void begin_drain(int64_t timeout_ms)
+{
+    int64_t end_ms = loop_now_ms() + timeout_ms;
+    bool is_first = worker.drain_end_ms < 0;
+    if (!is_first && worker.drain_end_ms <= end_ms)
+        return;
+    log_event(MID_INFO, "worker.drain", "worker=%d pid=%d timeout_ms=%lld requests=%zu connections=%zu",
+              worker.options->number, (int)getpid(), (long long)timeout_ms, fiber_count(), connection_count());
+    worker.drain_end_ms = end_ms;
+    if (is_first) {
+        stop_listening(&worker.sockets);
+        connections_drain();
+    }
+    streams_drain(&(struct stream_drain){
+        .from_ms = end_ms - timeout_ms / 2,
+        .spread_ms = timeout_ms / 4,
+        .reconnect_ms = worker.settings->reconnect_ms,
+    });
     timer_start(&worker.drain, 0, look_at_drain);
 }
 
@@ -60,8 +95,15 @@ static void on_signal(struct watch *watch, uint32_t events)
 {
     (void)events;
     struct signalfd_siginfo info;
-    while (read(watch->fd, &info, sizeof(info)) == sizeof(info))
-        begin_drain();
+    while (read(watch->fd, &info, sizeof(info)) == sizeof(info)) {
+        if (info.ssi_signo == SIGTERM)
+            begin_drain(worker.settings->drain_timeout_ms);
+        else if (info.ssi_signo == SIGHUP)
+            begin_drain(worker.settings->reload_timeout_ms);
+        else if (!log_reopen())
+            log_event(MID_ERROR, "worker.log-not-reopened", "worker=%d reason=\"%s\"", worker.options->number,
+                      strerror(errno));
+    }
 }
 
 static void watch_signals(void)
@@ -69,6 +111,8 @@ static void watch_signals(void)
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGHUP);
+    sigaddset(&set, SIGUSR1);
     int fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
     ENSURE(fd >= 0);
     ENSURE(watch_start(&worker.signals, fd, EPOLLIN, on_signal));
@@ -76,8 +120,11 @@ static void watch_signals(void)
 
 /* -------------------- metrics -------------------- */
 
+/* Shows the other processes that the loop turns, and how things are. */
 static void publish(struct timer *timer)
 {
+    pulse_tick();
+    log_tick();
     metrics_publish(&(struct worker_gauges){.connections = connection_count(),
                                             .requests = connection_busy_count(),
                                             .fibers = fiber_count(),
@@ -97,6 +144,7 @@ static void configure_requests(const struct settings *settings, struct router *r
         .router = router,
         .trusted_origins = settings->trusted_origins,
         .after_timeout_ms = settings->after_timeout_ms,
+        .slow_ms = settings->slow_ms,
         .requests_max = (size_t)settings->requests_max,
     });
     connections_init(&(struct connection_settings){
@@ -108,60 +156,45 @@ static void configure_requests(const struct settings *settings, struct router *r
     });
 }
 
-static struct redis_client *configure_sessions(const struct worker_options *options)
+/* On a fiber. Whoever comes first must not meet a store that is only being connected; but when Redis is away, routes
+ * without a session are served all the same. */
+static void start_listening(void *arg)
 {
-    const struct settings *settings = options->settings;
-    struct redis_client *redis = redis_client_new(&(struct redis_options){
-        .address = settings->redis,
-        .username = settings->redis_user,
-        .password = options->redis_password,
-        .database = (int)settings->redis_database,
-        .timeout_ms = settings->redis_timeout_ms,
-        .backoff_ms = 20,
-        .backoff_max_ms = 500,
-        .pending_limit = (size_t)settings->fibers_max,
-        .counts = &worker.counts->redis,
-    });
-    if (redis == NULL)
-        return NULL;
-    session_configure(&(struct session_settings){
-        .store = {.redis = redis,
-                  .idle_ms = settings->session_idle_ms,
-                  .absolute_ms = settings->session_absolute_ms,
-                  .fields_max = (int)settings->session_fields_max,
-                  .value_bytes_max = (int)settings->session_value_max_bytes},
-        .keyring = options->keyring,
-        .cookie_is_secure = settings->cookie_secure,
-        .head_timeout_ms = settings->redis_head_timeout_ms,
-        .commit_timeout_ms = settings->commit_timeout_ms,
-        .counts = &worker.counts->session,
-        .streams_max = (size_t)settings->session_streams_max,
-    });
-    return redis;
+    const struct socket_set *set = arg;
+    redis_client_wait_ready(worker.redis, worker.settings->redis_timeout_ms);
+    if (worker.drain_end_ms >= 0)
+        return;
+    for (int i = 0; i < set->count; i++)
+        ENSURE(listener_start(set->sockets[i].fd, set->sockets[i].is_shared));
+    pulse_note_serving();
+    log_event(MID_INFO, "worker.start", "worker=%d pid=%d", worker.options->number, (int)getpid());
 }
 
 int worker_run(const struct worker_options *options)
 {
-    const struct settings *settings = options->settings;
+    const struct settings *settings = &options->configuration->settings;
     worker.options = options;
+    worker.settings = settings;
+    worker.sockets = *options->sockets;
+    worker.drain_end_ms = -1;
     worker.counts = metrics_enter(options->metrics_slot);
-    fiber_init((size_t)settings->stack_kib * 1024, (size_t)settings->fibers_max);
+    pulse_enter(options->pulse);
+    fiber_init((size_t)settings->stack_kib * 1024 * STACK_FACTOR, (size_t)settings->fibers_max);
     loop_init();
     fcgi_init();
     struct router *router = router_new(options->routes);
     configure_requests(settings, router);
-    worker.redis = configure_sessions(options);
+    worker.redis = stores_open(options->configuration, worker.counts);
     if (worker.redis == NULL)
         return 1;
     watch_signals();
     publish(&worker.publish);
-    ENSURE(listener_start(options->listen_fd, options->listen_is_shared));
-    log_event(MID_INFO, "worker.start", "worker=%d pid=%d", options->number, (int)getpid());
+    ENSURE(loop_spawn(start_listening, &worker.sockets));
 
     loop_run();
 
     metrics_count_open_streams_as(STREAM_DRAINED);
-    if (fiber_count() > 0)
+    if (fiber_count() > 0 || connection_count() > 0)
         _exit(0); /* what they hold cannot be given back without them */
     redis_client_free(worker.redis);
     timer_fini(&worker.drain);

@@ -5,24 +5,26 @@
 #define RUNTIME_WORKER_H
 
 #include "midstream.h"
-#include "runtime/settings.h"
-#include "session/keyring.h"
+#include "runtime/configuration.h"
+#include "runtime/pulse.h"
+#include "runtime/sockets.h"
 
 struct worker_options {
-    const struct settings *settings;
+    const struct configuration *configuration;
     const struct mid_route *routes;
-    struct keyring *keyring;
-    const char *redis_password; /* NULL: none */
-    int number;
+    const struct socket_set *sockets;
+    struct pulse *pulse;
     int metrics_slot; /* of metrics_slot_take() */
-    int listen_fd;
-    bool listen_is_shared;
+    int number;       /* of its slot; during a reload another process may have the same */
 };
 
+/* What a worker process does: worker_run() serves requests, work_run() (work.h) does tasks. */
+typedef int worker_fn(const struct worker_options *options);
+
 /*
- * Serves until SIGTERM, then finishes what is under way, for the drain timeout at most. Returns the exit code. The
- * signals SIGTERM and SIGINT have to be blocked.
+ * Serves until SIGTERM, then finishes what is under way, for the drain timeout at most; SIGHUP is the same with the
+ * reload timeout. SIGUSR1 opens the log file again. Returns the exit code. The signals have to be blocked.
  */
-int worker_run(const struct worker_options *options);
+worker_fn worker_run;
 
 #endif

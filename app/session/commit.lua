@@ -9,11 +9,13 @@
 -- ARGV[2]  '' for a first try; for a repeated one the revision that the worker knew before it, -1 if none
 -- ARGV[3]  the generation of a cookie that was not yet compared with the record, or ''
 -- ARGV[4]  if a visitor is there: the time in ms such that a session last touched before it is touched again; or ''
--- then four for each operation: its code, the field, and two arguments ('' for none)
+-- then four for each operation: its code, the field, and two arguments ('' for none). In front of the operations of a
+-- task stands a fence: 'k', '@task:ID', the task's generation, and the name of the step that this commit is, or ''
 --
 -- Returns {status, revision, one result for each operation}; what is not OK has changed nothing.
 
-local OK, ENDED, STALE, LIMIT, NOT_A_NUMBER, UNKNOWN = 0, 1, 2, 3, 4, 5
+local OK, ENDED, STALE, LIMIT, NOT_A_NUMBER, UNKNOWN, LOST, SKIPPED, STEPS = 0, 1, 2, 3, 4, 5, 6, 7, 8
+local STEPS_MAX = 1000 -- of a task
 local OWN_FIELDS = 8 -- the '@' fields of every record
 local COMMIT_BYTES, COMMITS_KEPT = 8, 8 -- 64 bytes: with a longer value Redis gives up the compact form of a hash
 local EXACT = 9007199254740992 -- 2^53: Lua's numbers are exact below it
@@ -38,6 +40,19 @@ if ARGV[3] ~= '' and ARGV[3] ~= generation and tonumber(ARGV[3]) < tonumber(gene
   return {STALE, now_ms() - tonumber(redis.call('HGET', key, '@renewed'))}
 end
 
+-- A step of a task is applied once, whichever attempt comes first.
+local claim, step = nil, nil
+if ARGV[5] == 'k' then
+  claim = key .. ':' .. string.sub(ARGV[6], 2)
+  if ARGV[8] ~= '' then
+    step = 'step:' .. ARGV[8]
+    local applied_by = redis.call('HGET', claim, step)
+    if applied_by then
+      return {SKIPPED, revision, applied_by == ARGV[1] and 1 or 0}
+    end
+  end
+end
+
 if ARGV[2] ~= '' then
   for at = 1, #commits, COMMIT_BYTES do
     if string.sub(commits, at, at + COMMIT_BYTES - 1) == ARGV[1] then -- applied before; tell what is there now
@@ -50,9 +65,16 @@ if ARGV[2] ~= '' then
   end
   -- It was not applied if all commits since the known revision are still in the list; otherwise nobody can tell.
   local known = tonumber(ARGV[2])
-  if revision >= COMMITS_KEPT and (known < 0 or revision - known > COMMITS_KEPT) then
+  if not step and revision >= COMMITS_KEPT and (known < 0 or revision - known > COMMITS_KEPT) then
     return {UNKNOWN}
   end
+end
+
+if claim and redis.call('HGET', claim, 'generation') ~= ARGV[7] then
+  return {LOST}
+end
+if step and redis.call('HLEN', claim) > STEPS_MAX then
+  return {STEPS}
 end
 
 -- The sum of two whole numbers of 64 bits as text, or nil. Where Lua is not exact, Redis adds, in a field that goes
@@ -111,6 +133,8 @@ for i = 6, #names do
     else
       result = 0
     end
+  elseif code == 'k' then
+    result = 0
   elseif code == 't' then
     new, result = false, old
   elseif code == 'g' then -- renewal: the field is the user's name, or ''
@@ -150,6 +174,9 @@ end
 redis.call('HSET', unpack(writes))
 if #removed > 0 then
   redis.call('HDEL', key, unpack(removed))
+end
+if step then
+  redis.call('HSET', claim, step, ARGV[1])
 end
 if touch_ms then
   redis.call('PEXPIREAT', key, math.min(touch_ms + IDLE_MS, tonumber(record[5])))

@@ -195,6 +195,7 @@ static void forget_operations(struct mid_session *session)
 {
     operations_drop(&session->operations);
     session->commit = (struct store_commit){0};
+    session->step = NULL;
 }
 
 /* One try; on MID_UNAVAILABLE the commit stays as it is, to be repeated. */
@@ -206,6 +207,8 @@ MAY_SUSPEND static enum mid_error try_commit(struct mid_session *session)
             .key = session->key,
             .operations = &session->operations,
             .known_revision = session->is_loaded ? session->record.revision : -1,
+            .fence = session->fence,
+            .step = session->step,
         };
     commit->generation = session->state == SESSION_CLAIMED ? (int64_t)session->cookie_generation : -1;
     commit->is_activity = !session->rq->is_after && !request_is_gone(session->rq);
@@ -260,7 +263,8 @@ MAY_SUSPEND static enum mid_error commit_recorded(struct mid_session *session)
             error = commit_with_patience(session);
         }
     }
-    if (error == MID_OK)
+    session->was_step_skipped = error == MID_OK && session->commit.was_skipped && !session->commit.was_own;
+    if (error == MID_OK && !session->commit.was_skipped)
         settle(session);
     return error;
 }
@@ -275,7 +279,7 @@ static enum mid_error conclude(struct mid_session *session, enum mid_error error
         error = mid_fail(session->rq, error, "%s", session->commit.refused);
     if (error == MID_FAILED)
         error = mid_fail(session->rq, error, "it is not known whether the session's changes were stored");
-    if (error != MID_OK) { /* the view shows what was not done */
+    if (error != MID_OK || session->commit.was_skipped) { /* the view shows what was not done, or not now */
         view_fini(&session->view);
         session->is_loaded = false;
         session->view.is_complete = session->state == SESSION_ABSENT;

@@ -36,8 +36,11 @@ struct mid_session {
     struct store_record record;
     struct view view;
     struct operations operations;
-    struct list stream_link;    /* among the worker's sessions with a stream */
-    struct store_commit commit; /* of these operations, while it may have to be repeated */
+    struct list stream_link;         /* among the worker's sessions with a stream */
+    struct store_commit commit;      /* of these operations, while it may have to be repeated */
+    const struct store_fence *fence; /* claim.c: of the task whose session this is; NULL: of a request */
+    const char *step;                /* of the task, that the next commit is; NULL: none */
+    bool was_step_skipped;           /* by the last commit that went well */
 };
 
 struct session_settings {
@@ -54,6 +57,27 @@ void session_configure(const struct session_settings *settings);
 
 /* The request is over: drops what is not committed and gives the memory back. NULL is fine. */
 void session_close(struct mid_session *session);
+
+/* -------------------- a task's session: claim.c -------------------- */
+
+/*
+ * Opens the session by its identifier, as the task's that the fence names, and makes it the request's. `rq` is_after.
+ * The fence stays the caller's until session_close(). MID_ENDED: there is none any more. MID_LOST_LEASE: a later
+ * generation of the task has been here. MID_UNAVAILABLE. May suspend.
+ */
+MAY_SUSPEND MID_CHECK enum mid_error session_open_rid(struct mid_request *rq, const uint8_t rid[static TOKEN_RID_BYTES],
+                                                      const struct store_fence *fence, struct mid_session **session);
+
+/* Commits what is recorded once for the task, as this step. Errors of mid_session_commit(), and MID_LOST_LEASE. */
+MAY_SUSPEND MID_CHECK enum mid_error session_commit_step(struct mid_session *session, const char *step,
+                                                         bool *was_applied);
+
+/* The task is done: nothing may follow under its claim. NULL is fine. May suspend. */
+MAY_SUSPEND void session_release_claim(struct mid_session *session);
+
+/* Commits what is recorded, and makes sure that Redis has the session, so that a task can find it: NULL or a session of
+ * a request. MID_HEAD_SENT, MID_ENDED, MID_UNAVAILABLE... May suspend. */
+MAY_SUSPEND MID_CHECK enum mid_error session_store_now(struct mid_session *session);
 
 /* Something is recorded and not committed. NULL is fine. */
 bool session_is_dirty(const struct mid_session *session);

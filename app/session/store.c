@@ -23,8 +23,25 @@ static const char touch_body[] = {
 #include "session/touch.lua.h"
 };
 
+static const char claim_body[] = {
+#include "session/claim.lua.h"
+};
+static const char release_body[] = {
+#include "session/release.lua.h"
+};
+
 /* What the first element of commit.lua's answer says. */
-enum commit_status { COMMIT_OK, COMMIT_ENDED, COMMIT_STALE, COMMIT_LIMIT, COMMIT_NOT_A_NUMBER, COMMIT_UNKNOWN };
+enum commit_status {
+    COMMIT_OK,
+    COMMIT_ENDED,
+    COMMIT_STALE,
+    COMMIT_LIMIT,
+    COMMIT_NOT_A_NUMBER,
+    COMMIT_UNKNOWN,
+    COMMIT_LOST,
+    COMMIT_SKIPPED,
+    COMMIT_STEPS
+};
 
 enum { TOUCH_AFTER_MS = 60 * 1000, TOUCH_FRACTION = 10 };
 
@@ -32,6 +49,8 @@ static struct store_settings settings;
 static struct redis_script commit_script = {.name = "session/commit"};
 static struct redis_script create_script = {.name = "session/create"};
 static struct redis_script touch_script = {.name = "session/touch"};
+static struct redis_script claim_script = {.name = "session/claim"};
+static struct redis_script release_script = {.name = "session/release"};
 static uint64_t next_commit_id;
 
 /* -------------------- set-up -------------------- */
@@ -67,6 +86,8 @@ void store_init(const struct store_settings *store_settings)
     add_script(&create_script, line, create_body);
     snprintf(line, sizeof(line), "local IDLE_MS = %" PRId64 "\n", settings.idle_ms);
     add_script(&touch_script, line, touch_body);
+    add_script(&claim_script, "", claim_body);
+    add_script(&release_script, "", release_body);
     randombytes_buf(&next_commit_id, sizeof(next_commit_id)); /* each worker counts on from elsewhere */
 }
 
@@ -190,6 +211,42 @@ enum mid_error store_destroy(const char *key, store_patience patience_ms)
     return redis_command(settings.redis, 2, (struct redis_argument[]){REDIS_TEXT("DEL"), REDIS_TEXT(key)}, &call);
 }
 
+/* -------------------- a task's claim -------------------- */
+
+static enum mid_error on_claimed(const struct redisReply *reply, void *arg)
+{
+    (void)arg;
+    int64_t verdict = integer(reply);
+    return verdict > 0 ? MID_OK : verdict == 0 ? MID_LOST_LEASE : MID_ENDED;
+}
+
+MAY_SUSPEND static enum mid_error run_fenced(struct redis_script *script, const char *key,
+                                             const struct store_fence *fence, const char *how)
+{
+    char generation[NUMBER_TEXT_BYTES];
+    number_format(fence->generation, generation);
+    struct redis_argument arguments[] = {REDIS_TEXT(fence->field + strlen("@task:")), REDIS_TEXT(generation),
+                                         REDIS_TEXT(how)};
+    struct redis_call call = {.on_reply = on_claimed};
+    return redis_script_run(settings.redis, script, key, 3, arguments, &call);
+}
+
+enum mid_error store_claim(const char *key, const struct store_fence *fence)
+{
+    return run_fenced(&claim_script, key, fence, "");
+}
+
+void store_release(const char *key, const struct store_fence *fence)
+{
+    enum mid_error error = run_fenced(&release_script, key, fence, "");
+    (void)error;
+}
+
+enum mid_error store_destroy_fenced(const char *key, const struct store_fence *fence)
+{
+    return run_fenced(&release_script, key, fence, "end");
+}
+
 /* -------------------- commit -------------------- */
 
 static struct operation_text copy_result(struct arena *arena, const struct redisReply *reply)
@@ -232,12 +289,22 @@ static enum mid_error on_committed(const struct redisReply *reply, void *arg)
     case COMMIT_NOT_A_NUMBER:
         commit->refused = refusal(&commit->operations->arena, status, field);
         return MID_UNPROCESSABLE;
+    case COMMIT_STEPS:
+        commit->refused = "a task has at most 1000 steps";
+        return MID_UNPROCESSABLE;
+    case COMMIT_LOST:
+        return MID_LOST_LEASE;
+    case COMMIT_SKIPPED:
+        commit->revision = integer(detail);
+        commit->was_skipped = true;
+        commit->was_own = integer(element(reply, 2)) == 1;
+        return MID_OK;
     case COMMIT_UNKNOWN:
     default:
         return MID_FAILED;
     }
     commit->revision = integer(detail);
-    size_t index = 2;
+    size_t index = commit->fence != NULL ? 3 : 2;
     for (struct operation *operation = commit->operations->first; operation != NULL; operation = operation->next)
         operation->result = copy_result(&commit->operations->arena, element(reply, index++));
     return MID_OK;
@@ -256,16 +323,24 @@ static struct redis_argument number_or_nothing(struct arena *arena, bool is_ther
     return (struct redis_argument){text, number_format(number, text)};
 }
 
-/* The arguments of commit.lua, in the operations' arena; four of its own, then four for each operation. */
+/* The arguments of commit.lua, in the operations' arena; four of its own, four of a fence, then four for each
+ * operation.
+ */
 static size_t commit_arguments(struct store_commit *commit, struct redis_argument **arguments)
 {
     struct arena *arena = &commit->operations->arena;
-    struct redis_argument *all = arena_alloc(arena, (4 + 4 * commit->operations->count) * sizeof(*all));
+    struct redis_argument *all = arena_alloc(arena, (8 + 4 * commit->operations->count) * sizeof(*all));
     size_t count = 0;
     all[count++] = (struct redis_argument){&commit->id, sizeof(commit->id)};
     all[count++] = number_or_nothing(arena, commit->may_be_applied, commit->known_revision);
     all[count++] = number_or_nothing(arena, commit->generation >= 0, commit->generation);
     all[count++] = number_or_nothing(arena, commit->is_activity, clock_unix_ms() - touch_after_ms());
+    if (commit->fence != NULL) {
+        all[count++] = REDIS_TEXT("k");
+        all[count++] = REDIS_TEXT(commit->fence->field);
+        all[count++] = number_or_nothing(arena, true, commit->fence->generation);
+        all[count++] = commit->step != NULL ? REDIS_TEXT(commit->step) : REDIS_TEXT("");
+    }
     for (const struct operation *operation = commit->operations->first; operation != NULL;
          operation = operation->next) {
         all[count++] = (struct redis_argument){&operation->code, 1};

@@ -62,13 +62,30 @@ MAY_SUSPEND void store_touch(const char *key, struct store_record *record, store
 /* MID_OK also when there was none. MID_UNAVAILABLE. May suspend. */
 MAY_SUSPEND MID_CHECK enum mid_error store_destroy(const char *key, store_patience patience_ms);
 
+/* What lets a task write a session, and keeps its earlier generations from it. */
+struct store_fence {
+    const char *field; /* "@task:" and the task's id */
+    int64_t generation;
+};
+
+/* MID_LOST_LEASE: a later generation has claimed the session. MID_ENDED, MID_UNAVAILABLE. May suspend. */
+MAY_SUSPEND MID_CHECK enum mid_error store_claim(const char *key, const struct store_fence *fence);
+
+/* The task's work is done. An error leaves the claim to its TTL. May suspend. */
+MAY_SUSPEND void store_release(const char *key, const struct store_fence *fence);
+
+/* Removes the session for the task that has claimed it. MID_LOST_LEASE, MID_UNAVAILABLE. May suspend. */
+MAY_SUSPEND MID_CHECK enum mid_error store_destroy_fenced(const char *key, const struct store_fence *fence);
+
 struct store_commit {
     const char *key;
     struct operations *operations; /* their results are written at MID_OK */
     int64_t generation;            /* of a cookie that was not compared yet; -1: none */
     bool is_activity;              /* a visitor is there: renew the idle timeout */
     store_patience patience_ms;
-    int64_t known_revision; /* before the first try; -1: not known */
+    int64_t known_revision;          /* before the first try; -1: not known */
+    const struct store_fence *fence; /* NULL: not of a task */
+    const char *step;                /* of the task: applied once; NULL: no such thing */
 
     uint64_t id;         /* zero before the first try, then kept for repetitions */
     bool may_be_applied; /* an earlier try was sent and its answer lost */
@@ -77,13 +94,15 @@ struct store_commit {
     int64_t revision;    /* at MID_OK */
     int64_t stale_ms;    /* at MID_FORBIDDEN: how long ago the session was renewed */
     const char *refused; /* at MID_UNPROCESSABLE: the sentence, in the operations' arena */
+    bool was_skipped;    /* at MID_OK: the step was applied before, and nothing was done; there are no results */
+    bool was_own;        /* it was this very commit that applied it */
 };
 
 /*
  * Applies the operations. May suspend. MID_ENDED: the session does not exist. MID_FORBIDDEN: the generation is an older
- * one. MID_UNPROCESSABLE: a limit, or an increment of what is no number. MID_UNAVAILABLE: no answer; repeat with the
- * same structure. MID_FAILED: repeated too late to tell whether it was applied. What is not MID_OK has changed nothing,
- * MID_UNAVAILABLE and MID_FAILED aside.
+ * one. MID_LOST_LEASE: the task was claimed by a later generation. MID_UNPROCESSABLE: a limit, or an increment of what
+ * is no number. MID_UNAVAILABLE: no answer; repeat with the same structure. MID_FAILED: repeated too late to tell
+ * whether it was applied. What is not MID_OK has changed nothing, MID_UNAVAILABLE and MID_FAILED aside.
  */
 MAY_SUSPEND MID_CHECK enum mid_error store_commit(struct store_commit *commit);
 

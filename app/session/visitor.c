@@ -136,6 +136,14 @@ static void put_signed_cookie(struct mid_session *session)
     put_cookie(session, text, settings.store.absolute_ms / 1000);
 }
 
+static void put_pending_cookie(struct mid_session *session)
+{
+    if (session->must_clear_cookie)
+        put_cookie(session, "", 0);
+    else if (session->must_send_cookie && session->state != SESSION_ENDED)
+        put_signed_cookie(session);
+}
+
 /* Before the head: the session exists when its cookie is sent, and a whole response shows what is stored. */
 MAY_SUSPEND static enum mid_error before_head(struct mid_request *rq, bool is_stream)
 {
@@ -150,12 +158,14 @@ MAY_SUSPEND static enum mid_error before_head(struct mid_request *rq, bool is_st
         MID_TRY(stream_limit_enter(session));
     if (!is_stream)
         MID_TRY(session_is_dirty(session) ? mid_session_commit(session) : MID_OK);
-
-    if (session->must_clear_cookie)
-        put_cookie(session, "", 0);
-    else if (session->must_send_cookie && session->state != SESSION_ENDED)
-        put_signed_cookie(session);
+    put_pending_cookie(session);
     return MID_OK;
+}
+
+/* What the handler has committed stays committed: a new visitor's session, a login, a logout. */
+static void before_error(struct mid_request *rq)
+{
+    put_pending_cookie(rq->session);
 }
 
 MAY_SUSPEND static enum mid_error before_end(struct mid_request *rq)
@@ -174,7 +184,8 @@ static struct mid_session *session_of(struct mid_request *rq)
         operations_init(&session->operations);
         list_init(&session->stream_link);
         rq->session = session;
-        rq->hooks = (struct request_hooks){.before_head = before_head, .before_end = before_end};
+        rq->hooks =
+            (struct request_hooks){.before_head = before_head, .before_error = before_error, .before_end = before_end};
         read_cookie(session);
     }
     return rq->session;

@@ -3,7 +3,6 @@
 
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/counter.h"
 #include "base/json.h"
 #include "http/field.h"
@@ -62,6 +61,8 @@ enum mid_error stream_begin(struct mid_request *rq, int status, const char *cont
         return mid_fail(rq, MID_UNPROCESSABLE, "a content type may not have line breaks");
     if (streams_open >= streams_max)
         return mid_fail(rq, MID_OVERLOADED, "this worker has as many streams as it may have");
+    if (stream_must_end(rq))
+        return MID_DRAINING;
     response_set_field(rq, "Cache-Control", "no-store");
     struct stream *stream = arena_zalloc(&rq->arena, sizeof(*stream));
     stream->format = format;
@@ -69,7 +70,6 @@ enum mid_error stream_begin(struct mid_request *rq, int status, const char *cont
     MID_TRY(response_begin_stream(rq, status, arena_strdup(&rq->arena, content_type)));
     rq->stream = stream;
     streams_open++;
-    stream->head_sent_us = clock_monotonic_us();
     counter_add(&counts->begun, 1);
     return MID_OK;
 }
@@ -96,11 +96,26 @@ static enum mid_error left(const struct mid_request *rq)
     return rq->outlives_client ? MID_OK : MID_GONE;
 }
 
+/* Nothing can be sent any more. */
+static bool is_dead(const struct mid_request *rq)
+{
+    return rq->response.phase != RESPONSE_STREAMING || rq->stream->is_broken || request_is_gone(rq);
+}
+
 enum mid_error stream_send(struct mid_request *rq, const void *data, size_t bytes)
 {
     if (rq->stream == NULL)
         return MID_NO_HEAD;
-    if (rq->response.phase != RESPONSE_STREAMING || rq->stream->is_broken || request_is_gone(rq))
+    if (is_dead(rq) && !rq->outlives_client)
+        return MID_GONE;
+    if (stream_must_end(rq))
+        return MID_DRAINING;
+    return stream_send_last(rq, data, bytes);
+}
+
+enum mid_error stream_send_last(struct mid_request *rq, const void *data, size_t bytes)
+{
+    if (is_dead(rq))
         return left(rq);
     if (bytes == 0)
         return MID_OK;
@@ -137,12 +152,11 @@ static const char *const heartbeats[] = {[STREAM_BYTES] = NULL, [STREAM_EVENTS] 
 
 int64_t stream_heartbeat(struct mid_request *rq)
 {
-    if (rq->stream == NULL || heartbeats[rq->stream->format] == NULL || rq->response.phase != RESPONSE_STREAMING ||
-        rq->stream->is_broken || request_is_gone(rq))
+    if (rq->stream == NULL || heartbeats[rq->stream->format] == NULL || is_dead(rq))
         return -1;
     if (loop_now_ms() - rq->stream->last_sent_ms >= heartbeat_ms) {
         const char *heartbeat = heartbeats[rq->stream->format];
-        if (stream_send(rq, heartbeat, strlen(heartbeat)) != MID_OK)
+        if (stream_send_last(rq, heartbeat, strlen(heartbeat)) != MID_OK)
             return -1;
     }
     return rq->stream->last_sent_ms + heartbeat_ms;
@@ -189,7 +203,7 @@ void stream_fail(struct mid_request *rq, enum mid_error error)
         append_error(&piece, rq, error);
         buffer_append_text(&piece, "\n");
     }
-    if (piece.length > 0 && stream_send(rq, piece.data, piece.length) == MID_OK && !request_is_gone(rq))
+    if (piece.length > 0 && stream_send_last(rq, piece.data, piece.length) == MID_OK && !request_is_gone(rq))
         connection_await_taken(rq->fcgi.connection); /* otherwise the cut says it alone */
     stream_give_buffer(&piece);
     response_abort(rq);

@@ -24,7 +24,6 @@ struct stream {
     bool is_broken;       /* a piece went out in part: nothing can follow */
     bool has_rested;      /* its fiber's stack was trimmed */
     int64_t last_sent_ms; /* the loop's time */
-    int64_t head_sent_us; /* clock_monotonic_us() */
 };
 
 /* How long a stream may be silent before a heartbeat goes out, how many may be open, and where the room counts (NULL:
@@ -49,6 +48,35 @@ MAY_SUSPEND MID_CHECK enum mid_error stream_end(struct mid_request *rq);
 
 /* The request is over; NULL is fine. */
 void stream_close(struct stream *stream);
+
+/* -------------------- when the worker goes away -------------------- */
+
+struct stream_drain {
+    int64_t from_ms;      /* on the loop's clock: when the first is told... */
+    int64_t spread_ms;    /* ...and the time over which the others are: clients must not all come back at once */
+    int64_t reconnect_ms; /* when they are to come back: a half to one and a half of it */
+};
+
+/* Requests that wait, or send, are told so from then on. A second call moves the time. */
+void streams_drain(const struct stream_drain *drain);
+
+/* When the request is told, on the loop's clock; -1: never. */
+int64_t stream_drain_ms(struct mid_request *rq);
+
+/* It is that time. */
+bool stream_must_end(struct mid_request *rq);
+
+/* Tells the client to come back, as far as the format allows, and ends the response so that it is not taken for a
+ * complete one. */
+MAY_SUSPEND void stream_reconnect(struct mid_request *rq);
+
+/* Wakes all requests that wait, so that they look again at what they wait for. */
+void stream_wake_waiting(void);
+
+/* -------------------- failure -------------------- */
+
+/* Sends a piece also when the stream must end. Errors as mid_stream_write(). */
+MAY_SUSPEND MID_CHECK enum mid_error stream_send_last(struct mid_request *rq, const void *data, size_t bytes);
 
 /* Says what went wrong, as far as the format and the client allow, and cuts the response. */
 MAY_SUSPEND void stream_fail(struct mid_request *rq, enum mid_error error);

@@ -25,18 +25,35 @@ static void trim_once(struct mid_request *rq)
     fiber_trim_stack();
 }
 
+/* A fiber that waits here, whatever for. */
+struct waiting {
+    struct list link;
+    struct fiber *fiber;
+};
+
+static struct list all_waiting = {&all_waiting, &all_waiting};
+
+void stream_wake_waiting(void)
+{
+    for (struct list *link = all_waiting.next; link != &all_waiting; link = link->next)
+        loop_wake(LIST_ELEMENT(link, struct waiting, link)->fiber);
+}
+
 static void park(struct mid_request *rq, int64_t timeout_ms)
 {
     trim_once(rq);
+    struct waiting waiting = {.fiber = fiber_current()};
+    list_append(&all_waiting, &waiting.link);
     if (rq->is_after || request_is_gone(rq))
         loop_park(timeout_ms);
     else
         connection_wait(rq->fcgi.connection, timeout_ms);
+    list_remove(&waiting.link);
 }
 
 /*
  * Suspends until *is_done (MID_OK), or `end_ms` on the loop's clock (MID_TIMEOUT; -1: none). MID_GONE: the client has
- * left, and the handler wants to know.
+ * left, and the handler wants to know. MID_DRAINING: so has the worker to, soon.
  */
 MAY_SUSPEND static enum mid_error wait_until(struct mid_request *rq, int64_t end_ms, const bool *is_done,
                                              bool minds_leaving)
@@ -45,12 +62,18 @@ MAY_SUSPEND static enum mid_error wait_until(struct mid_request *rq, int64_t end
     for (;;) {
         if (*is_done)
             return MID_OK;
+        if (minds_leaving && rq->interruption != MID_OK)
+            return rq->interruption;
         if (minds_leaving && !rq->outlives_client && request_is_gone(rq))
             return MID_GONE;
+        if (minds_leaving && stream_must_end(rq))
+            return MID_DRAINING;
         int64_t now_ms = loop_now_ms();
         if (end_ms >= 0 && now_ms >= end_ms)
             return MID_TIMEOUT;
         int64_t next_ms = earlier(end_ms, stream_heartbeat(rq));
+        if (minds_leaving)
+            next_ms = earlier(next_ms, stream_drain_ms(rq));
         park(rq, next_ms < 0 ? -1 : next_ms > now_ms ? next_ms - now_ms : 0);
     }
 }

@@ -1,11 +1,11 @@
-# The three servers of a run: Redis, the workers, nginx. Everything they own is in DIR.
+# The servers of a run: Redis, the workers, the workers of background tasks (if the program has any), nginx. Everything they own is in DIR.
 #
 # Each is a child of scripts/run that leads a session of its own, so that Ctrl-C reaches only the script, which then stops
 # them in order. Their pid files are DIR/NAME.pid, their logs DIR/NAME.log.
 # shellcheck shell=bash
 
 # shellcheck disable=SC2034  # for whoever sources this file
-readonly SERVERS=(redis midstream nginx)
+readonly SERVERS=(redis midstream work nginx)
 readonly READY_SECONDS=30
 # How long the workers may drain before nginx is stopped under them, so that the clients leave and the streams end: longer
 # than they take by default. How long each server then has before it is killed.
@@ -86,6 +86,14 @@ midstream_listens() {
     [[ -S $DIR/worker-$((worker_count - 1)).sock && -s $DIR/midstream.pid ]]
 }
 
+# work_start PROGRAM WORKERS: the processes that do background tasks, if the program knows any.
+work_start() {
+    (($2 > 0)) && [[ -n $("$1" task types 2>/dev/null) ]] || return 0
+    server_start work "$1" work --redis "unix:$DIR/redis.sock" --keys "$DIR/keys" --workers "$2" \
+        --pidfile "$DIR/work.pid" --cookie-secure no
+    server_await work test -s "$DIR/work.pid" || server_failed work "did not start"
+}
+
 # The workers' sockets, as nginx's upstream lists them.
 midstream_upstream() {
     local number
@@ -153,10 +161,10 @@ servers_stop() {
         kill -TERM "$pid" 2>/dev/null || :
         wait_until "$DRAIN_SECONDS" process_is_gone "$pid" || say "requests are still open; closing their connections"
     fi
-    for name in nginx midstream redis; do
+    for name in nginx midstream work redis; do
         server_end "$name" || status=1
     done
-    rm -f "$DIR"/{redis,midstream,nginx}.pid "$DIR"/{redis,admin,worker-*}.sock "$DIR"/url "$DIR"/url-h2
+    rm -f "$DIR"/{redis,midstream,work,nginx}.pid "$DIR"/{redis,admin,worker-*}.sock "$DIR"/url "$DIR"/url-h2
     return "$status"
 }
 

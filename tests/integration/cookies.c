@@ -171,9 +171,8 @@ Test(cookies, by_default_the_cookie_is_for_https_only)
     } while (true);
     const char *cookie = strstr(answer.out.data, "Set-Cookie: __Host-mid=");
     cr_assert_not_null(cookie, "%s", answer.out.data);
-    cr_expect(
-        strncmp(cookie + strcspn(cookie, ";"), "; Path=/; Max-Age=43200; HttpOnly; Secure; SameSite=Lax\r\n", 58) == 0,
-        "%s", cookie);
+    static const char attributes[] = "; Path=/; Max-Age=43200; HttpOnly; Secure; SameSite=Lax\r\n";
+    cr_expect(strncmp(cookie + strcspn(cookie, ";"), attributes, sizeof(attributes) - 1) == 0, "%s", cookie);
     process_signal(master, SIGTERM);
     cr_expect_eq(process_wait(master, PATIENCE_MS), 0);
     fastcgi_answer_fini(&answer);

@@ -99,10 +99,34 @@ Test(facts, fact_13_a_record_of_version_0_is_a_visible_cut)
         struct http_stream *stream = ask(&play, "/stream", version == 2);
         int fd = fastcgi_accept(play.listen_fd, true);
         send_head(fd);
+        cr_assert(http_stream_wait_text(stream, "begun\n", PATIENCE_MS));
         cr_assert_eq(send(fd, no_record, sizeof(no_record), MSG_NOSIGNAL), RECORD_HEADER_BYTES);
         close(fd);
         cr_expect_eq(end_code(stream), version == 2 ? CURLE_HTTP2_STREAM : CURLE_PARTIAL_FILE, "HTTP/%d", version);
     }
+    play_close(&play);
+}
+
+/* Which is why a cut has to wait until what was sent before it has been taken, or be made in the other way. */
+Test(facts, fact_13_what_comes_together_with_a_record_of_version_0_is_lost)
+{
+    static const char head[] = "Status: 200 OK\r\n\r\nbegun\n";
+    struct play play = play_open();
+    struct http_response response;
+    struct http_stream *stream = ask(&play, "/stream", false);
+    int fd = fastcgi_accept(play.listen_fd, true);
+    struct buffer bytes = {0};
+    fastcgi_record(&bytes, RECORD_STDOUT, 1, head, sizeof(head) - 1);
+    memset(buffer_reserve(&bytes, RECORD_HEADER_BYTES), 0, RECORD_HEADER_BYTES);
+    bytes.length += RECORD_HEADER_BYTES;
+    fastcgi_write(fd, &bytes);
+    cr_assert(http_stream_wait_end(stream, PATIENCE_MS));
+    http_stream_close(stream, &response);
+    cr_expect(response.curl_code != 0 || response.status >= 500, "%d", response.status);
+    cr_expect_null(strstr(response.body.data, "begun"), "good news: it is not lost any more");
+    http_response_fini(&response);
+    buffer_fini(&bytes);
+    close(fd);
     play_close(&play);
 }
 
@@ -113,7 +137,8 @@ Test(facts, fact_13_a_connection_that_closes_with_a_record_unread_is_a_visible_c
         struct http_stream *stream = ask(&play, "/stream", version == 2);
         int fd = fastcgi_accept(play.listen_fd, false);
         send_head(fd);
-        cr_assert(http_stream_wait_text(stream, "begun\n", PATIENCE_MS));
+        if (version == 2) /* over HTTP/1.1, what was sent before the close arrives in any case; end_code() looks */
+            cr_assert(http_stream_wait_text(stream, "begun\n", PATIENCE_MS));
         close(fd);
         cr_expect_eq(end_code(stream), version == 2 ? CURLE_HTTP2_STREAM : CURLE_PARTIAL_FILE, "HTTP/%d", version);
     }
@@ -135,33 +160,6 @@ Test(facts, fact_14_a_client_that_leaves_is_an_end_of_file_and_no_record)
         cr_expect(got == 0 || (got < 0 && errno == ECONNRESET), "HTTP/%d: nginx says something", version);
         close(fd);
     }
-    play_close(&play);
-}
-
-Test(facts, fact_15_no_more_of_a_body_comes_once_the_head_is_out)
-{
-    static const char request[] = "POST /upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\nbegin";
-    struct play play = play_open();
-    int client = raw_request(&play.site, request);
-    char piece[4096];
-    int fd = accept(play.listen_fd, NULL, NULL);
-    cr_assert_geq(fd, 0);
-    struct buffer got = {0};
-    while (got.data == NULL || memmem(got.data, got.length, "begin", 5) == NULL) {
-        ssize_t bytes = recv(fd, piece, sizeof(piece), 0);
-        cr_assert_gt(bytes, 0);
-        buffer_append(&got, piece, (size_t)bytes);
-    }
-    send_head(fd);
-    cr_assert_gt(recv(client, piece, sizeof(piece), 0), 0); /* the head is out */
-    memset(piece, 'x', sizeof(piece));
-    cr_assert_eq(send(client, piece, sizeof(piece), MSG_NOSIGNAL), (ssize_t)sizeof(piece));
-    struct timeval half_a_second = {.tv_usec = 500000};
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &half_a_second, sizeof(half_a_second));
-    cr_expect(recv(fd, piece, sizeof(piece), 0) <= 0, "more of the body came");
-    buffer_fini(&got);
-    close(fd);
-    close(client);
     play_close(&play);
 }
 

@@ -254,6 +254,7 @@ Test(metrics_of_a_site, session_operations_are_counted_by_phase)
     struct site site = site_open(NULL);
     get_and_drop(&site, "/stream?count=2&interval_ms=1");
     get_and_drop(&site, "/chat?prompt=hello");
+    get_and_drop(&site, "/api/session");
     get_and_drop(&site, "/after?delay_ms=1");
     const char *const series = "midstream_session_operations_total{operation=\"%s\",phase=\"%s\",result=\"ok\"}";
     static const struct {

@@ -23,9 +23,11 @@ Test(overflow, a_handler_that_overflows_its_stack_kills_its_worker_with_a_clear_
     }
     cr_expect(site_wait_log(&site, "worker.killed"));
     char *log = site_log(&site);
-    cr_expect_eq(text_count(log, "fiber.stack-overflow: a handler used more than its "), 2, "%s", log);
+    /* At least: nginx sends a GET once more when its first try fails (FACTS 21). */
+    size_t overflows = text_count(log, "fiber.stack-overflow: a handler used more than its ");
+    cr_expect_geq(overflows, 2, "%s", log);
     cr_expect(strstr(log, "(setting stack-kib)") != NULL);
-    cr_expect_eq(text_count(log, "worker.killed"), 2, "%s", log);
+    cr_expect_eq(text_count(log, "worker.killed"), overflows, "%s", log);
     free(log);
     site_close(&site);
 }

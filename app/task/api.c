@@ -1,0 +1,198 @@
+/* Adding, finding and cancelling tasks. See api.h and midstream.h. */
+#include "task/api.h"
+
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/panic.h"
+#include "http/request.h"
+#include "session/session.h"
+
+enum { ATTEMPTS_MAX = 1000, RID_TEXT_BYTES = 2 * TOKEN_RID_BYTES + 1, ID_RANDOM_BYTES = 16 };
+
+static const char default_queue[] = "default";
+
+static const char *const state_names[] = {"waiting", "delayed", "running", "done", "dead", "cancelled"};
+enum { STATE_COUNT = sizeof(state_names) / sizeof(state_names[0]) };
+
+static int default_attempts;
+
+void task_api_init(const struct queue_settings *queue, int attempts)
+{
+    queue_init(queue);
+    default_attempts = attempts;
+}
+
+const char *mid_task_state_name(enum mid_task_state state)
+{
+    ENSURE((size_t)state < STATE_COUNT);
+    return state_names[state];
+}
+
+/* -------------------- adding -------------------- */
+
+void mid_task_new_id(const char *queue, char id[MID_TASK_ID_BYTES])
+{
+    uint8_t random[ID_RANDOM_BYTES];
+    const char *name = queue != NULL ? queue : default_queue;
+    if (!queue_name_is_valid(name))
+        panic("the queue \"%s\" has no name of 1 to 32 lower-case letters, digits, '-' and '_'", name);
+    char *end = stpcpy(id, name);
+    *end++ = '.';
+    randombytes_buf(random, sizeof(random));
+    sodium_bin2hex(end, 2 * sizeof(random) + 1, random, sizeof(random));
+}
+
+static enum mid_error check_options(struct mid_request *rq, const struct mid_task_options *options)
+{
+    char queue[QUEUE_NAME_BYTES];
+    if (options->queue != NULL && !queue_name_is_valid(options->queue))
+        return mid_fail(rq, MID_UNPROCESSABLE, "a queue's name is 1 to 32 lower-case letters, digits, '-' and '_'");
+    if (options->id != NULL && !task_id_parse(options->id, queue))
+        return mid_fail(rq, MID_BAD_REQUEST, "this is no task's id");
+    if (options->id != NULL && options->queue != NULL && strcmp(queue, options->queue) != 0)
+        return mid_fail(rq, MID_BAD_REQUEST, "this task's id is of another queue");
+    if (options->delay_ms < 0 || options->delay_ms > QUEUE_DELAY_MAX_MS)
+        return mid_fail(rq, MID_UNPROCESSABLE, "a task's delay is at most 30 days");
+    if (options->attempts < 0 || options->attempts > ATTEMPTS_MAX)
+        return mid_fail(rq, MID_UNPROCESSABLE, "a task has 1 to %d attempts", ATTEMPTS_MAX);
+    const char *key = options->dedup_key;
+    if (key != NULL && (key[0] == '\0' || strlen(key) > QUEUE_DEDUP_BYTES_MAX))
+        return mid_fail(rq, MID_UNPROCESSABLE, "a deduplication key has 1 to %d bytes", QUEUE_DEDUP_BYTES_MAX);
+    return MID_OK;
+}
+
+enum mid_error mid_task_enqueue(struct mid_request *rq, const char *name, const void *payload, size_t bytes,
+                                const struct mid_task_options *options, char id[MID_TASK_ID_BYTES])
+{
+    static const struct mid_task_options no_options;
+    if (options == NULL)
+        options = &no_options;
+    if (!task_name_is_valid(name))
+        return mid_fail(rq, MID_UNPROCESSABLE, "a task's name is 1 to 64 letters, digits, '-', '_' and '.'");
+    if (bytes > MID_TASK_PAYLOAD_MAX)
+        return mid_fail(rq, MID_TOO_LARGE, "a task's payload has at most %d bytes", MID_TASK_PAYLOAD_MAX);
+    MID_TRY(check_options(rq, options));
+    MID_TRY(session_store_now(rq->session));
+
+    char new_id[MID_TASK_ID_BYTES];
+    char stored_id[MID_TASK_ID_BYTES];
+    char rid[RID_TEXT_BYTES] = "";
+    if (options->id == NULL)
+        mid_task_new_id(options->queue, new_id);
+    if (rq->session != NULL)
+        sodium_bin2hex(rid, sizeof(rid), rq->session->rid, TOKEN_RID_BYTES);
+    enum mid_error error =
+        queue_add(&(struct queue_task){.id = options->id != NULL ? options->id : new_id,
+                                       .name = name,
+                                       .payload = payload,
+                                       .payload_bytes = bytes,
+                                       .delay_ms = options->delay_ms,
+                                       .attempts = options->attempts > 0 ? options->attempts : default_attempts,
+                                       .dedup_key = options->dedup_key != NULL ? options->dedup_key : "",
+                                       .rid = rid,
+                                       .request_id = rq->id},
+                  stored_id);
+    if (error == MID_OVERLOADED)
+        return mid_fail(rq, error, "the queue is full");
+    MID_TRY(error);
+    if (id != NULL)
+        memcpy(id, stored_id, MID_TASK_ID_BYTES);
+    return MID_OK;
+}
+
+/* -------------------- finding -------------------- */
+
+struct finding {
+    struct mid_request *rq;
+    struct mid_task_info *info;
+    bool has_state;
+    char rid[RID_TEXT_BYTES];
+};
+
+static void take_state(struct finding *finding, const char *value)
+{
+    for (size_t i = 0; i < STATE_COUNT; i++)
+        if (strcmp(value, state_names[i]) == 0) {
+            finding->info->state = (enum mid_task_state)i;
+            finding->has_state = true;
+        }
+}
+
+static void take_progress(struct mid_task_info *info, const char *value)
+{
+    char *slash;
+    info->progress = strtoll(value, &slash, 10);
+    info->total = *slash == '/' ? strtoll(slash + 1, NULL, 10) : 0;
+}
+
+static void take_field(const char *field, const char *value, size_t bytes, void *arg)
+{
+    struct finding *finding = arg;
+    struct mid_task_info *info = finding->info;
+    struct arena *arena = &finding->rq->arena;
+    if (strcmp(field, "state") == 0)
+        take_state(finding, value);
+    else if (strcmp(field, "name") == 0)
+        info->name = arena_strndup(arena, value, bytes);
+    else if (strcmp(field, "attempt") == 0)
+        info->attempt = (int)strtol(value, NULL, 10);
+    else if (strcmp(field, "attempts") == 0)
+        info->attempts = (int)strtol(value, NULL, 10);
+    else if (strcmp(field, "progress") == 0)
+        take_progress(info, value);
+    else if (strcmp(field, "created") == 0)
+        info->created_ms = strtoll(value, NULL, 10);
+    else if (strcmp(field, "finished") == 0)
+        info->finished_ms = strtoll(value, NULL, 10);
+    else if (strcmp(field, "result") == 0)
+        info->result = arena_strndup(arena, value, bytes);
+    else if (strcmp(field, "error") == 0)
+        info->error = arena_strndup(arena, value, bytes);
+    else if (strcmp(field, "detail") == 0)
+        info->detail = arena_strndup(arena, value, bytes);
+    else if (strcmp(field, "cancel") == 0)
+        info->is_to_be_stopped = true;
+    else if (strcmp(field, "rid") == 0 && bytes < sizeof(finding->rid))
+        memcpy(finding->rid, value, bytes + 1);
+}
+
+/* The id is what visitors send: nothing is asked of Redis for what is none. */
+static enum mid_error check_id(struct mid_request *rq, const char *id)
+{
+    char queue[QUEUE_NAME_BYTES];
+    return id != NULL && task_id_parse(id, queue) ? MID_OK : mid_fail(rq, MID_BAD_REQUEST, "this is no task's id");
+}
+
+static bool is_own(const struct mid_request *rq, const char *rid)
+{
+    char own[RID_TEXT_BYTES];
+    if (rq->session == NULL || rq->session->state != SESSION_LIVE)
+        return false;
+    sodium_bin2hex(own, sizeof(own), rq->session->rid, TOKEN_RID_BYTES);
+    return strcmp(own, rid) == 0;
+}
+
+enum mid_error mid_task_find(struct mid_request *rq, const char *id, struct mid_task_info *info)
+{
+    struct mid_task_info found = {.name = "", .result = "", .error = "", .detail = ""};
+    struct finding finding = {.rq = rq, .info = &found};
+    MID_TRY(check_id(rq, id));
+    enum mid_error error = queue_show(id, take_field, &finding);
+    if (error == MID_NOT_FOUND || (error == MID_OK && !finding.has_state))
+        return mid_fail(rq, MID_NOT_FOUND, "there is no such task, or no more");
+    MID_TRY(error);
+    found.is_own = is_own(rq, finding.rid);
+    found.is_to_be_stopped = found.is_to_be_stopped && found.state == MID_TASK_RUNNING;
+    *info = found;
+    return MID_OK;
+}
+
+enum mid_error mid_task_cancel(struct mid_request *rq, const char *id)
+{
+    char state[QUEUE_STATE_BYTES];
+    MID_TRY(check_id(rq, id));
+    enum mid_error error = queue_cancel(id, state);
+    return error == MID_NOT_FOUND ? mid_fail(rq, error, "there is no such task, or no more") : error;
+}

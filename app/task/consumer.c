@@ -1,0 +1,351 @@
+/* Consumers. See consumer.h. */
+#include "task/consumer.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/panic.h"
+#include "task/ledger.h"
+
+enum {
+    CONSUMERS_MAX = 8,
+    BLOCK_MS = 2000,
+    RETRY_PAUSE_MS = 200,
+    SWEEP_PAUSE_MAX_MS = 500,
+    SWEEP_PAUSE_MIN_MS = 5,
+    BEATS_MAX = 100, /* in one step */
+    YIELDS_MAX = 100,
+};
+
+struct consumer {
+    char queue[QUEUE_NAME_BYTES];
+    const struct consumer_settings *settings;
+    struct redis_client *connection; /* the reader's; NULL when draining */
+    struct fiber *reader;
+    struct list running;  /* struct mid_task */
+    size_t running_count; /* with those that are being started */
+    int64_t polled_ms;    /* when tasks were last asked for with success, or there was no room */
+    struct queue_delivery *deliveries;
+    struct list started; /* by the step that is under way */
+};
+
+static struct consumer consumers[CONSUMERS_MAX];
+static size_t consumer_count;
+static bool is_draining;
+
+/* -------------------- running -------------------- */
+
+static void run(void *arg)
+{
+    struct mid_task *task = arg;
+    struct consumer *consumer = task->consumer;
+    task_run(task);
+    consumer->running_count--;
+    if (consumer->reader != NULL)
+        loop_wake(consumer->reader);
+}
+
+static void on_start(const struct queue_start *start, void *arg)
+{
+    struct consumer *consumer = arg;
+    struct mid_task *task = task_new(consumer, start, loop_now_ms());
+    list_append(&consumer->started, &task->link);
+}
+
+/* A fiber that cannot be had gives the task back. */
+MAY_SUSPEND static void run_started(struct consumer *consumer)
+{
+    struct list *link;
+    while ((link = list_take_first(&consumer->started)) != NULL) {
+        struct mid_task *task = LIST_ELEMENT(link, struct mid_task, link);
+        if (loop_spawn(run, task)) {
+            list_append(&consumer->running, &task->link);
+            consumer->running_count++;
+            continue;
+        }
+        enum mid_error error = queue_yield(task_lease(task));
+        log_event(MID_ERROR, "task.no-fiber", "id=%s yield=%s", task->id, mid_error_name(error));
+        task_free(task);
+    }
+}
+
+/* -------------------- reading -------------------- */
+
+/* Waits for tasks and starts them. What was handed out and not started, because Redis has gone, is handed out again by
+ * a sweep. */
+MAY_SUSPEND static enum mid_error take_some(struct consumer *consumer, size_t room)
+{
+    size_t count = 0;
+    MID_TRY(queue_read(consumer->connection, consumer->queue, room, BLOCK_MS, consumer->deliveries, &count));
+    consumer->polled_ms = loop_now_ms();
+    if (count == 0)
+        return MID_OK;
+    MID_TRY(queue_start(consumer->queue, consumer->settings->worker, count, consumer->deliveries, on_start, consumer));
+    run_started(consumer);
+    return MID_OK;
+}
+
+static int64_t jittered(int64_t ms)
+{
+    return ms / 2 + (int64_t)arc4random_uniform((uint32_t)ms);
+}
+
+static void read_tasks(void *arg)
+{
+    struct consumer *consumer = arg;
+    struct queue_sweep sweep;
+    bool has_group = false;
+    consumer->reader = fiber_current();
+    while (!is_draining) {
+        size_t room = consumer->settings->concurrency - consumer->running_count;
+        if (room == 0) {
+            loop_park(-1);
+            consumer->polled_ms = loop_now_ms();
+            continue;
+        }
+        if (!has_group) /* at the start, and when it is lost */
+            has_group = queue_sweep(consumer->queue, &sweep) == MID_OK;
+        enum mid_error error = MID_UNAVAILABLE;
+        if (has_group && redis_client_wait_ready(consumer->connection, BLOCK_MS) && !is_draining)
+            error = take_some(consumer, room);
+        if (error == MID_FAILED)
+            has_group = false;
+        if (error != MID_OK && !is_draining)
+            loop_park(jittered(RETRY_PAUSE_MS));
+    }
+    consumer->reader = NULL;
+}
+
+/* -------------------- keeping -------------------- */
+
+/* A copy of what a heartbeat says of a task, which may have ended when the answer comes. */
+struct kept {
+    char id[MID_TASK_ID_BYTES];
+    int64_t generation;
+    char progress[TASK_PROGRESS_BYTES];
+};
+
+static struct mid_task *find_running(struct consumer *consumer, const struct kept *kept)
+{
+    for (struct list *link = consumer->running.next; link != &consumer->running; link = link->next) {
+        struct mid_task *task = LIST_ELEMENT(link, struct mid_task, link);
+        if (task->generation == kept->generation && strcmp(task->id, kept->id) == 0)
+            return task;
+    }
+    return NULL;
+}
+
+/* Up to BEATS_MAX of those whose lease ends before `before_ms`. */
+static size_t collect(struct consumer *consumer, int64_t before_ms, struct kept kept[static BEATS_MAX])
+{
+    size_t count = 0;
+    for (struct list *link = consumer->running.next; link != &consumer->running && count < BEATS_MAX;
+         link = link->next) {
+        struct mid_task *task = LIST_ELEMENT(link, struct mid_task, link);
+        if (task->is_lost || task->lease_end_ms >= before_ms)
+            continue;
+        kept[count].generation = task->generation;
+        memcpy(kept[count].id, task->id, sizeof(task->id));
+        memcpy(kept[count].progress, task->has_new_progress ? task->progress : "",
+               task->has_new_progress ? sizeof(task->progress) : 1);
+        count++;
+    }
+    return count;
+}
+
+MAY_SUSPEND static bool renew_some(struct consumer *consumer, size_t count, const struct kept kept[])
+{
+    struct queue_beat beats[BEATS_MAX];
+    int64_t sent_ms = loop_now_ms();
+    for (size_t i = 0; i < count; i++)
+        beats[i] = (struct queue_beat){.lease = {.id = kept[i].id, .generation = kept[i].generation},
+                                       .progress = kept[i].progress};
+    if (queue_heartbeat(consumer->queue, count, beats) != MID_OK)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        struct mid_task *task = find_running(consumer, &kept[i]);
+        if (task != NULL)
+            task_take_verdict(task, beats[i].verdict, sent_ms);
+    }
+    return true;
+}
+
+/* A lease that could not be renewed in time may be somebody else's by now. */
+static void lose_what_ended(struct consumer *consumer)
+{
+    for (struct list *link = consumer->running.next; link != &consumer->running; link = link->next) {
+        struct mid_task *task = LIST_ELEMENT(link, struct mid_task, link);
+        if (!task->is_lost && loop_now_ms() >= task->lease_end_ms)
+            task_take_verdict(task, LEASE_LOST, 0);
+    }
+}
+
+static void keep_leases(void *arg)
+{
+    struct consumer *consumer = arg;
+    struct kept *kept = malloc(BEATS_MAX * sizeof(*kept));
+    if (kept == NULL)
+        panic("out of memory for heartbeats");
+    while (!is_draining || consumer->running_count > 0) {
+        int64_t began_ms = loop_now_ms();
+        int64_t before_ms = began_ms + task_settings.lease_ms;
+        size_t count;
+        while ((count = collect(consumer, before_ms, kept)) > 0 && renew_some(consumer, count, kept))
+            ;
+        lose_what_ended(consumer);
+        loop_park(is_draining ? RETRY_PAUSE_MS : consumer->settings->heartbeat_ms);
+    }
+    free(kept);
+}
+
+/* -------------------- sweeping -------------------- */
+
+/* The task that was on the processor has used its attempt; the others are handed out again at once. */
+MAY_SUSPEND static void settle_left(void)
+{
+    struct ledger_left left;
+    while (ledger_next_left(&left)) {
+        struct queue_lease lease = {.id = left.id, .generation = left.generation};
+        enum mid_error error =
+            left.was_on_processor
+                ? queue_fail(lease, "MID_FAILED", "its worker crashed or hung while it ran", task_settings.backoff_ms)
+                : queue_reclaim(lease, "its worker died while another task ran");
+        if (error == MID_UNAVAILABLE || error == MID_OVERLOADED)
+            return; /* later */
+        log_event(MID_WARN, "task.left", "id=%s to_blame=%d settled=%s", left.id, left.was_on_processor,
+                  mid_error_name(error));
+        ledger_settle(&left);
+    }
+}
+
+static void sweep_queue(void *arg)
+{
+    struct consumer *consumer = arg;
+    while (!is_draining) {
+        struct queue_sweep sweep = {.next_ms = RETRY_PAUSE_MS};
+        settle_left();
+        if (queue_sweep(consumer->queue, &sweep) == MID_OK && sweep.reclaimed > 0)
+            log_event(MID_WARN, "task.reclaimed", "queue=%s count=%" PRId64, consumer->queue, sweep.reclaimed);
+        int64_t pause_ms = sweep.next_ms < SWEEP_PAUSE_MAX_MS ? sweep.next_ms : SWEEP_PAUSE_MAX_MS;
+        loop_park(pause_ms > SWEEP_PAUSE_MIN_MS ? pause_ms : SWEEP_PAUSE_MIN_MS);
+    }
+}
+
+/* -------------------- the interface -------------------- */
+
+bool consumers_next_name(const char **names, char name[static QUEUE_NAME_BYTES])
+{
+    size_t length = strcspn(*names, ",");
+    if (length == 0 || length >= QUEUE_NAME_BYTES)
+        return false;
+    memcpy(name, *names, length);
+    name[length] = '\0';
+    *names += length;
+    *names += **names == ',' && (*names)[1] != '\0';
+    return queue_name_is_valid(name);
+}
+
+bool consumers_names_are_valid(const char *queues)
+{
+    char name[QUEUE_NAME_BYTES];
+    size_t count = 0;
+    do {
+        if (!consumers_next_name(&queues, name) || ++count > CONSUMERS_MAX)
+            return false;
+    } while (*queues != '\0');
+    return true;
+}
+
+static bool consumer_start(struct consumer *consumer, const struct consumer_settings *settings)
+{
+    struct redis_options options = settings->reader;
+    options.timeout_ms += BLOCK_MS;
+    options.pending_limit = 1;
+    consumer->settings = settings;
+    consumer->polled_ms = loop_now_ms();
+    consumer->connection = redis_client_new(&options);
+    consumer->deliveries = calloc(settings->concurrency, sizeof(*consumer->deliveries));
+    list_init(&consumer->running);
+    list_init(&consumer->started);
+    return consumer->connection != NULL && consumer->deliveries != NULL && loop_spawn(read_tasks, consumer) &&
+           loop_spawn(keep_leases, consumer) && loop_spawn(sweep_queue, consumer);
+}
+
+bool consumers_start(const char *queues, const struct consumer_settings *settings)
+{
+    if (!consumers_names_are_valid(queues))
+        return false;
+    while (*queues != '\0') {
+        struct consumer *consumer = &consumers[consumer_count++];
+        if (!consumers_next_name(&queues, consumer->queue) || !consumer_start(consumer, settings))
+            return false;
+    }
+    return true;
+}
+
+void consumers_drain(void)
+{
+    is_draining = true;
+    for (size_t i = 0; i < consumer_count; i++) {
+        redis_client_free(consumers[i].connection); /* the reader wakes with MID_UNAVAILABLE */
+        consumers[i].connection = NULL;
+        if (consumers[i].reader != NULL)
+            loop_wake(consumers[i].reader);
+    }
+}
+
+void consumers_interrupt(void)
+{
+    for (size_t i = 0; i < consumer_count; i++)
+        for (struct list *link = consumers[i].running.next; link != &consumers[i].running; link = link->next)
+            task_interrupt(LIST_ELEMENT(link, struct mid_task, link), MID_STOPPING);
+}
+
+MAY_SUSPEND static void yield_all(struct consumer *consumer)
+{
+    struct kept *kept = malloc(YIELDS_MAX * sizeof(*kept));
+    if (kept == NULL)
+        panic("out of memory for tasks to give back");
+    size_t count;
+    do {
+        count = collect(consumer, INT64_MAX, kept);
+        for (size_t i = 0; i < count; i++) {
+            struct mid_task *task = find_running(consumer, &kept[i]);
+            if (task != NULL)
+                task->is_lost = true; /* whatever it does until the process ends */
+            enum mid_error error =
+                queue_yield((struct queue_lease){.id = kept[i].id, .generation = kept[i].generation});
+            log_event(MID_WARN, "task.yielded", "id=%s told=%s", kept[i].id, mid_error_name(error));
+        }
+    } while (count > 0);
+    free(kept);
+}
+
+void consumers_yield(void)
+{
+    for (size_t i = 0; i < consumer_count; i++)
+        yield_all(&consumers[i]);
+}
+
+size_t consumers_running(void)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < consumer_count; i++)
+        count += consumers[i].running_count;
+    return count;
+}
+
+int64_t consumers_silent_ms(void)
+{
+    int64_t longest_ms = 0;
+    for (size_t i = 0; i < consumer_count; i++) {
+        struct consumer *consumer = &consumers[i];
+        bool has_room = consumer->running_count < consumer->settings->concurrency;
+        int64_t silent_ms = has_room ? loop_now_ms() - consumer->polled_ms : 0;
+        longest_ms = silent_ms > longest_ms ? silent_ms : longest_ms;
+    }
+    return longest_ms;
+}

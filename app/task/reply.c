@@ -1,0 +1,34 @@
+/* Redis's answers. See reply.h. */
+#include "task/reply.h"
+
+#include <hiredis/hiredis.h>
+
+#include "http/query.h"
+
+const struct redisReply *reply_element(const struct redisReply *reply, size_t index)
+{
+    return index < reply_count(reply) ? reply->element[index] : NULL;
+}
+
+size_t reply_count(const struct redisReply *reply)
+{
+    return reply != NULL && reply->type == REDIS_REPLY_ARRAY ? reply->elements : 0;
+}
+
+const char *reply_text(const struct redisReply *reply)
+{
+    return reply != NULL && (reply->type == REDIS_REPLY_STRING || reply->type == REDIS_REPLY_STATUS) ? reply->str : "";
+}
+
+size_t reply_bytes(const struct redisReply *reply)
+{
+    return reply != NULL && reply->type == REDIS_REPLY_STRING ? (size_t)reply->len : 0;
+}
+
+int64_t reply_integer(const struct redisReply *reply)
+{
+    int64_t value = 0;
+    if (reply != NULL && reply->type == REDIS_REPLY_INTEGER)
+        return reply->integer;
+    return reply != NULL && reply->type == REDIS_REPLY_STRING && parse_int64(reply->str, &value) ? value : 0;
+}

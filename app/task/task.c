@@ -1,0 +1,311 @@
+/* One task in a worker. See task.h. */
+#include "task/task.h"
+
+#include <inttypes.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/panic.h"
+#include "task/ledger.h"
+
+enum { RETRY_PAUSE_MS = 50, STEP_BYTES_MAX = 64 };
+
+/* What the commit at the end is called; handlers' own steps do not begin with '@'. */
+static const char end_step[] = "@end";
+
+struct task_settings task_settings;
+
+static const struct mid_task_type *types;
+
+/* -------------------- what can be done -------------------- */
+
+void mid_task_register(const struct mid_task_type *task_types)
+{
+    types = task_types;
+    for (const struct mid_task_type *type = types; type->name != NULL; type++)
+        if (!task_name_is_valid(type->name) || type->handler == NULL)
+            panic("the task type \"%s\" has no name of letters, digits, '-', '_' and '.', or no handler", type->name);
+}
+
+const struct mid_task_type *task_types(void)
+{
+    return types;
+}
+
+const struct mid_task_type *task_type_find(const char *name)
+{
+    for (const struct mid_task_type *type = types; type != NULL && type->name != NULL; type++)
+        if (strcmp(type->name, name) == 0)
+            return type;
+    return NULL;
+}
+
+/* -------------------- life -------------------- */
+
+static void take_rid(struct mid_task *task, const char *rid)
+{
+    size_t length = 0;
+    task->has_session = strlen(rid) == 2 * TOKEN_RID_BYTES &&
+                        sodium_hex2bin(task->rid, sizeof(task->rid), rid, strlen(rid), NULL, &length, NULL) == 0 &&
+                        length == TOKEN_RID_BYTES;
+}
+
+struct mid_task *task_new(struct consumer *consumer, const struct queue_start *start, int64_t now_ms)
+{
+    struct mid_task *task = malloc(sizeof(*task) + start->payload_bytes + 1);
+    if (task == NULL)
+        panic("out of memory for a task of %zu bytes", start->payload_bytes);
+    *task = (struct mid_task){
+        .consumer = consumer,
+        .generation = start->generation,
+        .attempt = start->attempt,
+        .attempts = start->attempts,
+        .lease_end_ms = now_ms + task_settings.lease_ms,
+        .payload_bytes = start->payload_bytes,
+    };
+    list_init(&task->link);
+    snprintf(task->id, sizeof(task->id), "%s", start->id);
+    snprintf(task->name, sizeof(task->name), "%s", start->name);
+    snprintf(task->fence_field, sizeof(task->fence_field), "@task:%s", start->id);
+    task->fence = (struct store_fence){.field = task->fence_field, .generation = start->generation};
+    take_rid(task, start->rid);
+    memcpy(task->payload, start->payload, start->payload_bytes);
+    task->payload[start->payload_bytes] = '\0';
+    request_init_detached(&task->rq, task->id);
+    return task;
+}
+
+void task_free(struct mid_task *task)
+{
+    session_close(task->rq.session);
+    request_finish(&task->rq);
+    list_remove(&task->link);
+    free(task);
+}
+
+struct queue_lease task_lease(const struct mid_task *task)
+{
+    return (struct queue_lease){.id = task->id, .generation = task->generation};
+}
+
+/* -------------------- what others decide -------------------- */
+
+void task_interrupt(struct mid_task *task, enum mid_error error)
+{
+    if (task->rq.interruption != MID_OK)
+        return;
+    task->rq.interruption = error;
+    if (task->fiber != NULL)
+        loop_wake(task->fiber);
+}
+
+static void lose(struct mid_task *task)
+{
+    task->is_lost = true;
+    task_interrupt(task, MID_LOST_LEASE);
+}
+
+void task_take_verdict(struct mid_task *task, enum queue_verdict verdict, int64_t sent_ms)
+{
+    if (verdict == LEASE_LOST) {
+        lose(task);
+        return;
+    }
+    task->lease_end_ms = sent_ms + task_settings.lease_ms;
+    if (verdict == LEASE_HELD_AND_CANCELLED && !task->is_cancelled) {
+        task->is_cancelled = true;
+        task_interrupt(task, MID_CANCELLED);
+    }
+}
+
+/* Suspends until Redis may be asked again; false when the lease is over by then. */
+MAY_SUSPEND static bool wait_for_redis(const struct mid_task *task)
+{
+    int64_t left_ms = task->lease_end_ms - loop_now_ms();
+    if (left_ms <= 0)
+        return false;
+    loop_park(RETRY_PAUSE_MS);
+    return redis_client_wait_ready(queue_redis(), left_ms);
+}
+
+/* A heartbeat of this task alone. MID_OK: it is ours. MID_LOST_LEASE, MID_UNAVAILABLE. */
+MAY_SUSPEND static enum mid_error renew_lease(struct mid_task *task)
+{
+    char queue[QUEUE_NAME_BYTES];
+    struct queue_beat beat = {.lease = task_lease(task), .progress = task->has_new_progress ? task->progress : ""};
+    int64_t sent_ms = loop_now_ms();
+    ENSURE(task_id_parse(task->id, queue));
+    task->has_new_progress = false;
+    enum mid_error error = queue_heartbeat(queue, 1, &beat);
+    if (error != MID_OK) {
+        task->has_new_progress = task->progress[0] != '\0';
+        return error;
+    }
+    task_take_verdict(task, beat.verdict, sent_ms);
+    return task->is_lost ? MID_LOST_LEASE : MID_OK;
+}
+
+/* -------------------- the end -------------------- */
+
+static int64_t pause_before_next(int attempt)
+{
+    int64_t longest_ms = task_settings.backoff_ms;
+    for (int i = 1; i < attempt && longest_ms < task_settings.backoff_max_ms; i++)
+        longest_ms *= 2;
+    if (longest_ms > task_settings.backoff_max_ms)
+        longest_ms = task_settings.backoff_max_ms;
+    int64_t half_ms = longest_ms / 2;
+    return longest_ms - half_ms + (int64_t)arc4random_uniform((uint32_t)half_ms + 1);
+}
+
+MAY_SUSPEND static enum mid_error tell_once(struct mid_task *task, enum mid_error error)
+{
+    struct queue_lease lease = task_lease(task);
+    const char *detail = task->rq.error_detail != NULL ? task->rq.error_detail : mid_error_text(error);
+    switch (error) {
+    case MID_OK:
+        return queue_done(lease, task->has_new_progress ? task->progress : "",
+                          task->result != NULL ? task->result : "");
+    case MID_STOPPING:
+        return queue_yield(lease);
+    case MID_LOST_LEASE:
+        return queue_reclaim(lease, "its worker could not renew the lease");
+    case MID_CANCELLED:
+    case MID_ENDED:
+        return queue_fail(lease, mid_error_name(error), detail, QUEUE_CANCEL);
+    case MID_UNPROCESSABLE:
+        return queue_fail(lease, mid_error_name(error), detail, QUEUE_BURY);
+    default:
+        return queue_fail(lease, mid_error_name(error), detail, pause_before_next(task->attempt));
+    }
+}
+
+/* Tells the queue, as long as anybody would listen. Without an answer the lease ends, and the task is done again. */
+MAY_SUSPEND static enum mid_error tell(struct mid_task *task, enum mid_error error)
+{
+    enum mid_error told = tell_once(task, error);
+    while ((told == MID_UNAVAILABLE || told == MID_OVERLOADED) && wait_for_redis(task))
+        told = tell_once(task, error);
+    return told;
+}
+
+static void log_end(struct mid_task *task, enum mid_error error, enum mid_error told, int64_t took_ms)
+{
+    bool is_good = error == MID_OK && told == MID_OK;
+    const char *detail = task->rq.error_detail != NULL ? task->rq.error_detail : mid_error_text(error);
+    mid_log(&task->rq, is_good ? MID_DEBUG : MID_WARN, is_good ? "task.done" : "task.not-done",
+            "name=%s attempt=%d/%d generation=%" PRId64 " took_ms=%" PRId64 " error=%s told=%s detail=\"%s\"",
+            task->name, task->attempt, task->attempts, task->generation, took_ms, mid_error_name(error),
+            mid_error_name(told), detail);
+}
+
+MAY_SUSPEND static enum mid_error work(struct mid_task *task)
+{
+    const struct mid_task_type *type = task_type_find(task->name);
+    if (type == NULL)
+        return mid_fail(&task->rq, MID_UNPROCESSABLE, "no worker knows a task called \"%s\"", task->name);
+    enum mid_error error = type->handler(&task->rq, task);
+    if (error == MID_OK && session_is_dirty(task->rq.session))
+        error = session_commit_step(task->rq.session, end_step, NULL);
+    return task->is_lost ? MID_LOST_LEASE : error;
+}
+
+void task_run(struct mid_task *task)
+{
+    int64_t begin_ms = loop_now_ms();
+    task->fiber = fiber_current();
+    task->number = ledger_add(task->id, task->generation);
+    enum mid_error error = work(task);
+    enum mid_error told = tell(task, error);
+    ledger_remove(task->number);
+    if (error == MID_OK && told == MID_OK)
+        session_release_claim(task->rq.session);
+    log_end(task, error, told, loop_now_ms() - begin_ms);
+    task_free(task);
+}
+
+/* -------------------- for task handlers -------------------- */
+
+const char *mid_task_id(const struct mid_task *task)
+{
+    return task->id;
+}
+
+int mid_task_attempt(const struct mid_task *task)
+{
+    return task->attempt;
+}
+
+const void *mid_task_payload(const struct mid_task *task, size_t *bytes)
+{
+    if (bytes != NULL)
+        *bytes = task->payload_bytes;
+    return task->payload;
+}
+
+/* Claims the session, and then makes sure that the task is still ours: a claim that came too late is no good. */
+MAY_SUSPEND static enum mid_error open_session(struct mid_task *task, struct mid_session **session)
+{
+    MID_TRY(session_open_rid(&task->rq, task->rid, &task->fence, session));
+    enum mid_error error = renew_lease(task);
+    if (error == MID_OK)
+        return MID_OK;
+    if (error == MID_LOST_LEASE)
+        session_release_claim(task->rq.session);
+    session_close(task->rq.session);
+    task->rq.session = NULL;
+    return error;
+}
+
+enum mid_error mid_task_session(struct mid_task *task, struct mid_session **session)
+{
+    if (!task->has_session)
+        return mid_fail(&task->rq, MID_NOT_FOUND, "the task was added without a session");
+    if (task->rq.session != NULL) {
+        *session = task->rq.session;
+        return MID_OK;
+    }
+    struct mid_session *opened = NULL;
+    enum mid_error error = open_session(task, &opened);
+    while ((error == MID_UNAVAILABLE || error == MID_OVERLOADED) && wait_for_redis(task))
+        error = open_session(task, &opened);
+    MID_TRY(error);
+    *session = opened;
+    return MID_OK;
+}
+
+enum mid_error mid_task_commit(struct mid_task *task, const char *step, bool *was_applied)
+{
+    size_t length = strlen(step);
+    if (length == 0 || length > STEP_BYTES_MAX || step[0] == '@')
+        return mid_fail(&task->rq, MID_UNPROCESSABLE, "the name of a step has 1 to %d bytes and does not begin with @",
+                        STEP_BYTES_MAX);
+    struct mid_session *session;
+    MID_TRY(mid_task_session(task, &session));
+    return session_commit_step(session, step, was_applied);
+}
+
+enum mid_error mid_task_progress(struct mid_task *task, int64_t done, int64_t total)
+{
+    snprintf(task->progress, sizeof(task->progress), "%" PRId64 "/%" PRId64, done, total);
+    task->has_new_progress = true;
+    enum mid_error error = task->is_lost ? MID_LOST_LEASE : renew_lease(task);
+    (void)error; /* what matters of it has become an interruption; a Redis that is away is asked again later */
+    return task->rq.interruption;
+}
+
+bool mid_task_is_cancelled(const struct mid_task *task)
+{
+    return task->is_cancelled;
+}
+
+enum mid_error mid_task_result(struct mid_task *task, const char *text)
+{
+    if (strlen(text) > QUEUE_RESULT_BYTES_MAX)
+        return mid_fail(&task->rq, MID_UNPROCESSABLE, "a result has at most %d bytes", QUEUE_RESULT_BYTES_MAX);
+    task->result = arena_strdup(&task->rq.arena, text);
+    return MID_OK;
+}

@@ -1,0 +1,71 @@
+/*
+ * One task in a worker: what its handler is given, and how it runs. The functions of midstream.h for task handlers are
+ * in task.c; those that add, find and cancel tasks in api.c; how tasks come to run in consumer.h.
+ */
+#ifndef TASK_TASK_H
+#define TASK_TASK_H
+
+#include "base/list.h"
+#include "http/request.h"
+#include "session/session.h"
+#include "task/queue.h"
+
+struct consumer;
+
+enum { TASK_PROGRESS_BYTES = 48 };
+
+struct mid_task {
+    struct mid_request rq;
+    struct list link; /* among the consumer's running tasks */
+    struct consumer *consumer;
+    struct fiber *fiber; /* NULL until it runs */
+    uint32_t number;     /* in the ledger */
+
+    char id[MID_TASK_ID_BYTES];
+    int64_t generation;
+    int attempt;
+    int attempts;
+    char name[64 + 1];
+    bool has_session;
+    uint8_t rid[TOKEN_RID_BYTES];
+    char fence_field[sizeof("@task:") + MID_TASK_ID_BYTES];
+    struct store_fence fence;
+
+    int64_t lease_end_ms; /* on the loop's clock, as far as is known here */
+    bool is_lost;         /* it is somebody else's, or may be */
+    bool is_cancelled;
+    char progress[TASK_PROGRESS_BYTES]; /* "done/total"; "" for none */
+    bool has_new_progress;
+    const char *result; /* in the request's memory; NULL: none */
+    size_t payload_bytes;
+    char payload[]; /* with a NUL behind */
+};
+
+struct task_settings {
+    int64_t lease_ms;
+    int64_t backoff_ms; /* before the second attempt; doubles, with jitter */
+    int64_t backoff_max_ms;
+};
+extern struct task_settings task_settings;
+
+/* What can be done in this process; see mid_task_register(). NULL: no such name. */
+const struct mid_task_type *task_type_find(const char *name);
+/* All of them, ended by an all-zero row; NULL: none were registered. */
+const struct mid_task_type *task_types(void);
+
+/* A started task on the heap. `now_ms` is when the lease began, at the latest. */
+struct mid_task *task_new(struct consumer *consumer, const struct queue_start *start, int64_t now_ms);
+
+/* Runs the handler and tells the queue what became of it. On the task's own fiber. Frees the task. */
+MAY_SUSPEND void task_run(struct mid_task *task);
+void task_free(struct mid_task *task);
+
+struct queue_lease task_lease(const struct mid_task *task);
+
+/* Makes calls that wait return this error from now on, and wakes them. */
+void task_interrupt(struct mid_task *task, enum mid_error error);
+
+/* What a heartbeat that was sent at `sent_ms` has told. */
+void task_take_verdict(struct mid_task *task, enum queue_verdict verdict, int64_t sent_ms);
+
+#endif
