@@ -96,7 +96,7 @@ format: ## format all C files
 
 LOAD_OBJECTS := $(call objects,$(wildcard tests/load/*.c))
 
-$(BUILD)/tests/streams: $(LOAD_OBJECTS) $(LIBRARY_OBJECTS)
+$(BUILD)/tests/streams: $(LOAD_OBJECTS) $(call objects,$(wildcard app/base/*.c))
 	@mkdir -p $(@D)
 	@echo '  LINK    $@'
 	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
