@@ -121,3 +121,26 @@ $(FUZZ_TARGETS:%=run-fuzz-%): run-fuzz-%: $(FUZZ_DIR)/%-fuzzer
 run-test-replay: $(FUZZ_TARGETS:%=run-replay-%)
 $(FUZZ_TARGETS:%=run-replay-%): run-replay-%: $(FUZZ_DIR)/%-replay
 	$< $(wildcard tests/fuzz/corpus/$*/*)
+
+# -------------------- tasks, and faults --------------------
+
+TASK_APP    := $(BUILD)/tests/task-app
+FAULT_TESTS := $(BUILD)/tests/fault-tests
+TASKS       ?= 1000 # of the long run with kills; the issue's figure is TASKS=10000
+
+$(TASK_APP): tests/fault/app/main.c $(BUILD)/libmidstream.a app/include/midstream.h
+	@mkdir -p $(@D)
+	$(CC) -D_GNU_SOURCE -Iapp/include $(CFLAGS) $(LDFLAGS) -o $@ $< $(BUILD)/libmidstream.a $(LDLIBS)
+
+$(FAULT_TESTS): $(call objects,$(wildcard tests/fault/*.c) tests/integration/site.c) $(TEST_SUPPORT_OBJECTS) $(LIBRARY_OBJECTS)
+	$(LINK_TEST) $(TEST_LIBS)
+
+run-test-integration: $(TASK_APP)
+
+.PHONY: test-fault run-test-fault
+test-fault: ## kills workers and Redis at random while TASKS (1000) tasks run, and accounts for each
+	$(MAKE) FLAVOUR=$(if $(filter file,$(origin FLAVOUR)),release,$(FLAVOUR)) run-test-fault TASKS=$(TASKS)
+
+run-test-fault: export TASKS := $(TASKS)
+run-test-fault: $(FAULT_TESTS) $(BUILD)/midstream $(TASK_APP)
+	$(RUN_TEST)

@@ -52,8 +52,8 @@ static bool read_environment(struct settings *settings, char *reason, size_t rea
             continue;
         const struct setting *setting = find_by_variable(*pair, length);
         if (setting == NULL) {
-            snprintf(reason, reason_size, "the environment has %s, but there is no such setting; --help lists them",
-                     *pair);
+            snprintf(reason, reason_size, "the environment has %.*s, but there is no such setting; --help lists them",
+                     (int)length, *pair); /* without its value, which may be a secret */
             return false;
         }
         char name[SETTING_VARIABLE_BYTES];

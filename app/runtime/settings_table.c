@@ -74,14 +74,6 @@ const struct setting settings_table[] = {
      "the most open streams of one session in a worker; above it, 429"},
     {"trusted-origins", SETTING_ORIGINS, AT(trusted_origins), NULL, 0, 0, "ORIGIN,...",
      "other origins whose pages may send unsafe requests: https://a.example,https://b.example:8443"},
-    {"requests-max", SETTING_NUMBER, AT(requests_max), "25000", 1, 1000000, "requests",
-     "the most requests at a time in a worker, streams included; above it, 503"},
-    {"streams-max", SETTING_NUMBER, AT(streams_max), "20000", 1, 1000000, "streams",
-     "the most open streams of a worker; above it, 503"},
-    {"session-streams-max", SETTING_NUMBER, AT(session_streams_max), "100", 1, 1000000, "streams",
-     "the most open streams of one session in a worker; above it, 429"},
-    {"trusted-origins", SETTING_ORIGINS, AT(trusted_origins), NULL, 0, 0, "ORIGIN,...",
-     "other origins whose pages may send unsafe requests: https://a.example,https://b.example:8443"},
     {"task-queues", SETTING_TEXT, AT(task_queues), "default", 0, 0, "NAME,...",
      "the queues whose tasks `midstream work` does, at most 8"},
     {"task-concurrency", SETTING_NUMBER, AT(task_concurrency), "64", 1, 10000, "tasks",
@@ -149,7 +141,9 @@ void setting_variable(const struct setting *setting, char name[static SETTING_VA
 /* Whether `value` is one of "a|b|c". */
 static bool is_choice(const char *choices, const char *value)
 {
-    size_t length = strlen(value);
+    size_t length = strcspn(value, "|"); /* "a|b" is none of them */
+    if (value[length] != '\0')
+        return false;
     for (const char *choice = choices; choice != NULL; choice = strchr(choice, '|')) {
         choice += *choice == '|';
         if (strncmp(choice, value, length) == 0 && (choice[length] == '|' || choice[length] == '\0'))

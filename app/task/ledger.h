@@ -32,6 +32,7 @@ struct ledger_left {
     char id[MID_TASK_ID_BYTES];
     int64_t generation;
     bool was_on_processor;
+    bool was_another; /* on the processor */
     void *row;
 };
 

@@ -33,8 +33,8 @@ static const char fail_body[] = {
 static const char yield_body[] = {
 #include "task/yield.lua.h"
 };
-static const char reclaim_body[] = {
-#include "task/reclaim.lua.h"
+static const char settle_body[] = {
+#include "task/settle.lua.h"
 };
 static const char sweep_body[] = {
 #include "task/sweep.lua.h"
@@ -47,7 +47,7 @@ static struct redis_script heartbeat_script = {.name = "task/heartbeat"};
 static struct redis_script done_script = {.name = "task/done"};
 static struct redis_script fail_script = {.name = "task/fail"};
 static struct redis_script yield_script = {.name = "task/yield"};
-static struct redis_script reclaim_script = {.name = "task/reclaim"};
+static struct redis_script settle_script = {.name = "task/settle"};
 static struct redis_script sweep_script = {.name = "task/sweep"};
 
 /* -------------------- set-up -------------------- */
@@ -77,7 +77,7 @@ void queue_init(const struct queue_settings *queue_settings)
     queue_add_script(&done_script, done_body);
     queue_add_script(&fail_script, fail_body);
     queue_add_script(&yield_script, yield_body);
-    queue_add_script(&reclaim_script, reclaim_body);
+    queue_add_script(&settle_script, settle_body);
     queue_add_script(&sweep_script, sweep_body);
     look_init();
 }
@@ -326,9 +326,13 @@ enum mid_error queue_yield(struct queue_lease lease)
     return say(&yield_script, lease, 0, NULL);
 }
 
-enum mid_error queue_reclaim(struct queue_lease lease, const char *detail)
+enum mid_error queue_settle(struct queue_lease lease, enum queue_blame blame, const char *detail, int64_t pause_ms)
 {
-    return say(&reclaim_script, lease, 1, (struct redis_argument[]){REDIS_TEXT(detail)});
+    static const char *const to_blame[] = {"itself", "another", "nobody"};
+    char pause[NUMBER_TEXT_BYTES];
+    number_format(pause_ms, pause);
+    return say(&settle_script, lease, 3,
+               (struct redis_argument[]){REDIS_TEXT(to_blame[blame]), REDIS_TEXT(detail), REDIS_TEXT(pause)});
 }
 
 enum mid_error queue_fail(struct queue_lease lease, const char *error, const char *detail, int64_t pause_ms)

@@ -111,8 +111,13 @@ MAY_SUSPEND MID_CHECK enum mid_error queue_heartbeat(const char *queue, size_t c
 MAY_SUSPEND MID_CHECK enum mid_error queue_done(struct queue_lease lease, const char *progress, const char *result);
 MAY_SUSPEND MID_CHECK enum mid_error queue_yield(struct queue_lease lease);
 
-/* The worker died under it, or has lost it. */
-MAY_SUSPEND MID_CHECK enum mid_error queue_reclaim(struct queue_lease lease, const char *detail);
+/*
+ * The process died under the task, or has lost it. Who is to blame: BLAME_ITSELF uses the attempt up, with a pause
+ * before the next; BLAME_ANOTHER costs the task nothing; BLAME_NOBODY is a loss, of which there is a most.
+ */
+enum queue_blame { BLAME_ITSELF, BLAME_ANOTHER, BLAME_NOBODY };
+MAY_SUSPEND MID_CHECK enum mid_error queue_settle(struct queue_lease lease, enum queue_blame blame, const char *detail,
+                                                  int64_t pause_ms);
 
 enum { QUEUE_BURY = -1, QUEUE_CANCEL = -2 }; /* instead of a pause: no other attempt */
 MAY_SUSPEND MID_CHECK enum mid_error queue_fail(struct queue_lease lease, const char *error, const char *detail,
@@ -160,6 +165,7 @@ MAY_SUSPEND MID_CHECK enum mid_error queue_list(const char *queue, const char *s
     X(started)                                                                                                         \
     X(done)                                                                                                            \
     X(failed)                                                                                                          \
+    X(displaced)                                                                                                       \
     X(lost)                                                                                                            \
     X(yielded)                                                                                                         \
     X(dead)                                                                                                            \

@@ -87,12 +87,13 @@ local function bury(id, key, err, detail, now)
   end
 end
 
--- The worker of a running task has gone. The attempt is given back, since the task may be without blame, and counted as
--- a loss instead, of which there is a most.
+-- The worker of a running task has gone, nobody knows why. The attempt is given back, since the task may be without
+-- blame, and counted as a loss instead, of which there is a most.
 local function lose(id, key, detail, now)
   redis.call('ZREM', LEASES, id)
   count('lost')
   local losses = redis.call('HINCRBY', key, 'losses', 1)
+  redis.call('HSET', key, 'lost', redis.call('HGET', key, 'generation')) -- see settle.lua
   redis.call('HINCRBY', key, 'attempt', -1)
   if redis.call('HGET', key, 'cancel') then
     finish(id, key, 'cancelled', now)

@@ -15,7 +15,7 @@ end
 redis.call('ZREM', DEAD, id)
 redis.call('PERSIST', key)
 redis.call('HSET', key, 'attempt', 0, 'losses', 0)
-redis.call('HDEL', key, 'finished', 'cancel', 'dedup')
+redis.call('HDEL', key, 'finished', 'cancel', 'dedup', 'lost')
 hand_out(id, key, now_ms())
 count('retried')
 return 'waiting'

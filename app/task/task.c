@@ -172,7 +172,7 @@ MAY_SUSPEND static enum mid_error tell_once(struct mid_task *task, enum mid_erro
     case MID_STOPPING:
         return queue_yield(lease);
     case MID_LOST_LEASE:
-        return queue_reclaim(lease, "its worker could not renew the lease");
+        return queue_settle(lease, BLAME_NOBODY, "its worker could not renew the lease", 0);
     case MID_CANCELLED:
     case MID_ENDED:
         return queue_fail(lease, mid_error_name(error), detail, QUEUE_CANCEL);

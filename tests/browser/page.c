@@ -220,6 +220,28 @@ Test(page, follows_an_upload_by_its_session_field)
     close_page(&page, NULL);
 }
 
+#define REPORT_BAR "Number(document.querySelector('#report-progress').value)"
+
+Test(page, shows_the_progress_of_a_background_task_while_the_visitor_does_other_things)
+{
+    struct page page = open_page();
+    set_number(&page, "#report-seconds", 6);
+    browser_click(page.browser, "#report-start");
+    SEEN(&page, REPORT_BAR " > 0 && " REPORT_BAR " < 50");
+    browser_click(page.browser, "#field-set");
+    SEEN(&page, FIELD("colour") " === 'green' && " REPORT_BAR " < 100");
+    SEEN(&page, REPORT_BAR " >= 50 && " REPORT_BAR " < 100");
+    SEEN(&page, REPORT_BAR " === 100 && " TEXT_OF("#report-answer") " === 'The report is ready.'");
+
+    set_number(&page, "#report-seconds", 60);
+    browser_click(page.browser, "#report-start");
+    SEEN(&page, REPORT_BAR " > 0 && " REPORT_BAR " < 50");
+    browser_click(page.browser, "#report-cancel");
+    SEEN(&page, TEXT_OF("#report-answer") ".startsWith('It is cancelled')");
+    SEEN(&page, REPORT_BAR " === 0");
+    close_page(&page, NULL);
+}
+
 Test(page, tells_of_work_after_the_response)
 {
     struct page page = open_page();

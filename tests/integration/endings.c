@@ -112,7 +112,7 @@ Test(endings, a_cookie_from_before_the_login_is_refused)
     }
     char *later = redis_text(site.redis, "HGET %s @revision", key);
     cr_expect_str_eq(later, revision, "an old cookie has changed the session");
-    cr_expect_eq(redis_int(site.redis, "DBSIZE"), 1 + PATHS);
+    cr_expect_eq(stored_sessions(&site), 1 + PATHS);
     free(later);
     free(counter);
     free(revision);
@@ -189,7 +189,7 @@ Test(endings, a_logout_in_the_middle_ends_the_stream_and_nothing_is_revived)
         if (rows[i].end != NULL)
             cr_expect(text_ends(ended.body.data, rows[i].end), "%s ends with: %s", rows[i].path, ended.body.data);
         cr_expect_eq(redis_int(site.redis, "EXISTS %s", key), 0, "%s has revived its session", rows[i].path);
-        cr_expect_eq(redis_int(site.redis, "DBSIZE"), 0);
+        cr_expect_eq(stored_sessions(&site), 0);
         http_response_fini(&logout);
         http_response_fini(&ended);
         free(key);
@@ -216,7 +216,7 @@ Test(endings, a_logout_wins_over_a_hundred_writers)
         http_stream_close(writers[i], NULL);
     }
     cr_expect_eq(redis_int(site.redis, "EXISTS %s", key), 0, "a late writer has revived the session");
-    cr_expect_eq(redis_int(site.redis, "DBSIZE"), 0);
+    cr_expect_eq(stored_sessions(&site), 0);
     free(key);
     site_close(&site);
 }
@@ -232,7 +232,7 @@ Test(endings, a_request_with_the_cookie_of_an_ended_session_begins_another)
     cr_expect_eq(get_with_cookie(&site, "/counter", old, &response), 200);
     cr_expect_eq(text_count(response.head.data, "Set-Cookie: mid="), 1);
     cr_expect_eq(redis_int(site.redis, "EXISTS %s", key), 0);
-    cr_expect_eq(redis_int(site.redis, "DBSIZE"), 1);
+    cr_expect_eq(stored_sessions(&site), 1);
     http_response_fini(&response);
     free(key);
     free(old);

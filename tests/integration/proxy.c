@@ -15,34 +15,41 @@
 
 #include "fastcgi.h"
 
-enum { PIECE_BYTES = 64 * 1024, POLL_MS = 20 };
+enum { PIECE_BYTES = 64 * 1024, POLL_MS = 20, PAIRS_MAX = 16 };
+
+/* One connection of a worker, and the one that it leads to. -1: none. */
+struct pair {
+    int worker_fd;
+    int redis_fd;
+};
 
 struct proxy {
     struct site *site;
     char *real_path; /* where Redis's socket was moved to */
     int listen_fd;
-    int worker_fd; /* -1: none; there is one worker, and so one connection */
-    int redis_fd;
+    struct pair pairs[PAIRS_MAX];
     _Atomic enum loss loss;
     atomic_bool is_closing;
     pthread_t thread;
 };
 
-static void hang_up(struct proxy *proxy)
+static void hang_up(struct pair *pair)
 {
-    if (proxy->worker_fd >= 0) {
-        close(proxy->worker_fd);
-        close(proxy->redis_fd);
-    }
-    proxy->worker_fd = -1;
-    proxy->redis_fd = -1;
+    close(pair->worker_fd);
+    close(pair->redis_fd);
+    *pair = (struct pair){-1, -1};
 }
 
 static void take_connection(struct proxy *proxy)
 {
-    hang_up(proxy); /* the worker has given the old one up */
-    proxy->worker_fd = accept(proxy->listen_fd, NULL, NULL);
-    proxy->redis_fd = fastcgi_connect(proxy->real_path);
+    int fd = accept(proxy->listen_fd, NULL, NULL);
+    for (size_t i = 0; i < PAIRS_MAX; i++) {
+        if (proxy->pairs[i].worker_fd >= 0)
+            continue;
+        proxy->pairs[i] = (struct pair){.worker_fd = fd, .redis_fd = fastcgi_connect(proxy->real_path)};
+        return;
+    }
+    close(fd);
 }
 
 static void send_all(int fd, const char *data, size_t bytes)
@@ -51,55 +58,69 @@ static void send_all(int fd, const char *data, size_t bytes)
     fastcgi_write(fd, &view);
 }
 
+static bool has(const char *piece, size_t bytes, const char *text)
+{
+    return memmem(piece, bytes, text, strlen(text)) != NULL;
+}
+
 /* From the worker to Redis; this is where things are lost. */
-static void pass_commands(struct proxy *proxy)
+static void pass_commands(struct proxy *proxy, struct pair *pair)
 {
     static char piece[PIECE_BYTES];
-    ssize_t got = recv(proxy->worker_fd, piece, sizeof(piece), 0);
-    enum loss loss = got > 0 && memmem(piece, (size_t)got, "EVALSHA", 7) != NULL ? proxy->loss : LOSE_NOTHING;
+    ssize_t got = recv(pair->worker_fd, piece, sizeof(piece), 0);
     if (got <= 0) {
-        hang_up(proxy);
+        hang_up(pair);
         return;
     }
+    bool is_commit = has(piece, (size_t)got, "EVALSHA") && has(piece, (size_t)got, "mid:s:");
+    enum loss loss = is_commit ? proxy->loss : LOSE_NOTHING;
     if (loss != LOSE_COMMIT)
-        send_all(proxy->redis_fd, piece, (size_t)got);
+        send_all(pair->redis_fd, piece, (size_t)got);
     if (loss == LOSE_ANSWER)
-        (void)!recv(proxy->redis_fd, piece, sizeof(piece), 0); /* when it is there, the commit is done */
+        (void)!recv(pair->redis_fd, piece, sizeof(piece), 0); /* when it is there, the commit is done */
     if (loss != LOSE_NOTHING) {
-        hang_up(proxy);
+        hang_up(pair);
         proxy->loss = LOSE_NOTHING;
     }
 }
 
-static void pass_answers(struct proxy *proxy)
+static void pass_answers(struct pair *pair)
 {
     static char piece[PIECE_BYTES];
-    ssize_t got = recv(proxy->redis_fd, piece, sizeof(piece), 0);
+    ssize_t got = recv(pair->redis_fd, piece, sizeof(piece), 0);
     if (got > 0)
-        send_all(proxy->worker_fd, piece, (size_t)got);
+        send_all(pair->worker_fd, piece, (size_t)got);
     else
-        hang_up(proxy);
+        hang_up(pair);
+}
+
+static void turn(struct proxy *proxy)
+{
+    struct pollfd wishes[1 + 2 * PAIRS_MAX] = {{.fd = proxy->listen_fd, .events = POLLIN}};
+    for (size_t i = 0; i < PAIRS_MAX; i++) {
+        wishes[1 + 2 * i] = (struct pollfd){.fd = proxy->pairs[i].worker_fd, .events = POLLIN};
+        wishes[2 + 2 * i] = (struct pollfd){.fd = proxy->pairs[i].redis_fd, .events = POLLIN};
+    }
+    if (poll(wishes, 1 + 2 * PAIRS_MAX, POLL_MS) <= 0)
+        return;
+    for (size_t i = 0; i < PAIRS_MAX; i++) {
+        if (wishes[2 + 2 * i].revents != 0)
+            pass_answers(&proxy->pairs[i]);
+        else if (wishes[1 + 2 * i].revents != 0)
+            pass_commands(proxy, &proxy->pairs[i]);
+    }
+    if (wishes[0].revents != 0)
+        take_connection(proxy);
 }
 
 static void *run(void *arg)
 {
     struct proxy *proxy = arg;
-    while (!proxy->is_closing) {
-        struct pollfd wishes[] = {
-            {.fd = proxy->listen_fd, .events = POLLIN},
-            {.fd = proxy->worker_fd, .events = POLLIN},
-            {.fd = proxy->redis_fd, .events = POLLIN},
-        };
-        if (poll(wishes, 3, POLL_MS) <= 0)
-            continue;
-        if (wishes[2].revents != 0)
-            pass_answers(proxy);
-        else if (wishes[1].revents != 0)
-            pass_commands(proxy);
-        else if (wishes[0].revents != 0)
-            take_connection(proxy);
-    }
-    hang_up(proxy);
+    while (!proxy->is_closing)
+        turn(proxy);
+    for (size_t i = 0; i < PAIRS_MAX; i++)
+        if (proxy->pairs[i].worker_fd >= 0)
+            hang_up(&proxy->pairs[i]);
     return NULL;
 }
 
@@ -108,8 +129,8 @@ struct proxy *proxy_open(struct site *site)
     struct proxy *proxy = calloc(1, sizeof(*proxy));
     cr_assert_not_null(proxy);
     proxy->site = site;
-    proxy->worker_fd = -1;
-    proxy->redis_fd = -1;
+    for (size_t i = 0; i < PAIRS_MAX; i++)
+        proxy->pairs[i] = (struct pair){-1, -1};
     proxy->real_path = text_printf("%s.real", site->stack->redis_socket);
     cr_assert_eq(rename(site->stack->redis_socket, proxy->real_path), 0, "%s", strerror(errno));
     proxy->listen_fd = fastcgi_listen(site->stack->redis_socket);

@@ -18,7 +18,7 @@ struct proxy;
 /* Takes the place of the site's Redis; the workers connect through the proxy from now on. */
 struct proxy *proxy_open(struct site *site);
 
-/* Loses the next script call, in this way. It may be asked for again and again. */
+/* Loses the next script call about a session, in this way. It may be asked for again and again. */
 void proxy_lose_next(struct proxy *proxy, enum loss loss);
 
 /* Waits until what was asked for has been lost. */

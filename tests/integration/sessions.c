@@ -332,7 +332,7 @@ Test(sessions, a_field_name_outside_of_the_rules_is_refused_naming_the_rule)
         free(path);
         free(increment_path);
     }
-    cr_expect_eq(redis_int(site.redis, "DBSIZE"), 0, "a refused visitor was given a session");
+    cr_expect_eq(stored_sessions(&site), 0, "a refused visitor was given a session");
     site_close(&site);
 }
 
@@ -480,7 +480,7 @@ Test(sessions, no_activity_carries_a_session_past_its_absolute_timeout)
     }
     cr_assert_geq(clock_unix_ms(), expires_ms, "it ended %lld ms early", (long long)(expires_ms - clock_unix_ms()));
     cr_expect(http_stream_wait_text(stream, "event: session-ended\n", PATIENCE_MS));
-    cr_expect_eq(redis_int(site.redis, "DBSIZE"), 0);
+    cr_expect_eq(stored_sessions(&site), 0);
     http_stream_close(stream, NULL);
     free(key);
     site_close(&site);
@@ -517,7 +517,7 @@ Test(sessions, a_new_visitor_gets_one_cookie_and_only_once)
         http_response_fini(&response);
         http_visitor_free(other.visitor);
     }
-    cr_expect_eq(redis_int(site.redis, "DBSIZE"), (long long)(sizeof(paths) / sizeof(paths[0])));
+    cr_expect_eq(stored_sessions(&site), sizeof(paths) / sizeof(paths[0]));
     site_close(&site);
 }
 
@@ -537,6 +537,6 @@ Test(sessions, who_only_looks_gets_neither_a_cookie_nor_a_session)
         http_response_fini(&response);
         free(url);
     }
-    cr_expect_eq(redis_int(site.redis, "DBSIZE"), 0);
+    cr_expect_eq(stored_sessions(&site), 0);
     site_close(&site);
 }

@@ -267,6 +267,14 @@ int64_t stored_number(const struct site *site, const char *key, const char *fiel
     return number_of(redis_text(site->redis, "HGET %s %s", key, field));
 }
 
+size_t stored_sessions(const struct site *site)
+{
+    struct redis_texts keys = redis_texts(site->redis, "KEYS %s", "mid:s:*");
+    size_t count = keys.count;
+    redis_texts_fini(&keys);
+    return count;
+}
+
 static bool is_reached(void *arg)
 {
     const struct field_wish *wish = arg;

@@ -77,6 +77,9 @@ bool stored_reaches(const struct site *site, const char *key, const char *field,
 char *stored_wait(const struct site *site, const char *key, const char *field);
 int64_t stored_number(const struct site *site, const char *key, const char *field); /* -1: none */
 
+/* How many sessions Redis has. */
+size_t stored_sessions(const struct site *site);
+
 /* -------------------- texts, and what the kernel knows -------------------- */
 
 char *text_printf(const char *format, ...) MID_FORMAT(1, 2);

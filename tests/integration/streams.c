@@ -480,6 +480,6 @@ Test(streams, five_hundred_at_a_time_are_all_complete)
         buffer_fini(&bodies[i]);
     }
     cr_expect_eq(complete_count, MANY);
-    cr_expect_eq(redis_int(site.redis, "DBSIZE"), MANY);
+    cr_expect_eq(stored_sessions(&site), MANY);
     site_close(&site);
 }

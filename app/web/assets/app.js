@@ -403,6 +403,58 @@ byId("upload-form").addEventListener("submit", async (event) => {
     answer("upload-answer", told.join(", "));
 });
 
+/* -------------------- the report -------------------- */
+
+const REPORT_LOOK_MS = 400;
+/* The id of the task is this tab's, so that a reload finds it again. */
+const REPORT_KEY = "report";
+let reportId = sessionStorage.getItem(REPORT_KEY);
+
+listeners.add((session) => {
+    byId("report-progress").value = Number(session?.fields?.report ?? 0);
+});
+
+function pause(ms) {
+    return new Promise((resolve) => {
+        setTimeout(resolve, ms);
+    });
+}
+
+/* What the task says of itself; null when it cannot be found. */
+async function reportState() {
+    const response = await fetch(`/report/${reportId}`, { cache: "no-store", headers: { Accept: "application/json" } });
+    return response.ok ? response.json() : null;
+}
+
+/* Follows the task to its end. */
+async function followReport() {
+    byId("report-cancel").disabled = false;
+    const hasEnded = (task) => ["done", "dead", "cancelled"].includes(task?.state);
+    let task = await reportState();
+    while (task && !hasEnded(task)) {
+        answer("report-answer", task.state === "running" ? "A worker makes it…" : `It is ${task.state}`);
+        await pause(REPORT_LOOK_MS);
+        task = await reportState().catch(() => task);
+    }
+    byId("report-cancel").disabled = true;
+    sessionStorage.removeItem(REPORT_KEY);
+    if (task)
+        answer("report-answer", task.state === "done" ? task.result : `It is ${task.state} ${task.error}`, task.state === "dead");
+}
+
+byId("report-form").addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const response = await send("report-answer", "POST", `/report?seconds=${byId("report-seconds").valueAsNumber}`);
+    if (!response)
+        return;
+    reportId = (await response.json()).id;
+    sessionStorage.setItem(REPORT_KEY, reportId);
+    watch.during(followReport());
+});
+byId("report-cancel").addEventListener("click", () => send("report-answer", "DELETE", `/report/${reportId}`));
+if (reportId)
+    watch.during(followReport());
+
 function shortHash(value) {
     return typeof value === "string" && value.length > 20 ? `${value.slice(0, 16)}…` : value;
 }

@@ -21,14 +21,15 @@ class Stack:
     nginx writes no access log, as those of the peers do not. `program` is run in place of build/release/midstream.
     """
 
-    def __init__(self, workers, program=None):
+    def __init__(self, workers, program=None, task_workers=0):
         self.workers = workers
+        self.task_workers = task_workers
         self.environment = {**os.environ, "RUN_ACCESS_LOG": "off", **({"MIDSTREAM": str(program)} if program else {})}
 
     def __enter__(self):
         self.dir = Path(tempfile.mkdtemp(prefix="midstream-bench."))
         try:
-            self._run("--port", "0", "--workers", str(self.workers), "--detach")
+            self._run("--port", "0", "--workers", str(self.workers), "--task-workers", str(self.task_workers), "--detach")
             self.url = (self.dir / "url").read_text().strip().rstrip("/")
         except BaseException:
             self.__exit__()

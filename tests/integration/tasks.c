@@ -1,0 +1,595 @@
+/*
+ * Background tasks: each promise of docs/tasks.md, with the real workers, nginx and Redis. What happens when everything
+ * is killed at random is in tests/fault/tasks.c.
+ */
+#include <criterion/criterion.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "site.h"
+
+TestSuite(tasks, .timeout = 120);
+
+enum { TEXT_BYTES = 512 };
+
+/* Quick settings: short leases and pauses. */
+#define QUICK "MIDSTREAM_TASK_BACKOFF_MS=50", "MIDSTREAM_TASK_LEASE_MS=1500"
+
+struct office {
+    struct site site;
+    char log[64]; /* of the tasks themselves: see tests/fault/app/main.c */
+};
+
+/* -------------------- set-up -------------------- */
+
+static char *app_path(void)
+{
+    const char *program = getenv("TASK_APP");
+    if (program != NULL)
+        return strdup(program);
+    program = getenv("MIDSTREAM");
+    program = program != NULL ? program : "build/asan/midstream";
+    return text_printf("%.*s/tests/task-app", (int)(strrchr(program, '/') - program), program);
+}
+
+static struct office office_open(const char *const settings[])
+{
+    struct office office = {0};
+    const char *environment[16] = {0};
+    snprintf(office.log, sizeof(office.log), "/tmp/midstream-task-log-XXXXXX");
+    int fd = mkstemp(office.log);
+    cr_assert(fd >= 0 && fchmod(fd, 0666) == 0);
+    close(fd);
+    char *log = text_printf("TASK_LOG=%s", office.log);
+    char *app = app_path();
+    size_t count = 0;
+    environment[count++] = log;
+    for (; settings != NULL && *settings != NULL; settings++)
+        environment[count++] = *settings;
+    office.site = site_open_with(&(struct stack_options){.workers = 1, .midstream = app, .environment = environment});
+    free(app);
+    free(log);
+    return office;
+}
+
+static void office_close(struct office *office)
+{
+    unlink(office->log);
+    site_close(&office->site);
+}
+
+static pid_t work_master(const struct office *office)
+{
+    char *path = text_printf("%s/work.pid", office->site.stack->dir);
+    char *text = file_read(path, NULL);
+    cr_assert_not_null(text);
+    pid_t pid = (pid_t)strtol(text, NULL, 10);
+    free(text);
+    free(path);
+    return pid;
+}
+
+/* The one process that does tasks. */
+static pid_t work_process(const struct office *office)
+{
+    pid_t child = 0;
+    cr_assert_eq(process_children(work_master(office), &child, 1), 1);
+    return child;
+}
+
+/* -------------------- adding and looking -------------------- */
+
+/* The status, and the id when it was accepted. */
+static int add(const struct office *office, const char *path, const char *payload, char id[static TEXT_BYTES])
+{
+    struct http_response response;
+    int status = site_send(&office->site, "POST", path, payload, &response);
+    snprintf(id, TEXT_BYTES, "%s", response.body.data);
+    http_response_fini(&response);
+    return status;
+}
+
+static void must_add(const struct office *office, const char *path, const char *payload, char id[static TEXT_BYTES])
+{
+    int status = add(office, path, payload, id);
+    cr_assert_eq(status, 202, "%s: %d %s", path, status, id);
+}
+
+struct wanted {
+    const struct office *office;
+    const char *id;
+    const char *text; /* what GET /task/{id} begins with */
+    char seen[TEXT_BYTES];
+};
+
+static bool looks_so(void *arg)
+{
+    struct wanted *wanted = arg;
+    struct http_response response;
+    char *path = text_printf("/task/%s", wanted->id);
+    site_send(&wanted->office->site, "GET", path, NULL, &response);
+    snprintf(wanted->seen, sizeof(wanted->seen), "%s", response.body.data);
+    http_response_fini(&response);
+    free(path);
+    return strncmp(wanted->seen, wanted->text, strlen(wanted->text)) == 0;
+}
+
+static void await(const struct office *office, const char *id, const char *text)
+{
+    struct wanted wanted = {.office = office, .id = id, .text = text};
+    bool is_so = wait_until(looks_so, &wanted, 30000);
+    cr_assert(is_so, "%s did not become \"%s\", but is \"%s\"", id, text, wanted.seen);
+}
+
+static char *field(const struct office *office, const char *id, const char *name)
+{
+    return redis_text(office->site.redis, "HGET mid:q:{default}:task:%s %s", id, name);
+}
+
+static int64_t number(const struct office *office, const char *id, const char *name)
+{
+    char *text = field(office, id, name);
+    cr_assert_not_null(text, "%s has no %s", id, name);
+    int64_t value = strtoll(text, NULL, 10);
+    free(text);
+    return value;
+}
+
+/* How many lines of the tasks' log are of this task and this kind. */
+static size_t noted(const struct office *office, const char *what, const char *id)
+{
+    char *log = file_read(office->log, NULL);
+    char *line = text_printf("%s %s ", what, id);
+    size_t count = text_count(log, line);
+    free(line);
+    free(log);
+    return count;
+}
+
+struct noting {
+    const struct office *office;
+    const char *what;
+    const char *id;
+    size_t count;
+};
+
+static bool is_noted(void *arg)
+{
+    const struct noting *noting = arg;
+    return noted(noting->office, noting->what, noting->id) >= noting->count;
+}
+
+static void await_note(const struct office *office, const char *what, const char *id, size_t count)
+{
+    struct noting noting = {office, what, id, count};
+    cr_assert(wait_until(is_noted, &noting, 30000), "%s of %s was not noted", what, id);
+}
+
+static void make_session(const struct office *office)
+{
+    cr_assert_eq(site_send(&office->site, "POST", "/session", NULL, NULL), 204);
+}
+
+/* `midstream task ...`: the exit code. */
+static int task_command(const struct office *office, const char *action, const char *word, struct buffer *output)
+{
+    char *app = app_path();
+    char *redis = text_printf("unix:%s", office->site.stack->redis_socket);
+    char *keys = text_printf("%s/keys", office->site.stack->dir);
+    const char *argv[] = {app, "task", action, word, "--redis", redis, "--keys", keys, NULL};
+    int code = process_run(argv, NULL, output, 10000);
+    buffer_append(output, "", 1);
+    free(keys);
+    free(redis);
+    free(app);
+    return code;
+}
+
+static char *work_log(const struct office *office)
+{
+    char *path = text_printf("%s/work.log", office->site.stack->dir);
+    char *text = file_read(path, NULL);
+    free(path);
+    return text;
+}
+
+struct log_text {
+    const struct office *office;
+    const char *text;
+    size_t count;
+};
+
+static bool is_logged(void *arg)
+{
+    const struct log_text *wanted = arg;
+    char *log = work_log(wanted->office);
+    bool is_there = log != NULL && text_count(log, wanted->text) >= wanted->count;
+    free(log);
+    return is_there;
+}
+
+static void await_log(const struct office *office, const char *text, size_t count)
+{
+    struct log_text wanted = {office, text, count};
+    cr_assert(wait_until(is_logged, &wanted, 30000), "the log of the workers has no \"%s\"", text);
+}
+
+/* -------------------- what is accepted, and what becomes of it -------------------- */
+
+Test(tasks, a_task_is_done_by_another_process_and_can_be_looked_up)
+{
+    struct office office = office_open(SETTINGS(QUICK));
+    char id[TEXT_BYTES];
+    must_add(&office, "/add/sleep", "10", id);
+    await(&office, id, "done 1/5");
+    char *log = file_read(office.log, NULL);
+    char *line = text_printf("begin %s 1 %d ", id, (int)work_process(&office));
+    cr_expect_not_null(strstr(log, line), "%s is not in %s", line, log);
+    char *payload = field(&office, id, "payload");
+    cr_expect_null(payload); /* nobody needs it any more */
+    cr_expect_gt(redis_int(office.site.redis, "PTTL mid:q:{default}:task:%s", id), 0);
+    cr_expect_eq(redis_int(office.site.redis, "XLEN mid:q:{default}:stream"), 0);
+    free(line);
+    free(log);
+    office_close(&office);
+}
+
+Test(tasks, a_delayed_task_is_never_early)
+{
+    struct office office = office_open(SETTINGS(QUICK));
+    char ids[20][TEXT_BYTES];
+    for (int i = 0; i < 20; i++)
+        must_add(&office, "/add/sleep?delay_ms=700", "0", ids[i]);
+    await(&office, ids[0], "delayed 0/5");
+    for (int i = 0; i < 20; i++) {
+        await(&office, ids[i], "done 1/5");
+        cr_expect_geq(number(&office, ids[i], "started"), number(&office, ids[i], "created") + 700);
+    }
+    office_close(&office);
+}
+
+Test(tasks, a_failing_task_has_its_attempts_and_becomes_a_dead_letter_that_can_be_retried)
+{
+    struct office office = office_open(SETTINGS(QUICK));
+    char id[TEXT_BYTES];
+    struct buffer output = {0};
+    must_add(&office, "/add/fail?attempts=3", "x", id);
+    await(&office, id, "dead 3/3 MID_FAILED");
+    cr_expect_eq(noted(&office, "begin", id), 3);
+
+    cr_expect_eq(task_command(&office, "list", "dead", &output), 0);
+    cr_expect_not_null(strstr(output.data, id), "%s", output.data);
+    output.length = 0;
+    cr_expect_eq(task_command(&office, "show", id, &output), 0);
+    cr_expect_not_null(strstr(output.data, "detail: it was asked to\n"), "%s", output.data);
+    output.length = 0;
+    cr_assert_eq(task_command(&office, "retry", id, &output), 0, "%s", output.data);
+    await_note(&office, "begin", id, 6);
+    await(&office, id, "dead 3/3 MID_FAILED");
+    cr_expect_eq(noted(&office, "begin", id), 6);
+    cr_expect_eq(task_command(&office, "delete", id, &output), 0);
+    await(&office, id, "404");
+    cr_expect_eq(redis_int(office.site.redis, "ZCARD mid:q:{default}:dead"), 0);
+    buffer_fini(&output);
+    office_close(&office);
+}
+
+Test(tasks, a_task_that_nobody_knows_is_a_dead_letter_at_once)
+{
+    struct office office = office_open(SETTINGS(QUICK));
+    char id[TEXT_BYTES];
+    must_add(&office, "/add/unheard-of", "x", id);
+    await(&office, id, "dead 1/5 MID_UNPROCESSABLE");
+    char *detail = field(&office, id, "detail");
+    cr_expect_str_eq(detail, "no worker knows a task called \"unheard-of\"");
+    free(detail);
+    office_close(&office);
+}
+
+Test(tasks, what_cannot_be_a_task_is_refused)
+{
+    struct office office = office_open(SETTINGS(QUICK));
+    char id[TEXT_BYTES];
+    char *big = calloc(1, 64 * 1024 + 2);
+    memset(big, 'x', 64 * 1024);
+    must_add(&office, "/add/empty", big, id);
+    big[64 * 1024] = 'x';
+    cr_expect_eq(add(&office, "/add/empty", big, id), 413);
+    cr_expect_eq(add(&office, "/add/no%20name", "x", id), 422);
+    cr_expect_eq(add(&office, "/add/empty?queue=Not+One", "x", id), 422);
+    cr_expect_eq(add(&office, "/add/empty?id=default.123", "x", id), 400);
+    cr_expect_eq(site_send(&office.site, "GET", "/task/nonsense", NULL, NULL), 400);
+    cr_expect_eq(site_send(&office.site, "DELETE", "/task/default.0123456789ABCDEF0123456789ABCDEF", NULL, NULL), 400);
+    cr_expect_eq(site_send(&office.site, "GET", "/task/default.0123456789abcdef0123456789abcdef", NULL, NULL), 404);
+    free(big);
+    office_close(&office);
+}
+
+Test(tasks, a_full_queue_says_so)
+{
+    struct office office = office_open(SETTINGS(QUICK, "MIDSTREAM_TASK_QUEUE_MAX=3"));
+    char ids[4][TEXT_BYTES];
+    for (int i = 0; i < 3; i++)
+        must_add(&office, "/add/sleep?delay_ms=60000", "0", ids[i]);
+    cr_expect_eq(add(&office, "/add/sleep", "0", ids[3]), 503);
+    char *path = text_printf("/task/%s", ids[0]);
+    cr_expect_eq(site_send(&office.site, "DELETE", path, NULL, NULL), 204);
+    must_add(&office, "/add/sleep", "0", ids[3]);
+    await(&office, ids[3], "done");
+    free(path);
+    office_close(&office);
+}
+
+Test(tasks, an_enqueue_that_is_repeated_with_its_id_adds_one_task)
+{
+    struct office office = office_open(SETTINGS(QUICK));
+    char id[TEXT_BYTES];
+    char *new_id = site_get(&office.site, "/new-id");
+    char *path = text_printf("/add/sleep?id=%s", new_id);
+    for (int i = 0; i < 3; i++) {
+        must_add(&office, path, "0", id);
+        cr_expect_str_eq(id, new_id);
+        await(&office, id, "done 1/5"); /* also after it has ended */
+    }
+    cr_expect_eq(noted(&office, "begin", id), 1);
+    free(path);
+    free(new_id);
+    office_close(&office);
+}
+
+Test(tasks, a_live_task_with_the_same_key_is_not_added_twice)
+{
+    struct office office = office_open(SETTINGS(QUICK));
+    char first[TEXT_BYTES];
+    char second[TEXT_BYTES];
+    must_add(&office, "/add/sleep?dedup=k&delay_ms=300", "0", first);
+    must_add(&office, "/add/sleep?dedup=k", "0", second);
+    cr_expect_str_eq(first, second);
+    await(&office, first, "done 1/5");
+    must_add(&office, "/add/sleep?dedup=k", "0", second);
+    cr_expect_str_neq(first, second);
+    await(&office, second, "done 1/5");
+    cr_expect_eq(redis_int(office.site.redis, "EXISTS mid:q:{default}:dedup:k"), 0);
+    office_close(&office);
+}
+
+Test(tasks, a_task_is_cancelled_while_it_waits_and_while_it_runs)
+{
+    struct office office = office_open(SETTINGS(QUICK));
+    char waiting[TEXT_BYTES];
+    char running[TEXT_BYTES];
+    must_add(&office, "/add/sleep?delay_ms=60000", "0", waiting);
+    must_add(&office, "/add/sleep", "60000", running);
+    await_note(&office, "begin", running, 1);
+    char *path = text_printf("/task/%s", waiting);
+    cr_expect_eq(site_send(&office.site, "DELETE", path, NULL, NULL), 204);
+    await(&office, waiting, "cancelled 0/5");
+    free(path);
+    path = text_printf("/task/%s", running);
+    cr_expect_eq(site_send(&office.site, "DELETE", path, NULL, NULL), 204);
+    await(&office, running, "cancelled 1/5");
+    cr_expect_eq(noted(&office, "MID_CANCELLED", running), 1);
+    cr_expect_eq(noted(&office, "begin", waiting), 0);
+    free(path);
+    office_close(&office);
+}
+
+/* -------------------- the session -------------------- */
+
+Test(tasks, a_step_is_applied_once_whatever_number_of_attempts_come_to_it)
+{
+    struct office office = office_open(SETTINGS(QUICK));
+    char id[TEXT_BYTES];
+    make_session(&office);
+    must_add(&office, "/add/count?attempts=5", "3", id);
+    await(&office, id, "done 3/5");
+    char *key = site_key(&office.site);
+    cr_expect_eq(stored_number(&office.site, key, "once"), 1);
+    cr_expect_eq(stored_number(&office.site, key, "plain"), 3);
+    cr_expect_eq(stored_number(&office.site, key, "end"), 1);
+    cr_expect_eq(noted(&office, "applied", id), 1);
+    cr_expect_eq(noted(&office, "skipped", id), 2);
+    cr_expect_eq(redis_int(office.site.redis, "EXISTS %s:task:%s", key, id), 0); /* the claim is given up */
+    free(key);
+    office_close(&office);
+}
+
+Test(tasks, a_task_can_add_a_task_for_the_same_session)
+{
+    struct office office = office_open(SETTINGS(QUICK));
+    char id[TEXT_BYTES];
+    make_session(&office);
+    must_add(&office, "/add/parent", "", id);
+    await(&office, id, "done 1/5  default.");
+    char *key = site_key(&office.site);
+    cr_expect(stored_reaches(&office.site, key, "once", 1));
+    free(key);
+    office_close(&office);
+}
+
+Test(tasks, after_a_logout_nothing_is_written_and_the_task_ends)
+{
+    struct office office = office_open(SETTINGS(QUICK));
+    char id[TEXT_BYTES];
+    make_session(&office);
+    char *key = site_key(&office.site);
+    must_add(&office, "/add/late", "500", id);
+    await_note(&office, "begin", id, 1);
+    cr_assert_eq(site_send(&office.site, "POST", "/logout", NULL, NULL), 204);
+    await(&office, id, "cancelled 1/5 MID_ENDED");
+    cr_expect_eq(redis_int(office.site.redis, "EXISTS %s", key), 0);
+    free(key);
+    office_close(&office);
+}
+
+/* -------------------- workers that go -------------------- */
+
+Test(tasks, a_task_that_crashes_its_worker_is_dead_after_its_attempts_and_others_are_not_blamed)
+{
+    struct office office = office_open(SETTINGS(QUICK, "MIDSTREAM_TASK_LOSSES_MAX=50"));
+    char crasher[TEXT_BYTES];
+    char others[10][TEXT_BYTES];
+    for (int i = 0; i < 10; i++)
+        must_add(&office, "/add/sleep?attempts=1", "4000", others[i]);
+    await_note(&office, "begin", others[9], 1);
+    must_add(&office, "/add/crash?attempts=3", "50", crasher);
+    await(&office, crasher, "dead 3/3 MID_FAILED");
+    cr_expect_eq(noted(&office, "begin", crasher), 3);
+    char *detail = field(&office, crasher, "detail");
+    cr_expect_str_eq(detail, "its worker crashed or hung while it ran");
+    free(detail);
+    for (int i = 0; i < 10; i++) { /* of one attempt only, and still */
+        await(&office, others[i], "done 1/1");
+        cr_expect_geq(number(&office, others[i], "losses"), 1);
+    }
+    office_close(&office);
+}
+
+Test(tasks, a_task_that_never_lets_go_is_dead_after_its_attempts_and_others_are_done)
+{
+    struct office office = office_open(
+        SETTINGS("MIDSTREAM_TASK_BACKOFF_MS=50", "MIDSTREAM_TASK_LEASE_MS=6000", "MIDSTREAM_WATCHDOG_MS=1000"));
+    char spinner[TEXT_BYTES];
+    char other[TEXT_BYTES];
+    must_add(&office, "/add/sleep?attempts=1", "3000", other);
+    await_note(&office, "begin", other, 1);
+    must_add(&office, "/add/spin?attempts=2", "", spinner);
+    await(&office, spinner, "dead 2/2 MID_FAILED");
+    cr_expect_eq(noted(&office, "begin", spinner), 2);
+    await(&office, other, "done 1/1");
+    office_close(&office);
+}
+
+Test(tasks, a_worker_that_stops_lets_tasks_finish_and_gives_back_those_that_do_not)
+{
+    struct office office = office_open(SETTINGS(QUICK, "MIDSTREAM_DRAIN_TIMEOUT_MS=3000"));
+    char quick[TEXT_BYTES];
+    char slow[TEXT_BYTES];
+    char deaf[TEXT_BYTES];
+    must_add(&office, "/add/sleep?attempts=1", "700", quick);
+    must_add(&office, "/add/sleep?attempts=1", "60000", slow);
+    must_add(&office, "/add/deaf?attempts=1", "60000", deaf);
+    await_note(&office, "begin", deaf, 1);
+    process_signal(work_process(&office), SIGTERM);
+    await(&office, quick, "done 1/1");
+    await_note(&office, "MID_STOPPING", slow, 1);
+    await_note(&office, "begin", slow, 2);
+    await_note(&office, "begin", deaf, 2);
+    cr_expect_eq(noted(&office, "begin", quick), 1);
+    await(&office, slow, "running 1/1");
+    await(&office, deaf, "running 1/1");
+    cr_expect_eq(number(&office, deaf, "losses"), 0);
+    office_close(&office);
+}
+
+/* The worker believes that it owns the task; Redis knows better. */
+Test(tasks, a_stopped_worker_that_wakes_after_its_lease_has_moved_changes_nothing)
+{
+    struct office office = office_open(SETTINGS(QUICK, "MIDSTREAM_WATCHDOG_MS=0", "MIDSTREAM_REDIS_TIMEOUT_MS=60000"));
+    char id[TEXT_BYTES];
+    make_session(&office);
+    char *key = site_key(&office.site);
+    must_add(&office, "/add/late?attempts=1", "1000", id);
+    await_note(&office, "begin", id, 1);
+    pid_t stopped = work_process(&office);
+    process_signal(stopped, SIGSTOP);
+
+    /* Another pool of workers, as in another container. */
+    char *app = app_path();
+    char *redis = text_printf("unix:%s", office.site.stack->redis_socket);
+    char *keys = text_printf("%s/keys", office.site.stack->dir);
+    char *log = text_printf("TASK_LOG=%s", office.log);
+    const char *environment[] = {log, "MIDSTREAM_TASK_LEASE_MS=1500", NULL};
+    pid_t others = process_spawn((const char *const[]){app, "work", "--workers", "1", "--redis", redis, "--keys", keys,
+                                                       "--cookie-secure", "no", NULL},
+                                 &(struct process_options){.environment = environment});
+    await(&office, id, "done 1/1");
+    cr_expect_eq(noted(&office, "begin", id), 2);
+    cr_expect_eq(stored_number(&office.site, key, "late"), 1);
+    char *before = redis_text(office.site.redis, "HGET %s @revision", key);
+
+    process_signal(stopped, SIGCONT);
+    await_note(&office, "MID_LOST_LEASE", id, 1);
+    char *after = redis_text(office.site.redis, "HGET %s @revision", key);
+    cr_expect_str_eq(before, after);
+    cr_expect_eq(stored_number(&office.site, key, "late"), 1);
+    await(&office, id, "done 1/1");
+    process_signal(others, SIGTERM);
+    cr_expect_eq(process_wait(others, 20000), 0);
+    free(after), free(before), free(log), free(keys), free(redis), free(app), free(key);
+    office_close(&office);
+}
+
+/* -------------------- a Redis that goes -------------------- */
+
+static void flush_all(struct office *office)
+{
+    free(redis_text(office->site.redis, "FLUSHALL"));
+}
+
+static void flush_scripts(struct office *office)
+{
+    free(redis_text(office->site.redis, "SCRIPT FLUSH"));
+}
+
+static void lose_group(struct office *office)
+{
+    redis_int(office->site.redis, "XGROUP DESTROY mid:q:{default}:stream workers");
+}
+
+static void lose_stream(struct office *office)
+{
+    redis_int(office->site.redis, "DEL mid:q:{default}:stream");
+}
+
+Test(tasks, an_emptied_redis_lost_scripts_and_a_lost_group_heal_by_themselves)
+{
+    static void (*const faults[])(struct office *) = {flush_all, flush_scripts, lose_group, lose_stream};
+    struct office office = office_open(SETTINGS(QUICK));
+    char id[TEXT_BYTES];
+    for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
+        must_add(&office, "/add/sleep", "0", id);
+        await(&office, id, "done");
+        faults[i](&office);
+        must_add(&office, "/add/sleep", "0", id);
+        await(&office, id, "done");
+    }
+    office_close(&office);
+}
+
+/* What was handed out to a worker that died before it could start it. */
+Test(tasks, what_was_handed_out_and_not_started_is_handed_out_again)
+{
+    struct office office = office_open(SETTINGS(QUICK));
+    char id[TEXT_BYTES];
+    must_add(&office, "/add/sleep", "0", id);
+    await(&office, id, "done");                    /* so that there is a group of consumers */
+    process_signal(work_master(&office), SIGSTOP); /* or it would start another worker */
+    process_signal(work_process(&office), SIGKILL);
+    must_add(&office, "/add/sleep", "0", id);
+    char *text = redis_text(
+        office.site.redis, "EVAL %s 1 mid:q:{default}:stream",
+        "return #redis.call('XREADGROUP','GROUP','workers','worker','COUNT',10,'STREAMS',KEYS[1],'>') .. ''");
+    cr_assert_str_eq(text, "1");
+    free(text);
+    process_signal(work_master(&office), SIGCONT);
+    await(&office, id, "done 1/5");
+    office_close(&office);
+}
+
+Test(tasks, a_worker_that_cannot_ask_for_tasks_is_replaced)
+{
+    struct office office = office_open(SETTINGS(QUICK, "MIDSTREAM_TASK_SILENCE_MS=1000"));
+    char id[TEXT_BYTES];
+    process_signal(office.site.stack->redis, SIGSTOP);
+    await_log(&office, "worker.silent", 1);
+    process_signal(office.site.stack->redis, SIGCONT);
+    must_add(&office, "/add/sleep", "0", id);
+    await(&office, id, "done");
+    office_close(&office);
+}
