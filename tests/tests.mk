@@ -44,7 +44,8 @@ $(INTEGRATION_APP): $(INTEGRATION_APP_SOURCE) $(BUILD)/libmidstream.a app/includ
 	@mkdir -p $(@D)
 	$(CC) -D_GNU_SOURCE -Iapp/include $(CFLAGS) $(LDFLAGS) -o $@ $< $(BUILD)/libmidstream.a $(LDLIBS)
 
-RUN_TEST = MIDSTREAM=$(abspath $(BUILD)/midstream) INTEGRATION_APP=$(abspath $(INTEGRATION_APP)) UBSAN_OPTIONS=print_stacktrace=1 \
+RUN_TEST = MIDSTREAM=$(abspath $(BUILD)/midstream) INTEGRATION_APP=$(abspath $(INTEGRATION_APP)) \
+           UBSAN_OPTIONS=print_stacktrace=1 \
            $(TEST_WRAPPER) $< --jobs $(TEST_JOBS) $(if $(TEST_FILTER),--filter '$(TEST_FILTER)')
 
 .PHONY: test-unit test-integration test-browser test-fuzz test-valgrind

@@ -1,7 +1,6 @@
 /* The log. See log.h. A line leaves in one write(), so that lines of several processes never mix. */
 #include "base/log.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -151,6 +150,13 @@ void log_tick(void)
     for (size_t i = 0; i < REPEATS_MAX; i++)
         if (logger.repeats[i].lines > 0 && now_ms - logger.repeats[i].since_ms >= LOG_WINDOW_MS)
             summarise(&logger.repeats[i], now_ms);
+}
+
+void log_flush(void)
+{
+    int64_t now_ms = clock_monotonic_ms();
+    for (size_t i = 0; i < REPEATS_MAX; i++)
+        summarise(&logger.repeats[i], now_ms);
 }
 
 /* The event's row, perhaps a new one; NULL when all are taken. */

@@ -31,8 +31,9 @@ bool log_open(const char *path);
 /* Opens the same file again, after somebody has moved it away. False with errno, as above. */
 bool log_reopen(void);
 
-/* Writes the summaries that are due. To be called every now and then. */
+/* Writes the summaries that are due: to be called every now and then. Writes all of them: before the process ends. */
 void log_tick(void);
+void log_flush(void);
 
 /* Writes one line. Line breaks and other control characters in the detail are escaped: one event stays one line. */
 void log_event(enum mid_level level, const char *event, const char *format, ...) MID_FORMAT(3, 4);

@@ -265,6 +265,7 @@ static int run(struct settings *settings, const struct command_line *line, const
     if (master.configuration->settings.pidfile != NULL)
         unlink(master.configuration->settings.pidfile);
     log_event(MID_INFO, "master.end", "pid=%d", (int)getpid());
+    log_flush();
     configuration_free(master.configuration);
     metrics_destroy();
     return 0;

@@ -91,6 +91,13 @@ static void begin_drain(int64_t timeout_ms)
     timer_start(&worker.drain, 0, look_at_drain);
 }
 
+static void reopen_log(void)
+{
+    bool is_open = log_reopen();
+    log_event(is_open ? MID_INFO : MID_ERROR, "worker.log-reopened", "worker=%d result=\"%s\"", worker.options->number,
+              is_open ? "done" : strerror(errno));
+}
+
 static void on_signal(struct watch *watch, uint32_t events)
 {
     (void)events;
@@ -100,9 +107,8 @@ static void on_signal(struct watch *watch, uint32_t events)
             begin_drain(worker.settings->drain_timeout_ms);
         else if (info.ssi_signo == SIGHUP)
             begin_drain(worker.settings->reload_timeout_ms);
-        else if (!log_reopen())
-            log_event(MID_ERROR, "worker.log-not-reopened", "worker=%d reason=\"%s\"", worker.options->number,
-                      strerror(errno));
+        else
+            reopen_log();
     }
 }
 
@@ -193,6 +199,7 @@ int worker_run(const struct worker_options *options)
 
     loop_run();
 
+    log_flush();
     metrics_count_open_streams_as(STREAM_DRAINED);
     if (fiber_count() > 0 || connection_count() > 0)
         _exit(0); /* what they hold cannot be given back without them */

@@ -2,9 +2,8 @@
  * A task's session: opened by its identifier, without a cookie.
  *
  * A worker that was stopped for long may wake when its task has long gone to another. So a task claims the session with
- * its generation, which rises with every start, and its commits name it: Redis refuses those of who is not the last to
- * have claimed it. The caller makes sure, after claiming, that it still owns the task; docs/adr/0009-tasks.md says why
- * that is enough.
+ * its generation, which rises with every start, for as long as its lease holds, and its commits name the claim: Redis
+ * refuses those of who is not the last to have claimed it, or too late. docs/adr/0009-tasks.md says why that is enough.
  */
 #include <string.h>
 

@@ -70,10 +70,13 @@ if ARGV[2] ~= '' then
   end
 end
 
-if claim and redis.call('HGET', claim, 'generation') ~= ARGV[7] then
-  return {LOST}
+if claim then
+  local held = redis.call('HMGET', claim, 'generation', 'until')
+  if held[1] ~= ARGV[7] or tonumber(held[2]) <= now_ms() then
+    return {LOST}
+  end
 end
-if step and redis.call('HLEN', claim) > STEPS_MAX then
+if step and redis.call('HLEN', claim) > STEPS_MAX + 1 then
   return {STEPS}
 end
 

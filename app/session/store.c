@@ -221,19 +221,21 @@ static enum mid_error on_claimed(const struct redisReply *reply, void *arg)
 }
 
 MAY_SUSPEND static enum mid_error run_fenced(struct redis_script *script, const char *key,
-                                             const struct store_fence *fence, const char *how)
+                                             const struct store_fence *fence, const char *last)
 {
     char generation[NUMBER_TEXT_BYTES];
     number_format(fence->generation, generation);
     struct redis_argument arguments[] = {REDIS_TEXT(fence->field + strlen("@task:")), REDIS_TEXT(generation),
-                                         REDIS_TEXT(how)};
+                                         REDIS_TEXT(last)};
     struct redis_call call = {.on_reply = on_claimed};
     return redis_script_run(settings.redis, script, key, 3, arguments, &call);
 }
 
 enum mid_error store_claim(const char *key, const struct store_fence *fence)
 {
-    return run_fenced(&claim_script, key, fence, "");
+    char until[NUMBER_TEXT_BYTES];
+    number_format(fence->until_ms, until);
+    return run_fenced(&claim_script, key, fence, until);
 }
 
 void store_release(const char *key, const struct store_fence *fence)

@@ -66,9 +66,11 @@ MAY_SUSPEND MID_CHECK enum mid_error store_destroy(const char *key, store_patien
 struct store_fence {
     const char *field; /* "@task:" and the task's id */
     int64_t generation;
+    int64_t until_ms; /* the lease's end, by Redis's clock */
 };
 
-/* MID_LOST_LEASE: a later generation has claimed the session. MID_ENDED, MID_UNAVAILABLE. May suspend. */
+/* Also renews a claim. MID_LOST_LEASE: a later generation has claimed the session. MID_ENDED, MID_UNAVAILABLE. May
+ * suspend. */
 MAY_SUSPEND MID_CHECK enum mid_error store_claim(const char *key, const struct store_fence *fence);
 
 /* The task's work is done. An error leaves the claim to its TTL. May suspend. */

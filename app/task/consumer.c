@@ -16,6 +16,7 @@ enum {
     RETRY_PAUSE_MS = 200,
     SWEEP_PAUSE_MAX_MS = 500,
     SWEEP_PAUSE_MIN_MS = 5,
+    LIMIT_DOUBLES_MS = 250,
     BEATS_MAX = 100, /* in one step */
     YIELDS_MAX = 100,
 };
@@ -27,6 +28,8 @@ struct consumer {
     struct fiber *reader;
     struct list running;  /* struct mid_task */
     size_t running_count; /* with those that are being started */
+    size_t limit;         /* of running tasks: doubles, up to the setting, after a crash */
+    int64_t limited_ms;   /* when it was last changed */
     int64_t polled_ms;    /* when tasks were last asked for with success, or there was no room */
     struct queue_delivery *deliveries;
     struct list started; /* by the step that is under way */
@@ -72,6 +75,41 @@ MAY_SUSPEND static void run_started(struct consumer *consumer)
     }
 }
 
+/* -------------------- what the dead have left -------------------- */
+
+/* A crash takes down what runs beside it. The task that is to blame may come next: few run beside it then. */
+static void begin_slowly(void)
+{
+    for (size_t i = 0; i < consumer_count; i++) {
+        consumers[i].limit = 1;
+        consumers[i].limited_ms = loop_now_ms();
+    }
+}
+
+MAY_SUSPEND static enum mid_error settle(const struct ledger_left *left)
+{
+    struct queue_lease lease = {.id = left->id, .generation = left->generation};
+    if (left->was_on_processor)
+        return queue_settle(lease, BLAME_ITSELF, "its worker crashed or hung while it ran", task_settings.backoff_ms);
+    return queue_settle(lease, left->was_another ? BLAME_ANOTHER : BLAME_NOBODY, "its worker died", 0);
+}
+
+/* What dead processes of the pool had in hand is handed out again at once. */
+MAY_SUSPEND static void settle_left(void)
+{
+    struct ledger_left left;
+    while (ledger_next_left(&left)) {
+        enum mid_error error = settle(&left);
+        if (error == MID_UNAVAILABLE || error == MID_OVERLOADED)
+            return; /* later */
+        if (left.was_on_processor) {
+            begin_slowly();
+            log_event(MID_WARN, "task.to-blame", "id=%s settled=%s", left.id, mid_error_name(error));
+        }
+        ledger_settle(&left);
+    }
+}
+
 /* -------------------- reading -------------------- */
 
 /* Waits for tasks and starts them. What was handed out and not started, because Redis has gone, is handed out again by
@@ -93,6 +131,17 @@ static int64_t jittered(int64_t ms)
     return ms / 2 + (int64_t)arc4random_uniform((uint32_t)ms);
 }
 
+static size_t find_room(struct consumer *consumer)
+{
+    size_t most = consumer->settings->concurrency;
+    int64_t now_ms = loop_now_ms();
+    if (consumer->limit < most && now_ms - consumer->limited_ms >= LIMIT_DOUBLES_MS) {
+        consumer->limit = consumer->limit * 2 < most ? consumer->limit * 2 : most;
+        consumer->limited_ms = now_ms;
+    }
+    return consumer->running_count < consumer->limit ? consumer->limit - consumer->running_count : 0;
+}
+
 static void read_tasks(void *arg)
 {
     struct consumer *consumer = arg;
@@ -100,14 +149,16 @@ static void read_tasks(void *arg)
     bool has_group = false;
     consumer->reader = fiber_current();
     while (!is_draining) {
-        size_t room = consumer->settings->concurrency - consumer->running_count;
+        if (!has_group) { /* at the start, and when it is lost */
+            settle_left();
+            has_group = queue_sweep(consumer->queue, &sweep) == MID_OK;
+        }
+        size_t room = find_room(consumer);
         if (room == 0) {
-            loop_park(-1);
+            loop_park(consumer->limit < consumer->settings->concurrency ? LIMIT_DOUBLES_MS : -1);
             consumer->polled_ms = loop_now_ms();
             continue;
         }
-        if (!has_group) /* at the start, and when it is lost */
-            has_group = queue_sweep(consumer->queue, &sweep) == MID_OK;
         enum mid_error error = MID_UNAVAILABLE;
         if (has_group && redis_client_wait_ready(consumer->connection, BLOCK_MS) && !is_draining)
             error = take_some(consumer, room);
@@ -156,6 +207,22 @@ static size_t collect(struct consumer *consumer, int64_t before_ms, struct kept 
     return count;
 }
 
+/* The claim on the session ends with the lease, so it has to be renewed with it. The task may end meanwhile, hence the
+ * copies; if it fails, the next turn renews it, or the task's commits are refused. */
+MAY_SUSPEND static void renew_claim(const struct mid_task *task)
+{
+    char key[STORE_KEY_BYTES];
+    char field[sizeof(task->fence_field)];
+    struct store_fence fence = task->fence;
+    memcpy(key, task->rq.session->key, sizeof(key));
+    memcpy(field, task->fence_field, sizeof(field));
+    fence.field = field;
+    enum mid_error error = store_claim(key, &fence);
+    if (error != MID_OK && error != MID_ENDED)
+        log_event(MID_WARN, "task.claim-not-renewed", "id=%s error=%s", field + strlen("@task:"),
+                  mid_error_name(error));
+}
+
 MAY_SUSPEND static bool renew_some(struct consumer *consumer, size_t count, const struct kept kept[])
 {
     struct queue_beat beats[BEATS_MAX];
@@ -167,8 +234,11 @@ MAY_SUSPEND static bool renew_some(struct consumer *consumer, size_t count, cons
         return false;
     for (size_t i = 0; i < count; i++) {
         struct mid_task *task = find_running(consumer, &kept[i]);
-        if (task != NULL)
-            task_take_verdict(task, beats[i].verdict, sent_ms);
+        if (task == NULL)
+            continue;
+        task_take_beat(task, &beats[i], sent_ms);
+        if (task->rq.session != NULL && !task->is_lost)
+            renew_claim(task);
     }
     return true;
 }
@@ -179,7 +249,7 @@ static void lose_what_ended(struct consumer *consumer)
     for (struct list *link = consumer->running.next; link != &consumer->running; link = link->next) {
         struct mid_task *task = LIST_ELEMENT(link, struct mid_task, link);
         if (!task->is_lost && loop_now_ms() >= task->lease_end_ms)
-            task_take_verdict(task, LEASE_LOST, 0);
+            task_lose(task);
     }
 }
 
@@ -202,24 +272,6 @@ static void keep_leases(void *arg)
 }
 
 /* -------------------- sweeping -------------------- */
-
-/* The task that was on the processor has used its attempt; the others are handed out again at once. */
-MAY_SUSPEND static void settle_left(void)
-{
-    struct ledger_left left;
-    while (ledger_next_left(&left)) {
-        struct queue_lease lease = {.id = left.id, .generation = left.generation};
-        enum mid_error error =
-            left.was_on_processor
-                ? queue_fail(lease, "MID_FAILED", "its worker crashed or hung while it ran", task_settings.backoff_ms)
-                : queue_reclaim(lease, "its worker died while another task ran");
-        if (error == MID_UNAVAILABLE || error == MID_OVERLOADED)
-            return; /* later */
-        log_event(MID_WARN, "task.left", "id=%s to_blame=%d settled=%s", left.id, left.was_on_processor,
-                  mid_error_name(error));
-        ledger_settle(&left);
-    }
-}
 
 static void sweep_queue(void *arg)
 {
@@ -265,6 +317,7 @@ static bool consumer_start(struct consumer *consumer, const struct consumer_sett
     options.timeout_ms += BLOCK_MS;
     options.pending_limit = 1;
     consumer->settings = settings;
+    consumer->limit = settings->concurrency;
     consumer->polled_ms = loop_now_ms();
     consumer->connection = redis_client_new(&options);
     consumer->deliveries = calloc(settings->concurrency, sizeof(*consumer->deliveries));
@@ -315,7 +368,7 @@ MAY_SUSPEND static void yield_all(struct consumer *consumer)
         for (size_t i = 0; i < count; i++) {
             struct mid_task *task = find_running(consumer, &kept[i]);
             if (task != NULL)
-                task->is_lost = true; /* whatever it does until the process ends */
+                task_lose(task); /* whatever it does until the process ends */
             enum mid_error error =
                 queue_yield((struct queue_lease){.id = kept[i].id, .generation = kept[i].generation});
             log_event(MID_WARN, "task.yielded", "id=%s told=%s", kept[i].id, mid_error_name(error));
@@ -343,7 +396,7 @@ int64_t consumers_silent_ms(void)
     int64_t longest_ms = 0;
     for (size_t i = 0; i < consumer_count; i++) {
         struct consumer *consumer = &consumers[i];
-        bool has_room = consumer->running_count < consumer->settings->concurrency;
+        bool has_room = consumer->running_count < consumer->limit;
         int64_t silent_ms = has_room ? loop_now_ms() - consumer->polled_ms : 0;
         longest_ms = silent_ms > longest_ms ? silent_ms : longest_ms;
     }

@@ -1,10 +1,10 @@
 -- Renews leases, and stores progress.
 --
 -- ARGV  for each task: id, generation, progress as 'done/total', or '' if there is nothing new
--- Returns for each 1: still owned, 2: owned, and to be cancelled, 0: lost.
+-- Returns until when, in ms of the clock here, the leases hold now; then for each 1: still owned, 2: owned, and to be cancelled, 0: lost.
 
 local now = now_ms()
-local reply = {}
+local reply = {now + LEASE_MS}
 for at = 1, #ARGV, 3 do
   local id, progress = ARGV[at], ARGV[at + 2]
   local key = task_key(id)

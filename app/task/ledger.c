@@ -120,8 +120,12 @@ static bool take_first(struct page *page, struct ledger_left *left)
         struct row *row = &page->rows[i];
         if (!atomic_load(&row->is_used))
             continue;
-        *left =
-            (struct ledger_left){.generation = row->generation, .was_on_processor = page->running == i + 1, .row = row};
+        *left = (struct ledger_left){
+            .generation = row->generation,
+            .was_on_processor = page->running == i + 1,
+            .was_another = page->running != 0 && page->running != i + 1,
+            .row = row,
+        };
         memcpy(left->id, row->id, sizeof(left->id));
         return true;
     }

@@ -265,7 +265,8 @@ static enum mid_error on_heartbeat(const struct redisReply *reply, void *arg)
 {
     struct beats *beats = arg;
     for (size_t i = 0; i < beats->count; i++) {
-        int64_t verdict = reply_integer(reply_element(reply, i));
+        int64_t verdict = reply_integer(reply_element(reply, i + 1));
+        beats->beats[i].until_ms = reply_integer(reply_element(reply, 0));
         beats->beats[i].verdict = verdict == 2 ? LEASE_HELD_AND_CANCELLED : verdict == 1 ? LEASE_HELD : LEASE_LOST;
     }
     return MID_OK;

@@ -104,6 +104,7 @@ struct queue_beat {
     struct queue_lease lease;
     const char *progress;       /* "done/total", or "" */
     enum queue_verdict verdict; /* out */
+    int64_t until_ms;           /* out: the lease's end, by Redis's clock */
 };
 MAY_SUSPEND MID_CHECK enum mid_error queue_heartbeat(const char *queue, size_t count, struct queue_beat beats[]);
 

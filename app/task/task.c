@@ -102,20 +102,24 @@ void task_interrupt(struct mid_task *task, enum mid_error error)
         loop_wake(task->fiber);
 }
 
-static void lose(struct mid_task *task)
+void task_lose(struct mid_task *task)
 {
     task->is_lost = true;
+    task->fence.generation = -1; /* no claim has it */
     task_interrupt(task, MID_LOST_LEASE);
 }
 
-void task_take_verdict(struct mid_task *task, enum queue_verdict verdict, int64_t sent_ms)
+void task_take_beat(struct mid_task *task, const struct queue_beat *beat, int64_t sent_ms)
 {
-    if (verdict == LEASE_LOST) {
-        lose(task);
+    if (task->is_lost)
+        return;
+    if (beat->verdict == LEASE_LOST) {
+        task_lose(task);
         return;
     }
     task->lease_end_ms = sent_ms + task_settings.lease_ms;
-    if (verdict == LEASE_HELD_AND_CANCELLED && !task->is_cancelled) {
+    task->fence.until_ms = beat->until_ms;
+    if (beat->verdict == LEASE_HELD_AND_CANCELLED && !task->is_cancelled) {
         task->is_cancelled = true;
         task_interrupt(task, MID_CANCELLED);
     }
@@ -144,7 +148,7 @@ MAY_SUSPEND static enum mid_error renew_lease(struct mid_task *task)
         task->has_new_progress = task->progress[0] != '\0';
         return error;
     }
-    task_take_verdict(task, beat.verdict, sent_ms);
+    task_take_beat(task, &beat, sent_ms);
     return task->is_lost ? MID_LOST_LEASE : MID_OK;
 }
 
@@ -246,18 +250,11 @@ const void *mid_task_payload(const struct mid_task *task, size_t *bytes)
     return task->payload;
 }
 
-/* Claims the session, and then makes sure that the task is still ours: a claim that came too late is no good. */
+/* The claim holds for as long as the lease that was just renewed. */
 MAY_SUSPEND static enum mid_error open_session(struct mid_task *task, struct mid_session **session)
 {
-    MID_TRY(session_open_rid(&task->rq, task->rid, &task->fence, session));
-    enum mid_error error = renew_lease(task);
-    if (error == MID_OK)
-        return MID_OK;
-    if (error == MID_LOST_LEASE)
-        session_release_claim(task->rq.session);
-    session_close(task->rq.session);
-    task->rq.session = NULL;
-    return error;
+    MID_TRY(renew_lease(task));
+    return session_open_rid(&task->rq, task->rid, &task->fence, session);
 }
 
 enum mid_error mid_task_session(struct mid_task *task, struct mid_session **session)

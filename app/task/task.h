@@ -66,6 +66,9 @@ struct queue_lease task_lease(const struct mid_task *task);
 void task_interrupt(struct mid_task *task, enum mid_error error);
 
 /* What a heartbeat that was sent at `sent_ms` has told. */
-void task_take_verdict(struct mid_task *task, enum queue_verdict verdict, int64_t sent_ms);
+void task_take_beat(struct mid_task *task, const struct queue_beat *beat, int64_t sent_ms);
+
+/* The task may be somebody else's by now: nothing of it is written any more. */
+void task_lose(struct mid_task *task);
 
 #endif

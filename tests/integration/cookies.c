@@ -1,7 +1,6 @@
 /* The session cookie: what is not ours costs Redis nothing, and what is ours is sent as it has to be. */
 #include <criterion/criterion.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>

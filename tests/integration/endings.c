@@ -4,11 +4,9 @@
  */
 #include <criterion/criterion.h>
 #include <curl/curl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "proxy.h"
 #include "site.h"
 

@@ -1,6 +1,5 @@
 /* A handler that hurts its worker, and what an application gets from the header and the library besides. */
 #include <criterion/criterion.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

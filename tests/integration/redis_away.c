@@ -1,10 +1,8 @@
 /* Redis is away: who does not need it notices nothing, who does is told at once, and streams wait for its return. */
 #include <criterion/criterion.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "site.h"

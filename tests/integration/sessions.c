@@ -4,8 +4,6 @@
  */
 #include <criterion/criterion.h>
 #include <curl/curl.h>
-#include <inttypes.h>
-#include <jansson.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
