@@ -83,7 +83,7 @@ setup: ## install everything that building, testing and measuring need
 .PHONY: test check format
 test: ## install what is needed, then all checks and tests, under ASan and UBSan
 	scripts/setup test
-	$(MAKE) check test-library test-unit test-fuzz test-integration test-browser FUZZ_SECONDS=3
+	$(MAKE) check test-library test-unit test-fuzz test-integration test-fault-short test-browser FUZZ_SECONDS=3
 
 check: $(BUILD)/midstream ## formatting, layering, lint, manual
 	scripts/check

@@ -138,10 +138,14 @@ $(FAULT_TESTS): $(call objects,$(wildcard tests/fault/*.c) tests/integration/sit
 
 run-test-integration: $(TASK_APP)
 
-.PHONY: test-fault run-test-fault
+.PHONY: test-fault test-fault-short run-test-fault
 test-fault: ## kills workers and Redis at random while TASKS (1000) tasks run, and accounts for each
 	$(MAKE) FLAVOUR=$(if $(filter file,$(origin FLAVOUR)),release,$(FLAVOUR)) run-test-fault TASKS=$(TASKS)
 
+# FAULT_LONG=1 in the environment: a thousand streams and readers, fifty reloads.
+test-fault-short: ## the fault tests but for the long run of tasks, in some 90 s (FAULT_LONG=1: with more of everything)
+	$(MAKE) FLAVOUR=$(TEST_FLAVOUR) run-test-fault TEST_FILTER='fault_@(clients|logs|pool|redis|workers)/*'
+
 run-test-fault: export TASKS := $(TASKS)
-run-test-fault: $(FAULT_TESTS) $(BUILD)/midstream $(TASK_APP)
+run-test-fault: $(FAULT_TESTS) $(BUILD)/midstream $(TASK_APP) $(INTEGRATION_APP)
 	$(RUN_TEST)

@@ -168,6 +168,15 @@ void connections_drain(void)
     }
 }
 
+void connections_release_idle(void)
+{
+    for (struct list *link = connections.all.next; link != &connections.all; link = link->next) {
+        struct connection *connection = LIST_ELEMENT(link, struct connection, link);
+        if (is_idle(connection) && connection->goodbye_ms == 0)
+            say_goodbye(connection);
+    }
+}
+
 void connections_close_forgotten(void)
 {
     for (struct list *link = connections.all.next; link != &connections.all; link = link->next) {

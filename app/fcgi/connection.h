@@ -108,6 +108,9 @@ void connection_hand_back(struct connection *connection);
 /* Where the room counts. */
 struct connection_counts *connection_counts(void);
 
+/* No descriptor is left: asks the web server to close the connections that it keeps for later requests. */
+void connections_release_idle(void);
+
 /* How many are open, and how many of these have a fiber. */
 size_t connection_count(void);
 size_t connection_busy_count(void);

@@ -2,7 +2,7 @@
  * Listening sockets. See listener.h.
  *
  * When descriptors run out, accepting pauses instead of spinning: the connection stays in the backlog, and existing
- * ones go on.
+ * ones go on, and the web server is asked to close those that it keeps for later requests.
  */
 #include "fcgi/listener.h"
 
@@ -37,6 +37,7 @@ static void pause_listener(struct listener *listener)
 {
     log_event(MID_WARN, "listener.pause", "reason=\"%s\"", strerror(errno));
     counter_add(&connection_counts()->accept_pauses, 1);
+    connections_release_idle();
     watch_stop(&listener->watch); /* this watch only: its memory stays */
     timer_start(&listener->pause, PAUSE_MS, on_pause_end);
 }

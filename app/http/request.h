@@ -43,6 +43,8 @@ struct request_hooks {
     MAY_SUSPEND enum mid_error (*before_head)(struct mid_request *rq, bool is_stream);
     void (*before_error)(struct mid_request *rq);                     /* the response says why there is no other */
     MAY_SUSPEND enum mid_error (*before_end)(struct mid_request *rq); /* of a stream that went well */
+    /* While a stream waits, once every heartbeat: MID_ENDED when there is no reason to go on. */
+    MAY_SUSPEND enum mid_error (*still_wanted)(struct mid_request *rq);
 };
 
 struct after_function {

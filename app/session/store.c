@@ -205,6 +205,18 @@ void store_touch(const char *key, struct store_record *record, store_patience pa
     (void)error; /* the visitor's next request touches it */
 }
 
+static enum mid_error on_existence(const struct redisReply *reply, void *arg)
+{
+    (void)arg;
+    return integer(reply) == 1 ? MID_OK : MID_ENDED;
+}
+
+enum mid_error store_exists(const char *key)
+{
+    struct redis_call call = {.on_reply = on_existence};
+    return redis_command(settings.redis, 2, (struct redis_argument[]){REDIS_TEXT("EXISTS"), REDIS_TEXT(key)}, &call);
+}
+
 enum mid_error store_destroy(const char *key, store_patience patience_ms)
 {
     struct redis_call call = {.patience_ms = patience_ms};

@@ -59,6 +59,9 @@ MAY_SUSPEND MID_CHECK enum mid_error store_create(const char *key, struct store_
 /* Renews the idle timeout when that has not been done for a while; errors do not matter. May suspend. */
 MAY_SUSPEND void store_touch(const char *key, struct store_record *record, store_patience patience_ms);
 
+/* MID_OK, or MID_ENDED: there is no such session. MID_UNAVAILABLE. Changes nothing. May suspend. */
+MAY_SUSPEND MID_CHECK enum mid_error store_exists(const char *key);
+
 /* MID_OK also when there was none. MID_UNAVAILABLE. May suspend. */
 MAY_SUSPEND MID_CHECK enum mid_error store_destroy(const char *key, store_patience patience_ms);
 

@@ -174,6 +174,15 @@ MAY_SUSPEND static enum mid_error before_end(struct mid_request *rq)
     return session_is_dirty(rq->session) ? mid_session_commit(rq->session) : MID_OK;
 }
 
+/* A stream that only waits learns here that its session was ended by somebody else; with Redis away, it waits on. */
+MAY_SUSPEND static enum mid_error still_wanted(struct mid_request *rq)
+{
+    struct mid_session *session = rq->session;
+    if (session->state == SESSION_LIVE && store_exists(session->key) == MID_ENDED)
+        session->state = SESSION_ENDED;
+    return session->state == SESSION_ENDED ? MID_ENDED : MID_OK;
+}
+
 /* -------------------- which session -------------------- */
 
 static struct mid_session *session_of(struct mid_request *rq)
@@ -184,8 +193,10 @@ static struct mid_session *session_of(struct mid_request *rq)
         operations_init(&session->operations);
         list_init(&session->stream_link);
         rq->session = session;
-        rq->hooks =
-            (struct request_hooks){.before_head = before_head, .before_error = before_error, .before_end = before_end};
+        rq->hooks = (struct request_hooks){.before_head = before_head,
+                                           .before_error = before_error,
+                                           .before_end = before_end,
+                                           .still_wanted = still_wanted};
         read_cookie(session);
     }
     return rq->session;

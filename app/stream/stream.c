@@ -66,7 +66,7 @@ enum mid_error stream_begin(struct mid_request *rq, int status, const char *cont
     response_set_field(rq, "Cache-Control", "no-store");
     struct stream *stream = arena_zalloc(&rq->arena, sizeof(*stream));
     stream->format = format;
-    stream->last_sent_ms = loop_now_ms();
+    stream->last_sent_ms = stream->checked_ms = loop_now_ms();
     MID_TRY(response_begin_stream(rq, status, arena_strdup(&rq->arena, content_type)));
     rq->stream = stream;
     streams_open++;
@@ -160,6 +160,19 @@ int64_t stream_heartbeat(struct mid_request *rq)
             return -1;
     }
     return rq->stream->last_sent_ms + heartbeat_ms;
+}
+
+enum mid_error stream_check(struct mid_request *rq, int64_t *next_ms)
+{
+    *next_ms = -1;
+    if (rq->stream == NULL || rq->hooks.still_wanted == NULL || rq->is_after)
+        return MID_OK;
+    if (loop_now_ms() - rq->stream->checked_ms >= heartbeat_ms) {
+        rq->stream->checked_ms = loop_now_ms();
+        MID_TRY(rq->hooks.still_wanted(rq));
+    }
+    *next_ms = rq->stream->checked_ms + heartbeat_ms;
+    return MID_OK;
 }
 
 /* -------------------- end and failure -------------------- */

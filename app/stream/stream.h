@@ -23,6 +23,7 @@ struct stream {
     enum stream_format format;
     bool is_broken;       /* a piece went out in part: nothing can follow */
     bool has_rested;      /* its fiber's stack was trimmed */
+    int64_t checked_ms;   /* when stream_check() last asked */
     int64_t last_sent_ms; /* the loop's time */
 };
 
@@ -39,6 +40,12 @@ MAY_SUSPEND MID_CHECK enum mid_error stream_begin(struct mid_request *rq, int st
 
 /* Sends a whole piece of the format. Errors as mid_stream_write(). */
 MAY_SUSPEND MID_CHECK enum mid_error stream_send(struct mid_request *rq, const void *data, size_t bytes);
+
+/*
+ * Asks the session's room, once every heartbeat, whether the stream is still wanted; tells in *next_ms when to ask
+ * again, -1 for never. MID_ENDED: it is not, its session has ended.
+ */
+MAY_SUSPEND MID_CHECK enum mid_error stream_check(struct mid_request *rq, int64_t *next_ms);
 
 /* Sends the format's heartbeat when it is due; tells when the next one is, or -1 when this stream has none. */
 MAY_SUSPEND int64_t stream_heartbeat(struct mid_request *rq);

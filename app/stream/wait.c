@@ -72,8 +72,11 @@ MAY_SUSPEND static enum mid_error wait_until(struct mid_request *rq, int64_t end
         if (end_ms >= 0 && now_ms >= end_ms)
             return MID_TIMEOUT;
         int64_t next_ms = earlier(end_ms, stream_heartbeat(rq));
-        if (minds_leaving)
-            next_ms = earlier(next_ms, stream_drain_ms(rq));
+        if (minds_leaving) {
+            int64_t check_ms;
+            MID_TRY(stream_check(rq, &check_ms));
+            next_ms = earlier(earlier(next_ms, check_ms), stream_drain_ms(rq));
+        }
         park(rq, next_ms < 0 ? -1 : next_ms > now_ms ? next_ms - now_ms : 0);
     }
 }
