@@ -21,7 +21,7 @@ CFLAGS_release  := -O2 -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clas
 LDFLAGS_release := -pie -Wl,-z,relro,-z,now
 CFLAGS_asan     := -O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined
 LDFLAGS_asan    := -fsanitize=address,undefined
-CFLAGS_tsan     := -O1 -fsanitize=thread
+CFLAGS_tsan     := -O1 -fsanitize=thread -Wno-tsan
 LDFLAGS_tsan    := -fsanitize=thread
 CFLAGS_debug    := -O0
 CFLAGS  += $(CFLAGS_$(FLAVOUR))

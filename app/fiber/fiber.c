@@ -90,15 +90,15 @@ static volatile uint32_t nowhere;
 
 /* -------------------- switching -------------------- */
 
-static void before_switch(struct context *from, const struct context *to, bool from_ends)
+static void before_switch(struct context *from, const struct context *to)
 {
 #if WITH_ASAN
-    __sanitizer_start_switch_fiber(from_ends ? NULL : &from->asan_fake_stack, to->stack_bottom, to->stack_bytes);
+    __sanitizer_start_switch_fiber(&from->asan_fake_stack, to->stack_bottom, to->stack_bytes);
 #endif
 #if WITH_TSAN
     __tsan_switch_to_fiber(to->tsan_fiber, 0);
 #endif
-    (void)from, (void)to, (void)from_ends;
+    (void)from, (void)to;
 }
 
 static void after_switch(struct context *here, struct context *from)
@@ -118,9 +118,11 @@ static void after_switch(struct context *here, struct context *from)
 /* Out of line, so that no value cached in a register crosses the switch. */
 static void __attribute__((noinline)) context_switch(struct context *from, struct context *to)
 {
-    before_switch(from, to, false);
-    if (sigsetjmp(from->registers, 0) == 0)
+    if (sigsetjmp(from->registers, 0) == 0) {
+        before_switch(from,
+                      to); /* behind sigsetjmp(), which TSan notes down for the fiber that it takes to be running */
         siglongjmp(to->registers, 1);
+    }
     after_switch(from, to);
 }
 
@@ -149,9 +151,10 @@ static void __attribute__((noinline)) stack_begin(struct fiber *fiber)
     uintptr_t address = (uintptr_t)fiber;
     makecontext(&begin, (void (*)(void))stack_main, 2, (unsigned int)(address >> 32), (unsigned int)address);
 
-    before_switch(&fibers.loop, &stack->context, false);
-    if (sigsetjmp(fibers.loop.registers, 0) == 0)
+    if (sigsetjmp(fibers.loop.registers, 0) == 0) {
+        before_switch(&fibers.loop, &stack->context);
         swapcontext(&unused, &begin);
+    }
     after_switch(&fibers.loop, &stack->context);
 }
 
