@@ -1,4 +1,5 @@
 /* The shared memory of the metrics. See metrics.h; the table and the text are in metrics_table.c and metrics_text.c. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -29,6 +30,7 @@ struct pool {
     bool is_stopping;
     struct pool_counts counts;
     struct slot_state slots[SLOTS_MAX];
+    struct queue_figures queues[QUEUES_MAX]; /* written by one worker */
 };
 
 static struct {
@@ -199,6 +201,22 @@ void metrics_count_open_streams_as(enum stream_ending ending)
     counter_add(&metrics.own->stream_ends[ending], open_streams(metrics.own));
 }
 
+void metrics_publish_queue(size_t place, const char *name, const struct queue_stats *stats)
+{
+    ENSURE(place < QUEUES_MAX);
+    struct queue_figures *queue = &metrics.pool->queues[place];
+    snprintf(queue->name, sizeof(queue->name), "%s", name);
+    counter_set(&queue->depth[QUEUE_WAITING], (uint64_t)stats->waiting);
+    counter_set(&queue->depth[QUEUE_DELAYED], (uint64_t)stats->delayed);
+    counter_set(&queue->depth[QUEUE_RUNNING], (uint64_t)stats->running);
+    counter_set(&queue->depth[QUEUE_DEAD], (uint64_t)stats->dead_letters);
+    counter_set(&queue->oldest_waiting_ms, (uint64_t)stats->oldest_waiting_ms);
+#define SET_EVENT(name) counter_set(&queue->events[QUEUE_EVENT_##name], (uint64_t)stats->name);
+    QUEUE_COUNTS(SET_EVENT)
+#undef SET_EVENT
+    counter_set(&queue->published_ms, (uint64_t)clock_monotonic_ms());
+}
+
 /* -------------------- readers -------------------- */
 
 static enum worker_state state_of(int slot, uint64_t *silent_ms)
@@ -222,6 +240,18 @@ static void look_at_workers(struct pool_counts *pool)
         pool->workers[state_of(slot, &silent_ms)]++;
         if (silent_ms * 1000 > pool->silent_us)
             pool->silent_us = silent_ms * 1000;
+    }
+}
+
+/* Old figures are none: a queue that looks calm because nobody can ask Redis about it would mislead. */
+static void look_at_queues(struct metrics_sum *sum)
+{
+    uint64_t now_ms = (uint64_t)clock_monotonic_ms();
+    for (size_t place = 0; place < QUEUES_MAX; place++) {
+        const struct queue_figures *queue = &metrics.pool->queues[place];
+        uint64_t published_ms = counter_read(&queue->published_ms);
+        if (published_ms != 0 && published_ms + METRICS_QUEUE_STALE_MS > now_ms)
+            sum->queues[sum->queue_count++] = *queue;
     }
 }
 
@@ -261,6 +291,7 @@ bool metrics_add_up(struct metrics_sum *sum)
         .pool = metrics.pool->counts, .routes = metrics.routes, .route_count = metrics.route_count, .workers = workers};
     sum->pool.build = 1;
     look_at_workers(&sum->pool);
+    look_at_queues(sum);
     return true;
 }
 

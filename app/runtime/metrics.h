@@ -15,12 +15,14 @@
 #define RUNTIME_METRICS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/buffer.h"
 #include "midstream.h"
 
 struct worker_counts;
+struct queue_stats;
 
 /* -------------------- master -------------------- */
 
@@ -103,6 +105,13 @@ void metrics_count_stream_end(enum stream_ending ending);
 
 /* The streams that are still open end with this process. */
 void metrics_count_open_streams_as(enum stream_ending ending);
+
+/*
+ * How a queue of tasks is, for the whole pool: one worker tells it every few seconds, each queue at a place of its own
+ * (0 to QUEUES_MAX - 1). The name is copied. What nobody has told for METRICS_QUEUE_STALE_MS is shown no more.
+ */
+enum { METRICS_QUEUE_STALE_MS = 15000 };
+void metrics_publish_queue(size_t place, const char *name, const struct queue_stats *stats);
 
 /* -------------------- readers -------------------- */
 

@@ -15,6 +15,7 @@
 #include "runtime/metrics.h"
 #include "session/counts.h"
 #include "stream/stream.h"
+#include "task/queue.h"
 
 /* Of one route, or of all requests that no route matched. */
 struct route_counts {
@@ -35,6 +36,24 @@ struct worker_counts {
     struct worker_gauges gauges;
     uint64_t published_ms;        /* on the monotonic clock, which all processes share; 0: not yet */
     struct route_counts routes[]; /* in the order of the application's table; last, those without a route */
+};
+
+enum queue_depth { QUEUE_WAITING, QUEUE_DELAYED, QUEUE_RUNNING, QUEUE_DEAD, QUEUE_DEPTH_COUNT };
+
+enum queue_event {
+#define QUEUE_EVENT_NAME(name) QUEUE_EVENT_##name,
+    QUEUE_COUNTS(QUEUE_EVENT_NAME)
+#undef QUEUE_EVENT_NAME
+        QUEUE_EVENT_COUNT
+};
+
+/* Of one queue of tasks. Redis keeps these figures, so they are the same whoever has asked for them last. */
+struct queue_figures {
+    char name[QUEUE_NAME_BYTES];
+    uint64_t depth[QUEUE_DEPTH_COUNT];
+    uint64_t oldest_waiting_ms;
+    uint64_t events[QUEUE_EVENT_COUNT];
+    uint64_t published_ms; /* as a worker's; 0: there is no queue at this place */
 };
 
 enum worker_state { WORKER_UP, WORKER_STARTING, WORKER_SILENT, WORKER_DRAINING, WORKER_STATE_COUNT };
@@ -58,6 +77,8 @@ struct metrics_sum {
     const struct mid_route *routes;
     size_t route_count; /* without the last, which has no route */
     struct worker_counts *workers;
+    size_t queue_count;
+    struct queue_figures queues[QUEUES_MAX]; /* those that are not stale */
 };
 
 /* False as metrics_write(). The caller frees sum->workers. */
@@ -70,6 +91,7 @@ enum metric_scope {
     METRIC_OF_POOL,   /* struct pool_counts */
     METRIC_OF_WORKER, /* struct worker_counts, added up */
     METRIC_OF_ROUTE,  /* struct route_counts; the labels "method" and "route" come first */
+    METRIC_OF_QUEUE,  /* struct queue_figures; the label "queue" comes first */
 };
 
 enum { METRIC_LABELS_MAX = 3 };

@@ -10,6 +10,7 @@
 /* -------------------- labels -------------------- */
 
 #define LABEL_TEXT(name, text) text,
+#define LABEL_NAME(name)       #name,
 #define LABEL_VALUES(function, ...)                                                                                    \
     static const char *function(size_t index)                                                                          \
     {                                                                                                                  \
@@ -26,6 +27,8 @@ LABEL_VALUES(result_name, SESSION_RESULTS(LABEL_TEXT))
 LABEL_VALUES(restart_name, WORKER_RESTARTS(LABEL_TEXT))
 LABEL_VALUES(reload_name, "refused", "accepted")
 LABEL_VALUES(broken_name, "malformed", "read_timeout")
+LABEL_VALUES(depth_name, "waiting", "delayed", "running", "dead")
+LABEL_VALUES(event_name, QUEUE_COUNTS(LABEL_NAME))
 LABEL_VALUES(state_name, "up", "starting", "silent", "draining")
 LABEL_VALUES(version_name, MIDSTREAM_VERSION)
 
@@ -45,6 +48,7 @@ static const char *status_name(size_t kind)
 
 #define OF_ROUTE(member)  METRIC_OF_ROUTE, offsetof(struct route_counts, member)
 #define OF_WORKER(member) METRIC_OF_WORKER, offsetof(struct worker_counts, member)
+#define OF_QUEUE(member)  METRIC_OF_QUEUE, offsetof(struct queue_figures, member)
 #define OF_POOL(member)   METRIC_OF_POOL, offsetof(struct pool_counts, member)
 
 /* clang-format off */
@@ -128,6 +132,21 @@ static const struct metric table[] = {
      "Stacks that wait to be used again.", NO_LABELS},
     {"midstream_loop_turn_seconds", METRIC_HISTOGRAM, OF_WORKER(turns), 1,
      "The longest turn of a worker's loop in each 100 ms: for so long, everything else waited.", NO_LABELS},
+
+    {"midstream_task_depth",
+     METRIC_GAUGE,
+     OF_QUEUE(depth),
+     1,
+     "Tasks that are kept, by their state; done and cancelled ones are not counted.",
+     {{"state", depth_name, QUEUE_DEPTH_COUNT}}},
+    {"midstream_task_oldest_waiting_seconds", METRIC_GAUGE, OF_QUEUE(oldest_waiting_ms), 1000,
+     "How long the oldest of the waiting tasks has waited; 0 when there is none.", NO_LABELS},
+    {"midstream_task_events_total",
+     METRIC_COUNTER,
+     OF_QUEUE(events),
+     1,
+     "What has happened to tasks, since the queue exists.",
+     {{"event", event_name, QUEUE_EVENT_COUNT}}},
 
     {"midstream_workers",
      METRIC_GAUGE,

@@ -2,8 +2,9 @@
  * The metrics as Prometheus reads them: its text format 0.0.4
  * (https://prometheus.io/docs/instrumenting/exposition_formats/).
  *
- * Routes that have had no request, and statuses that they have not answered, have no lines; everything else is there
- * from the start, so that a rate can be computed of the first increment.
+ * Routes that have had no request, and statuses that they have not answered, have no lines, nor have queues of which
+ * nothing is known lately; everything else is there from the start, so that a rate can be computed of the first
+ * increment.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -124,47 +125,67 @@ static bool is_zero(const uint64_t *words, size_t count)
     return true;
 }
 
-/* All lines of a metric in one scope. `route` is the scope's, or -1. */
-static void append_scope(struct buffer *out, const struct metric *metric, const void *scope,
-                         const struct metrics_sum *sum, ptrdiff_t route)
+/* All lines of a metric in one scope. `labels` are the scope's own, which come first; zeros have no lines if it is
+ * sparse. */
+static void append_scope(struct buffer *out, const struct metric *metric, const void *scope, struct buffer *labels,
+                         bool is_sparse)
 {
     const uint64_t *words = (const uint64_t *)(const void *)((const char *)scope + metric->offset);
     size_t count = metric_words(metric);
-    if (route >= 0 && is_zero(words, count))
-        return;
     size_t step = metric->type == METRIC_HISTOGRAM ? count : 1;
-    struct buffer labels = {0};
+    size_t own_length = labels->length;
     for (size_t word = 0; word < count; word += step) {
-        if (route >= 0 && is_zero(words + word, step))
+        if (is_sparse && is_zero(words + word, step))
             continue;
-        labels.length = 0;
-        if (route >= 0)
-            labels_add_route(&labels, sum, (size_t)route);
-        labels_add_combination(&labels, metric, word);
+        labels->length = own_length;
+        labels_add_combination(labels, metric, word);
         if (metric->type == METRIC_HISTOGRAM)
-            append_histogram(out, metric->name, &labels, (const struct histogram *)(const void *)words);
+            append_histogram(out, metric->name, labels, (const struct histogram *)(const void *)words);
         else
-            append_value(out, metric->name, "", &labels, words[word], metric->per_unit);
+            append_value(out, metric->name, "", labels, words[word], metric->per_unit);
     }
-    buffer_fini(&labels);
+}
+
+static void append_routes(struct buffer *out, const struct metric *metric, const struct metrics_sum *sum,
+                          struct buffer *labels)
+{
+    for (size_t route = 0; route <= sum->route_count; route++) {
+        labels->length = 0;
+        labels_add_route(labels, sum, route);
+        append_scope(out, metric, &sum->workers->routes[route], labels, true);
+    }
+}
+
+static void append_queues(struct buffer *out, const struct metric *metric, const struct metrics_sum *sum,
+                          struct buffer *labels)
+{
+    for (size_t i = 0; i < sum->queue_count; i++) {
+        labels->length = 0;
+        labels_add(labels, "queue", sum->queues[i].name);
+        append_scope(out, metric, &sum->queues[i], labels, false);
+    }
 }
 
 static void append_metric(struct buffer *out, const struct metric *metric, const struct metrics_sum *sum)
 {
+    struct buffer labels = {0};
     buffer_printf(out, "# HELP %s %s\n# TYPE %s %s\n", metric->name, metric->help, metric->name,
                   metric_type_name(metric->type));
     switch (metric->scope) {
     case METRIC_OF_POOL:
-        append_scope(out, metric, &sum->pool, sum, -1);
+        append_scope(out, metric, &sum->pool, &labels, false);
         break;
     case METRIC_OF_WORKER:
-        append_scope(out, metric, sum->workers, sum, -1);
+        append_scope(out, metric, sum->workers, &labels, false);
         break;
     case METRIC_OF_ROUTE:
-        for (size_t route = 0; route <= sum->route_count; route++)
-            append_scope(out, metric, &sum->workers->routes[route], sum, (ptrdiff_t)route);
+        append_routes(out, metric, sum, &labels);
+        break;
+    case METRIC_OF_QUEUE:
+        append_queues(out, metric, sum, &labels);
         break;
     }
+    buffer_fini(&labels);
 }
 
 void metrics_format(const struct metrics_sum *sum, struct buffer *out)

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/panic.h"
 #include "runtime/metrics_layout.h"
+#include "runtime/queue_watch.h"
 #include "runtime/stores.h"
 #include "task/consumer.h"
 #include "task/ledger.h"
@@ -83,8 +84,10 @@ static void begin_drain(int64_t timeout_ms)
               (int)getpid(), (long long)timeout_ms, consumers_running());
     work.interrupt_at_ms = end_ms - timeout_ms / 2;
     work.yield_at_ms = end_ms - YIELD_MS > 0 ? end_ms - YIELD_MS : 0;
-    if (is_first)
+    if (is_first) {
         consumers_drain();
+        queue_watch_stop();
+    }
     timer_start(&work.drain, 0, look_at_drain);
 }
 
@@ -202,6 +205,8 @@ int work_run(const struct worker_options *options)
     work.redis = stores_open(options->configuration, work.counts);
     configure_consumers(options->configuration);
     if (work.redis == NULL || !consumers_start(settings->task_queues, &work.consumer))
+        return 1;
+    if (options->number == 0 && !queue_watch_start(settings->task_queues))
         return 1;
     watch_signals();
     publish(&work.publish);

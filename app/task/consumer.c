@@ -11,7 +11,6 @@
 #include "task/ledger.h"
 
 enum {
-    CONSUMERS_MAX = 8,
     BLOCK_MS = 2000,
     RETRY_PAUSE_MS = 200,
     SWEEP_PAUSE_MAX_MS = 500,
@@ -35,7 +34,7 @@ struct consumer {
     struct list started; /* by the step that is under way */
 };
 
-static struct consumer consumers[CONSUMERS_MAX];
+static struct consumer consumers[QUEUES_MAX];
 static size_t consumer_count;
 static bool is_draining;
 
@@ -305,7 +304,7 @@ bool consumers_names_are_valid(const char *queues)
     char name[QUEUE_NAME_BYTES];
     size_t count = 0;
     do {
-        if (!consumers_next_name(&queues, name) || ++count > CONSUMERS_MAX)
+        if (!consumers_next_name(&queues, name) || ++count > QUEUES_MAX)
             return false;
     } while (*queues != '\0');
     return true;

@@ -16,6 +16,7 @@ enum {
     QUEUE_DEDUP_BYTES_MAX = 128,
     QUEUE_ENTRY_BYTES = 48, /* a stream's entry: two numbers of 64 bits */
     QUEUE_RESULT_BYTES_MAX = 4096,
+    QUEUES_MAX = 8, /* that one worker takes tasks of */
 };
 
 #define QUEUE_DELAY_MAX_MS (30ll * 24 * 3600 * 1000)

@@ -90,7 +90,7 @@ midstream_listens() {
 work_start() {
     (($2 > 0)) && [[ -n $("$1" task types 2>/dev/null) ]] || return 0
     server_start work "$1" work --redis "unix:$DIR/redis.sock" --keys "$DIR/keys" --workers "$2" \
-        --pidfile "$DIR/work.pid" --cookie-secure no
+        --pidfile "$DIR/work.pid" --admin "unix:$DIR/work-admin.sock" --cookie-secure no
     server_await work test -s "$DIR/work.pid" || server_failed work "did not start"
 }
 

@@ -151,11 +151,11 @@ static pid_t work_master(void)
 
 static bool kill_a_child(pid_t master)
 {
-    pid_t children[8];
-    size_t count = master > 0 ? process_children(master, children, 8) : 0;
+    pid_t workers[STACK_WORKERS_MAX];
+    size_t count = master > 0 ? workers_of(master, workers) : 0;
     if (count == 0)
         return false;
-    process_signal(children[arc4random_uniform((uint32_t)count)], SIGKILL);
+    process_signal(workers[arc4random_uniform((uint32_t)count)], SIGKILL);
     return true;
 }
 

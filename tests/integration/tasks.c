@@ -77,9 +77,9 @@ static pid_t work_master(const struct office *office)
 /* The one process that does tasks. */
 static pid_t work_process(const struct office *office)
 {
-    pid_t child = 0;
-    cr_assert_eq(process_children(work_master(office), &child, 1), 1);
-    return child;
+    pid_t workers[STACK_WORKERS_MAX];
+    cr_assert_eq(workers_of(work_master(office), workers), 1);
+    return workers[0];
 }
 
 /* -------------------- adding and looking -------------------- */
@@ -624,5 +624,63 @@ Test(tasks, a_worker_that_cannot_ask_for_tasks_is_replaced)
     process_signal(office.site.stack->redis, SIGCONT);
     must_add(&office, "/add/sleep", "0", id);
     await(&office, id, "done");
+    office_close(&office);
+}
+
+/* -------------------- what operators see -------------------- */
+
+struct shown {
+    const struct office *office;
+    const char *line; /* of /metrics */
+};
+
+static bool is_shown(void *arg)
+{
+    const struct shown *shown = arg;
+    struct http_response response;
+    char *socket = text_printf("%s/work-admin.sock", shown->office->site.stack->dir);
+    char *line = text_printf("\n%s\n", shown->line);
+    http_send(&(struct http_request){.url = "http://admin/metrics", .unix_socket = socket}, &response);
+    bool is_there = response.status == 200 && strstr(response.body.data, line) != NULL;
+    http_response_fini(&response);
+    free(line);
+    free(socket);
+    return is_there;
+}
+
+static void await_metric(const struct office *office, const char *line)
+{
+    struct shown shown = {office, line};
+    cr_expect(wait_until(is_shown, &shown, 30000), "/metrics does not come to show %s", line);
+}
+
+Test(tasks, the_metrics_tell_how_each_queue_is)
+{
+    struct office office = office_open(SETTINGS(QUICK, "MIDSTREAM_TASK_QUEUES=default,idle"));
+    char id[TEXT_BYTES];
+    for (int i = 0; i < 3; i++)
+        must_add(&office, "/add/sleep?delay_ms=600000", "0", id);
+    must_add(&office, "/add/sleep", "600000", id);
+    must_add(&office, "/add/fail?attempts=1", "x", id);
+    await_metric(&office, "midstream_task_depth{queue=\"default\",state=\"delayed\"} 3");
+    await_metric(&office, "midstream_task_depth{queue=\"default\",state=\"running\"} 1");
+    await_metric(&office, "midstream_task_depth{queue=\"default\",state=\"dead\"} 1");
+    await_metric(&office, "midstream_task_events_total{queue=\"default\",event=\"accepted\"} 5");
+    await_metric(&office, "midstream_task_events_total{queue=\"default\",event=\"failed\"} 1");
+    await_metric(&office, "midstream_task_depth{queue=\"idle\",state=\"waiting\"} 0");
+    office_close(&office);
+}
+
+/* With a worker that has no room, what is added waits. */
+Test(tasks, the_metrics_tell_how_long_the_oldest_task_waits)
+{
+    struct office office = office_open(SETTINGS(QUICK, "MIDSTREAM_TASK_CONCURRENCY=1"));
+    char id[TEXT_BYTES];
+    must_add(&office, "/add/sleep", "600000", id);
+    await_note(&office, "begin", id, 1);
+    for (int i = 0; i < 4; i++)
+        must_add(&office, "/add/sleep", "0", id);
+    await_metric(&office, "midstream_task_depth{queue=\"default\",state=\"waiting\"} 4");
+    cr_expect(!is_shown(&(struct shown){&office, "midstream_task_oldest_waiting_seconds{queue=\"default\"} 0.000"}));
     office_close(&office);
 }

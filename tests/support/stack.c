@@ -176,8 +176,13 @@ static bool is_admin(pid_t pid)
 
 size_t stack_workers(const struct stack *stack, pid_t workers[static STACK_WORKERS_MAX])
 {
+    return workers_of(stack->master, workers);
+}
+
+size_t workers_of(pid_t master, pid_t workers[static STACK_WORKERS_MAX])
+{
     pid_t children[STACK_WORKERS_MAX + 1];
-    size_t children_count = process_children(stack->master, children, STACK_WORKERS_MAX + 1);
+    size_t children_count = process_children(master, children, STACK_WORKERS_MAX + 1);
     ENSURE(children_count <= STACK_WORKERS_MAX + 1);
     size_t count = 0;
     for (size_t i = 0; i < children_count; i++)

@@ -42,6 +42,9 @@ void stack_stop(struct stack *stack);
 /* The worker processes as they are now, by rising pid. Returns how many. */
 size_t stack_workers(const struct stack *stack, pid_t workers[static STACK_WORKERS_MAX]);
 
+/* The same of any master. */
+size_t workers_of(pid_t master, pid_t workers[static STACK_WORKERS_MAX]);
+
 /* stack->url and the path, as a new string for the caller to free. */
 char *stack_url(const struct stack *stack, const char *path);
 

@@ -248,6 +248,21 @@ Test(metrics, a_worker_without_a_slot_counts_unseen)
     expect_value("midstream_requests_total{method=\"GET\",route=\"/a\",status=\"200\"}", NULL);
 }
 
+/* -------------------- queues -------------------- */
+
+Test(metrics, a_queue_is_shown_as_it_was_last_told_however_many_workers_there_are)
+{
+    metrics_enter(metrics_slot_take(0));
+    metrics_enter(metrics_slot_take(1));
+    expect_value("midstream_task_depth{queue=\"mail\",state=\"waiting\"}", NULL);
+    metrics_publish_queue(1, "mail", &(struct queue_stats){.waiting = 9});
+    metrics_publish_queue(1, "mail", &(struct queue_stats){.waiting = 7, .oldest_waiting_ms = 1500, .done = 3});
+    expect_value("midstream_task_depth{queue=\"mail\",state=\"waiting\"}", "7");
+    expect_value("midstream_task_depth{queue=\"mail\",state=\"dead\"}", "0");
+    expect_value("midstream_task_oldest_waiting_seconds{queue=\"mail\"}", "1.500");
+    expect_value("midstream_task_events_total{queue=\"mail\",event=\"done\"}", "3");
+}
+
 /* -------------------- health -------------------- */
 
 Test(metrics, a_worker_responds_once_its_loop_has_turned)
@@ -309,6 +324,8 @@ static char *reference_row(const struct metric *metric)
     buffer_printf(&row, "| `%s` | %s | ", metric->name, metric_type_name(metric->type));
     if (metric->scope == METRIC_OF_ROUTE)
         buffer_append_text(&row, "`method` `route` ");
+    if (metric->scope == METRIC_OF_QUEUE)
+        buffer_append_text(&row, "`queue` ");
     for (int i = 0; i < METRIC_LABELS_MAX && metric->labels[i].name != NULL; i++)
         buffer_printf(&row, "`%s` ", metric->labels[i].name);
     buffer_printf(&row, "| %s |\n", metric->help);
