@@ -360,6 +360,47 @@ MID_PUBLIC MID_CHECK enum mid_error mid_form_token_check(struct mid_session *ses
  * out. May suspend. */
 MID_PUBLIC MID_CHECK enum mid_error mid_session_destroy(struct mid_session *session);
 
+/* -------------------- Redis -------------------- */
+
+/*
+ * The application's own data in the Redis of the sessions, over the worker's connection, which all fibers share. Keys
+ * that begin with "mid:" belong to the runtime.
+ */
+enum mid_redis_type {
+    MID_REDIS_NIL,
+    MID_REDIS_INTEGER,
+    MID_REDIS_TEXT, /* bytes, or the status "OK" */
+    MID_REDIS_LIST,
+    MID_REDIS_ERROR, /* an element of a list only; its text is Redis's sentence */
+};
+
+/* An answer. Members that are not of its type are 0, "" or NULL. */
+struct mid_redis_value {
+    enum mid_redis_type type;
+    int64_t integer;
+    const char *text; /* with a NUL behind its bytes */
+    size_t bytes;
+    const struct mid_redis_value *elements;
+    size_t count;
+};
+
+/* One argument: bytes, which may be any. */
+struct mid_redis_argument {
+    const void *data;
+    size_t bytes;
+};
+
+/*
+ * Sends a command ({"GET", 3}, {key, key_bytes}) and suspends until its answer, which lives in the request's memory.
+ * For handlers, after-response functions and tasks. MID_FORBIDDEN: a command that blocks or changes the connection
+ * (BLPOP, SUBSCRIBE, MULTI...; a script does what MULTI would). MID_BAD_REQUEST: no arguments. MID_UNAVAILABLE: no
+ * answer in time, so it may have been carried out; or Redis says that it cannot serve now. MID_OVERLOADED: too many
+ * commands are under way. MID_FAILED: Redis refused it. What Redis has said is the error's detail.
+ */
+MID_PUBLIC MID_CHECK enum mid_error mid_redis_command(struct mid_request *rq, size_t count,
+                                                      const struct mid_redis_argument arguments[],
+                                                      const struct mid_redis_value **value);
+
 /* -------------------- background tasks -------------------- */
 
 /*

@@ -92,6 +92,8 @@ struct redis_argument {
 struct redis_call {
     redis_reply_fn *on_reply;
     void *arg;
+    /* Hears what an error reply says, under the same terms; NULL: nobody does. */
+    void (*on_refusal)(const char *text, size_t bytes, void *arg);
     int64_t patience_ms; /* give up waiting after so long, though the answer may still come; 0: the client's timeout */
     bool was_sent;       /* out: the command may have been carried out, though its answer did not come */
 };

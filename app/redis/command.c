@@ -90,6 +90,8 @@ static enum mid_error take_error(struct redis_client *client, struct redis_call 
     enum redis_refusal refusal = redis_refusal_of(reply->str, reply->len);
     counter_add(&client->counts->errors, 1);
     redis_refusal_report(&client->refusals, loop_now_ms(), reply->str, reply->len);
+    if (call->on_refusal != NULL)
+        call->on_refusal(reply->str, reply->len, call->arg);
     call->was_sent = refusal == REDIS_MISTAKE; /* a script may have failed halfway; the others changed nothing */
     return refusal == REDIS_MISTAKE ? MID_FAILED : MID_UNAVAILABLE;
 }

@@ -2,6 +2,7 @@
 #include "runtime/stores.h"
 
 #include "runtime/metrics_layout.h"
+#include "runtime/redis_api.h"
 #include "session/session.h"
 #include "task/api.h"
 
@@ -59,5 +60,6 @@ struct redis_client *stores_open(const struct configuration *configuration, stru
         return NULL;
     open_sessions(configuration, redis, counts);
     open_queues(&configuration->settings, redis);
+    redis_api_init(redis);
     return redis;
 }

@@ -239,6 +239,18 @@ Test(tasks, a_task_is_done_by_another_process_and_can_be_looked_up)
     office_close(&office);
 }
 
+Test(tasks, a_task_can_ask_redis_for_the_applications_own_data)
+{
+    struct office office = office_open(SETTINGS(QUICK));
+    char id[TEXT_BYTES];
+    must_add(&office, "/add/keep", "x", id);
+    await(&office, id, "done 1/5");
+    char *kept = redis_text(office.site.redis, "GET app:kept");
+    cr_expect_str_eq(kept, id);
+    free(kept);
+    office_close(&office);
+}
+
 Test(tasks, a_delayed_task_is_never_early)
 {
     struct office office = office_open(SETTINGS(QUICK));

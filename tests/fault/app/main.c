@@ -142,6 +142,15 @@ static enum mid_error step_task(struct mid_request *rq, struct mid_task *task)
     return mid_sleep_ms(rq, payload_number(task));
 }
 
+/* Keeps its id in the application's own part of Redis. */
+static enum mid_error keep_task(struct mid_request *rq, struct mid_task *task)
+{
+    const char *id = mid_task_id(task);
+    const struct mid_redis_value *value;
+    return mid_redis_command(rq, 3, (struct mid_redis_argument[]){{"SET", 3}, {"app:kept", 8}, {id, strlen(id)}},
+                             &value);
+}
+
 /* Adds another task, from a task. */
 static enum mid_error parent_task(struct mid_request *rq, struct mid_task *task)
 {
@@ -153,17 +162,9 @@ static enum mid_error parent_task(struct mid_request *rq, struct mid_task *task)
 }
 
 static const struct mid_task_type tasks[] = {
-    {"empty", empty_task},
-    {"sleep", sleep_task},
-    {"deaf", deaf_task},
-    {"fail", fail_task},
-    {"crash", crash_task},
-    {"spin", spin_task},
-    {"count", count_task},
-    {"late", late_task},
-    {"step", step_task},
-    {"parent", parent_task},
-    {0},
+    {"empty", empty_task}, {"sleep", sleep_task}, {"deaf", deaf_task},     {"fail", fail_task},
+    {"crash", crash_task}, {"spin", spin_task},   {"count", count_task},   {"late", late_task},
+    {"step", step_task},   {"keep", keep_task},   {"parent", parent_task}, {0},
 };
 
 /* -------------------- routes -------------------- */

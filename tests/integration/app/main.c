@@ -168,6 +168,61 @@ static enum mid_error view_route(struct mid_request *rq)
     return mid_respond_text(rq, 200, mid_printf(rq, "%" PRId64 " %" PRId64 " %s\n", before, recorded, tail));
 }
 
+/* -------------------- Redis -------------------- */
+
+enum { WORDS_MAX = 16 };
+
+static const char *describe(struct mid_request *rq, const struct mid_redis_value *value)
+{
+    char *text;
+    switch (value->type) {
+    case MID_REDIS_INTEGER:
+        return mid_printf(rq, "%" PRId64, value->integer);
+    case MID_REDIS_TEXT:
+        return mid_printf(rq, "%zu:%s", value->bytes, value->text);
+    case MID_REDIS_ERROR:
+        return mid_printf(rq, "error %s", value->text);
+    case MID_REDIS_LIST:
+        text = mid_printf(rq, "[");
+        for (size_t i = 0; i < value->count; i++)
+            text = mid_printf(rq, "%s%s%s", text, i > 0 ? " " : "", describe(rq, &value->elements[i]));
+        return mid_printf(rq, "%s]", text);
+    case MID_REDIS_NIL:
+        break;
+    }
+    return "nil";
+}
+
+/* The body is a command, an argument per line. */
+static enum mid_error redis_route(struct mid_request *rq)
+{
+    struct mid_redis_argument arguments[WORDS_MAX];
+    const struct mid_redis_value *value;
+    const char *body;
+    size_t bytes;
+    size_t count = 0;
+    MID_TRY(mid_body_all(rq, 64 * 1024, &body, &bytes));
+    for (const char *at = body; *at != '\0' && count < WORDS_MAX; count++) {
+        arguments[count] = (struct mid_redis_argument){at, strcspn(at, "\n")};
+        at += arguments[count].bytes;
+        at += *at == '\n';
+    }
+    MID_TRY(mid_redis_command(rq, count, arguments, &value));
+    return mid_respond_text(rq, 200, describe(rq, value));
+}
+
+/* What is written is read as it was, whatever its bytes. */
+static enum mid_error redis_bytes_route(struct mid_request *rq)
+{
+    static const char bytes[] = "a\0b\r\n\xff";
+    const struct mid_redis_value *value;
+    MID_TRY(mid_redis_command(
+        rq, 3, (struct mid_redis_argument[]){{"SET", 3}, {"app:bytes", 9}, {bytes, sizeof(bytes)}}, &value));
+    MID_TRY(mid_redis_command(rq, 2, (struct mid_redis_argument[]){{"GET", 3}, {"app:bytes", 9}}, &value));
+    bool is_same = value->bytes == sizeof(bytes) && memcmp(value->text, bytes, sizeof(bytes)) == 0;
+    return mid_respond_text(rq, 200, is_same ? "the same" : "others");
+}
+
 /* -------------------- streams -------------------- */
 
 static enum mid_error big_route(struct mid_request *rq)
@@ -338,6 +393,8 @@ static const struct mid_route routes[] = {
     {"GET", "/fail-after-login", fail_after_login_route},
     {"GET", "/answers", answers_route},
     {"GET", "/view", view_route},
+    {"POST", "/redis", redis_route},
+    {"GET", "/redis-bytes", redis_bytes_route},
     {"GET", "/big", big_route},
     {"GET", "/flood", flood_route},
     {"GET", "/rest", rest_route},
