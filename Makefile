@@ -85,6 +85,10 @@ test: ## install what is needed, then all checks and tests, under ASan and UBSan
 	scripts/setup test
 	$(MAKE) check test-library test-unit test-fuzz test-integration test-fault-short test-browser FUZZ_SECONDS=3
 
+.PHONY: compose-test
+compose-test: ## build the images and prove docker-compose.yml with a real Docker engine
+	scripts/compose-test
+
 check: $(BUILD)/midstream ## formatting, layering, lint, manual
 	scripts/check
 	scripts/check-manual $<
@@ -105,7 +109,9 @@ $(BUILD)/tests/streams: $(LOAD_OBJECTS) $(call objects,$(wildcard app/base/*.c))
 bench: ## measure requests, streams and memory; a table, and build/bench/latest.json
 	scripts/setup bench
 	$(MAKE) FLAVOUR=release build/release/midstream build/release/tests/streams
+	$(MAKE) FLAVOUR=release build/release/tests/task-app
 	scripts/bench $(BENCH_ARGS)
+	scripts/bench-tasks
 
 # -------------------- install --------------------
 

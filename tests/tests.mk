@@ -46,6 +46,7 @@ $(INTEGRATION_APP): $(INTEGRATION_APP_SOURCE) $(BUILD)/libmidstream.a app/includ
 
 RUN_TEST = MIDSTREAM=$(abspath $(BUILD)/midstream) INTEGRATION_APP=$(abspath $(INTEGRATION_APP)) \
            UBSAN_OPTIONS=print_stacktrace=1 \
+           LSAN_OPTIONS=suppressions=$(abspath tests/lsan.supp):print_suppressions=0 \
            $(TEST_WRAPPER) $< --jobs $(TEST_JOBS) $(if $(TEST_FILTER),--filter '$(TEST_FILTER)')
 
 .PHONY: test-unit test-integration test-browser test-fuzz test-valgrind

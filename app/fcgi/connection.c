@@ -336,9 +336,12 @@ size_t connection_read(struct connection *connection, void *buffer, size_t size)
             connection->is_gone = true;
             return 0;
         }
-        if (errno == EAGAIN && record_filter_is_fresh(&connection->filter))
-            return 0; /* the news were of bytes that the last request has read */
-        if (errno == EAGAIN && !wait_for_event(connection, connections.settings.read_timeout_ms))
+        if (errno == EINTR)
+            continue;
+        if (record_filter_is_fresh(&connection->filter))
+            return 0;          /* the news were of bytes that the last request has read */
+        read_away(connection); /* over TCP a few unread bytes can hold up the whole window */
+        if (!wait_for_event(connection, connections.settings.read_timeout_ms))
             return broken(connection, &counts->read_timeouts, "connection.read-timeout",
                           "the web server sent nothing for the read timeout");
     }
