@@ -85,7 +85,7 @@ struct mid_request {
     struct after_function *after_first;
     struct after_function **after_end;
     bool is_after;               /* the response is over and the connection no longer ours */
-    int64_t deadline_ms;         /* monotonic, of after-response work; -1: none */
+    int64_t deadline_ms;         /* the loop's time, of waiting before the head or after the response; -1: none */
     enum mid_error interruption; /* what calls that wait return from now on; MID_OK: nothing. Of tasks. */
 };
 

@@ -46,6 +46,7 @@ MAY_SUSPEND static enum mid_error answer(struct mid_request *rq)
     MID_TRY(error);
     pulse_note_route(rq->match.route->pattern);
     MID_TRY(admit(rq));
+    rq->deadline_ms = loop_now_ms() + settings.request_timeout_ms; /* until a stream begins */
     MID_TRY(rq->match.route->handler(rq));
     if (rq->response.phase == RESPONSE_NONE)
         return mid_fail(rq, MID_FAILED, "the handler gave no response");

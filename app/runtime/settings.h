@@ -42,6 +42,7 @@ struct settings {
     int64_t reload_timeout_ms;
     int64_t reconnect_ms;
     int64_t watchdog_ms;
+    int64_t request_timeout_ms;
     int64_t requests_max;
     int64_t streams_max;
     int64_t session_streams_max;

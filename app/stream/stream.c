@@ -69,6 +69,7 @@ enum mid_error stream_begin(struct mid_request *rq, int status, const char *cont
     stream->last_sent_ms = stream->checked_ms = loop_now_ms();
     MID_TRY(response_begin_stream(rq, status, arena_strdup(&rq->arena, content_type)));
     rq->stream = stream;
+    rq->deadline_ms = -1; /* a stream takes as long as it takes */
     streams_open++;
     counter_add(&counts->begun, 1);
     return MID_OK;

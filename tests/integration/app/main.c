@@ -381,7 +381,38 @@ static enum mid_error spin_route(struct mid_request *rq)
     return mid_respond_text(rq, 200, "the worker has spun\n");
 }
 
+static enum mid_error sleep_route(struct mid_request *rq)
+{
+    MID_TRY(mid_sleep_ms(rq, LONG_MS));
+    return mid_respond_text(rq, 200, "slept\n");
+}
+
+static enum mid_error form_route(struct mid_request *rq)
+{
+    struct mid_session *session;
+    const char *token;
+    MID_TRY(mid_session_open(rq, &session));
+    MID_TRY(mid_session_increment(session, "forms", 1));
+    MID_TRY(mid_session_commit(session));
+    MID_TRY(mid_form_token(session, &token));
+    return mid_respond_text(rq, 200, token);
+}
+
+static enum mid_error send_form_route(struct mid_request *rq)
+{
+    struct mid_session *session;
+    const char *token;
+    size_t bytes;
+    MID_TRY(mid_body_all(rq, 1024, &token, &bytes));
+    MID_TRY(mid_session_open(rq, &session));
+    MID_TRY(mid_form_token_check(session, token));
+    return mid_respond_text(rq, 200, "taken\n");
+}
+
 static const struct mid_route routes[] = {
+    {"GET", "/sleep", sleep_route},
+    {"GET", "/form", form_route},
+    {"POST", "/form", send_form_route},
     {"GET", "/null", null_route},
     {"GET", "/header/{name}", header_route},
     {"GET", "/overflow", overflow_route},
