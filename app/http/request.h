@@ -78,9 +78,12 @@ struct mid_request {
     const char *error_detail; /* of mid_fail(), or NULL */
     struct request_hooks hooks;
     struct mid_session *session; /* the session room's; NULL while not opened */
-    struct stream *stream;       /* the stream room's; NULL while none has begun */
-    bool outlives_client;        /* the handler carries on when the client leaves */
-    uint32_t drain_share; /* the stream room's: where in the time of telling it is this one's turn; 0: not asked */
+    /* The task room's: whose session mid_session_open() gives; NULL: the cookie's. */
+    MAY_SUSPEND enum mid_error (*open_session)(struct mid_request *rq, struct mid_session **session);
+    bool is_superseded;    /* its session ended for it because somebody has logged in: the client is to come back */
+    struct stream *stream; /* the stream room's; NULL while none has begun */
+    bool outlives_client;  /* the handler carries on when the client leaves */
+    uint32_t drain_share;  /* the stream room's: where in the time of telling it is this one's turn; 0: not asked */
 
     struct after_function *after_first;
     struct after_function **after_end;

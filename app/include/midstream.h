@@ -18,7 +18,8 @@
  *     }
  *
  * Memory. Strings that the runtime returns belong to the request and live until its last after-response function has
- * returned. Strings passed to the runtime are copied where they are needed later.
+ * returned, but for the values of a session, which say how long. Strings passed to the runtime are copied where they
+ * are needed later.
  *
  * Errors. Results come through out-parameters, which are written only when the call returns MID_OK. An error that a
  * handler returns before the head has left becomes the response, with the HTTP status of the table below; after the
@@ -285,7 +286,12 @@ MID_PUBLIC MID_CHECK enum mid_error mid_session_find(struct mid_request *rq, str
 /*
  * Reading. The first use loads the session and may suspend (MID_UNAVAILABLE: Redis did not answer; MID_ENDED: the
  * session has ended). The view is the session as last loaded plus the operations recorded since. An absent field is
- * NULL, or `fallback`. MID_UNPROCESSABLE: the field is not a number.
+ * NULL, or `fallback`. MID_UNPROCESSABLE: the field is not a number. MID_FAILED: what is in Redis is no session's
+ * record.
+ *
+ * A value that was read stays where it is, unchanged, through the session's next commit or refresh (and every call that
+ * commits), until the one after: what is needed for longer is copied, with mid_printf(). So a stream that reads and
+ * commits for hours holds no more than a session's worth.
  */
 MID_PUBLIC MID_CHECK enum mid_error mid_session_get(struct mid_session *session, const char *field, const char **value);
 MID_PUBLIC MID_CHECK enum mid_error mid_session_get_int(struct mid_session *session, const char *field,
@@ -301,20 +307,26 @@ struct mid_session_info {
     int64_t revision; /* raised by every commit */
     int64_t created_ms;
     int64_t expires_ms; /* the absolute end, whatever the activity */
-    const char *user;   /* NULL: not logged in */
+    int64_t renewed_ms; /* the last mid_session_renew(), or the beginning */
+    const char *user;   /* NULL: not logged in. A value, as above. */
 };
 MID_PUBLIC MID_CHECK enum mid_error mid_session_info(struct mid_session *session, struct mid_session_info *info);
 
 /*
  * Changing. Operations are recorded, not sent; mid_session_commit() applies all of them in one atomic step, so two
  * writers only meet on a field that both of them touched. Field names are 1 to 64 bytes of printable UTF-8 that do not
- * begin with '@'; a value has at most session-value-max-bytes. What is outside of the limits is MID_UNPROCESSABLE, here
- * or at the commit, which then changes nothing.
+ * begin with '@'; a value has at most session-value-max-bytes. What is outside of the limits is MID_UNPROCESSABLE,
+ * here and at the next commit, which then changes nothing: so their results need not be looked at.
  */
 MID_PUBLIC enum mid_error mid_session_set(struct mid_session *session, const char *field, const char *value);
 MID_PUBLIC enum mid_error mid_session_set_bytes(struct mid_session *session, const char *field, const void *value,
                                                 size_t bytes);
 MID_PUBLIC enum mid_error mid_session_set_int(struct mid_session *session, const char *field, int64_t value);
+
+/* The same, for `ms` milliseconds (at most 365 days): then the field is gone, for every reader. Setting or deleting it
+ * ends that; an increment or an append leaves it. */
+MID_PUBLIC enum mid_error mid_session_set_for(struct mid_session *session, const char *field, const char *value,
+                                              int64_t ms);
 MID_PUBLIC enum mid_error mid_session_delete(struct mid_session *session, const char *field);
 MID_PUBLIC enum mid_error mid_session_increment(struct mid_session *session, const char *field, int64_t by);
 
@@ -324,13 +336,18 @@ MID_PUBLIC enum mid_error mid_session_append(struct mid_session *session, const 
 
 /*
  * Applies the recorded operations. May suspend. MID_OK: stored, and visible to every later request. MID_ENDED: the
- * session has ended (logout, expiry) and nothing was written. MID_UNAVAILABLE: Redis did not answer by the deadline;
- * the operations stay recorded and may be committed again without being applied twice. MID_UNPROCESSABLE: a limit;
- * nothing was written, the operations are dropped.
+ * session has ended (logout, expiry, a login of somebody else since this handle was opened) and nothing was written.
+ * MID_UNAVAILABLE: Redis did not answer by the deadline. Then the operations stay together and are the first thing that
+ * the next commit sends, without being applied twice; what is recorded meanwhile follows them. MID_UNPROCESSABLE: a
+ * limit; nothing was written, the operations are dropped. MID_FAILED: nobody can tell any more whether they were
+ * stored.
  */
 MID_PUBLIC MID_CHECK enum mid_error mid_session_commit(struct mid_session *session);
 
-/* Operations with an answer. Each commits what is recorded together with itself, in one atomic step, and may suspend.
+/*
+ * Operations with an answer. Each commits what is recorded together with itself, in one atomic step, and may suspend.
+ * The answer is the true one, however often Redis's was lost; where that cannot be, the call returns MID_FAILED. After
+ * MID_UNAVAILABLE the same question may be asked again. A value that was taken lives as long as one that was read.
  */
 MID_PUBLIC MID_CHECK enum mid_error mid_session_take(struct mid_session *session, const char *field,
                                                      const char **value);
@@ -342,22 +359,33 @@ MID_PUBLIC MID_CHECK enum mid_error mid_session_compare_and_set(struct mid_sessi
 /*
  * Login and every change of privilege: raises the session's generation, so that older cookies are refused, records
  * `user` (NULL: none) and sends a new cookie with the head. Commits what is recorded. May suspend. MID_HEAD_SENT: no
- * cookie can be sent any more.
+ * cookie can be sent any more. MID_ENDED: the request's cookie is from before another login.
+ *
+ * The absolute lifetime begins anew, as that of visitors who are logged in, or not. When the user changes, handles that
+ * were opened before end: open streams, tasks and after-response functions get MID_ENDED, and the clients of event
+ * streams and rows are told to come back. When the user stays the same (he has given his password once more), they go
+ * on.
+ *
+ * A login that was stored, but whose answer came too late, may be repeated with the old cookie for 30 seconds: the same
+ * renewal then gets the new cookie.
  */
 MID_PUBLIC MID_CHECK enum mid_error mid_session_renew(struct mid_session *session, const char *user);
 
 /*
  * A token for a form of this session, to be sent back with it and checked: for forms that have to hold against more
  * than the check of the request's origin, which every unsafe request passes anyway. It lives in the request's memory
- * and holds until the session is renewed or ends. MID_ENDED.
+ * and holds until the session is renewed or ends. A visitor who has no session gets one, for the form to be sent back
+ * with. May suspend. MID_ENDED, MID_UNAVAILABLE, MID_HEAD_SENT.
  */
 MID_PUBLIC MID_CHECK enum mid_error mid_form_token(struct mid_session *session, const char **token);
 
-/* MID_FORBIDDEN: it is not a token of this session (NULL is none). In constant time. */
+/* MID_FORBIDDEN: it is not a token of this session (NULL is none), which is compared with Redis. In constant time. May
+ * suspend. MID_ENDED: the session has ended, or was renewed, since the cookie was made. MID_UNAVAILABLE. */
 MID_PUBLIC MID_CHECK enum mid_error mid_form_token_check(struct mid_session *session, const char *token);
 
 /* Logout: removes the session; every later commit of anybody reports MID_ENDED. Clears the cookie if the head is not
- * out. May suspend. */
+ * out. May suspend. MID_ENDED: the cookie is from before a login. MID_LOST_LEASE: the task is another worker's by now.
+ * MID_UNAVAILABLE. */
 MID_PUBLIC MID_CHECK enum mid_error mid_session_destroy(struct mid_session *session);
 
 /* -------------------- Redis -------------------- */
@@ -497,9 +525,10 @@ MID_PUBLIC int mid_task_attempt(const struct mid_task *task); /* from 1 */
 MID_PUBLIC const void *mid_task_payload(const struct mid_task *task, size_t *bytes);
 
 /*
- * The visitor's session, with the operations it has in a request but renewal. May suspend. Only the owner of the task's
- * lease can commit; others get MID_LOST_LEASE. MID_ENDED: the session has ended. MID_NOT_FOUND: the task was added
- * without one. What is recorded when the handler returns MID_OK is committed, once for the task.
+ * The visitor's session, with the operations it has in a request but renewal; mid_session_open() is the same. May
+ * suspend. Only the owner of the task's lease can commit; others get MID_LOST_LEASE. MID_ENDED: the session has ended.
+ * MID_NOT_FOUND: the task was added without one. What is recorded when the handler returns MID_OK is committed, once
+ * for the task.
  */
 MID_PUBLIC MID_CHECK enum mid_error mid_task_session(struct mid_task *task, struct mid_session **session);
 

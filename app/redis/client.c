@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/panic.h"
 #include "redis/connection.h"
@@ -120,4 +121,10 @@ bool redis_client_wait_ready(struct redis_client *client, int64_t timeout_ms)
 const struct redis_counts *redis_client_counts(const struct redis_client *client)
 {
     return client->counts;
+}
+
+int64_t redis_client_unix_ms(const struct redis_client *client)
+{
+    (void)client;
+    return clock_unix_ms();
 }

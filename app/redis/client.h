@@ -107,6 +107,9 @@ MAY_SUSPEND MID_CHECK enum mid_error redis_script_run(struct redis_client *clien
                                                       const char *key, size_t count,
                                                       const struct redis_argument arguments[], struct redis_call *call);
 
+/* Now, by Redis's clock as far as it is known. */
+int64_t redis_client_unix_ms(const struct redis_client *client);
+
 /* Where the client counts. */
 const struct redis_counts *redis_client_counts(const struct redis_client *client);
 

@@ -81,7 +81,7 @@ MAY_SUSPEND static enum mid_outcome conclude_stream(struct mid_request *rq, enum
     bool is_failed = error != MID_OK && error != MID_GONE && error != MID_STALLED;
     if (error == MID_OK) {
         error = stream_end(rq);
-    } else if (error == MID_DRAINING) {
+    } else if (error == MID_DRAINING || (error == MID_ENDED && rq->is_superseded)) {
         stream_reconnect(rq);
     } else if (is_failed) {
         log_failure(rq, error);
@@ -117,6 +117,8 @@ MAY_SUSPEND static enum mid_outcome conclude_whole(struct mid_request *rq, enum 
 
 MAY_SUSPEND static enum mid_outcome conclude(struct mid_request *rq, enum mid_error error)
 {
+    if (error != MID_OK)
+        session_drop_changes(rq->session);
     switch (rq->response.phase) {
     case RESPONSE_STREAMING:
         return conclude_stream(rq, error);
@@ -139,7 +141,7 @@ MAY_SUSPEND static void run_after(struct mid_request *rq, enum mid_outcome outco
         if (!session_is_dirty(rq->session))
             continue;
         enum mid_error error = mid_session_commit(rq->session);
-        if (error != MID_OK)
+        if (error != MID_OK) /* one that is in doubt stays so: nobody would hear of it */
             mid_log(rq, MID_WARN, "after.commit-failed", "error=%s", mid_error_name(error));
     }
 }

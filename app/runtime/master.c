@@ -27,6 +27,7 @@
 #include "runtime/pool.h"
 #include "runtime/sockets.h"
 #include "runtime/work.h"
+#include "session/known_headers.h"
 
 enum { REASON_BYTES = 1024 };
 
@@ -249,6 +250,7 @@ static int run(struct settings *settings, const struct command_line *line, const
     raise_descriptor_limit();
     notify_init();
     metrics_create(routes);
+    known_headers_create();
     if (!start(reason, sizeof(reason))) {
         configuration_free(master.configuration);
         return fail_start(reason);

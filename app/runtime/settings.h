@@ -29,8 +29,11 @@ struct settings {
     int64_t redis_head_timeout_ms;
     int64_t session_idle_ms;
     int64_t session_absolute_ms;
+    int64_t session_user_idle_ms;
+    int64_t session_user_absolute_ms;
     int64_t session_fields_max;
     int64_t session_value_max_bytes;
+    int64_t session_max_bytes;
     int64_t body_max_bytes;
     int64_t params_max_bytes;
     int64_t read_timeout_ms;

@@ -86,7 +86,6 @@ static void begin_drain(int64_t timeout_ms)
     streams_drain(&(struct stream_drain){
         .from_ms = end_ms - timeout_ms / 2,
         .spread_ms = timeout_ms / 4,
-        .reconnect_ms = worker.settings->reconnect_ms,
     });
     timer_start(&worker.drain, 0, look_at_drain);
 }
@@ -145,7 +144,8 @@ static void publish(struct timer *timer)
 static void configure_requests(const struct settings *settings, struct router *router)
 {
     request_configure((uint64_t)settings->body_max_bytes);
-    stream_configure(settings->heartbeat_ms, (size_t)settings->streams_max, &worker.counts->stream);
+    stream_configure(settings->heartbeat_ms, (size_t)settings->streams_max, settings->reconnect_ms,
+                     &worker.counts->stream);
     dispatch_configure(&(struct dispatch_settings){
         .router = router,
         .trusted_origins = settings->trusted_origins,

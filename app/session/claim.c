@@ -5,8 +5,6 @@
  * its generation, which rises with every start, for as long as its lease holds, and its commits name the claim: Redis
  * refuses those of who is not the last to have claimed it, or too late. docs/adr/0009-tasks.md says why that is enough.
  */
-#include <string.h>
-
 #include "base/panic.h"
 #include "http/request.h"
 #include "session/session.h"
@@ -14,33 +12,19 @@
 enum mid_error session_open_rid(struct mid_request *rq, const uint8_t rid[static TOKEN_RID_BYTES],
                                 const struct store_fence *fence, struct mid_session **session)
 {
+    struct store_finding finding;
     ENSURE(rq->is_after && rq->session == NULL);
-    struct mid_session *opened = arena_zalloc(&rq->arena, sizeof(*opened));
-    opened->rq = rq;
+    struct mid_session *opened = session_new(rq);
     opened->fence = fence;
-    operations_init(&opened->operations);
-    list_init(&opened->stream_link);
-    memcpy(opened->rid, rid, TOKEN_RID_BYTES);
-    store_key(opened->rid, opened->key);
-    MID_TRY(store_claim(opened->key, fence));
+    opened->generation = fence->session_generation;
+    session_set_rid(opened, rid);
+    MID_TRY(store_claim(opened->key, fence, &finding));
     opened->state = SESSION_LIVE;
+    if (finding.verdict != STORE_OK)
+        return session_found(opened, &finding);
+    session_take_header(opened, &finding);
     rq->session = opened;
     *session = opened;
-    return MID_OK;
-}
-
-enum mid_error session_commit_step(struct mid_session *session, const char *step, bool *was_applied)
-{
-    if (session->operations.count == 0) {
-        if (was_applied != NULL)
-            *was_applied = true;
-        return session->state == SESSION_ENDED ? MID_ENDED : MID_OK;
-    }
-    if (session->commit.id == 0) /* otherwise it is the repetition of a commit whose answer did not come */
-        session->step = arena_strdup(&session->operations.arena, step);
-    MID_TRY(mid_session_commit(session));
-    if (was_applied != NULL)
-        *was_applied = !session->was_step_skipped;
     return MID_OK;
 }
 
@@ -48,17 +32,4 @@ void session_release_claim(struct mid_session *session)
 {
     if (session != NULL && session->fence != NULL)
         store_release(session->key, session->fence);
-}
-
-enum mid_error session_store_now(struct mid_session *session)
-{
-    if (session == NULL)
-        return MID_OK;
-    if (session_is_dirty(session))
-        return mid_session_commit(session);
-    if (session->state == SESSION_CLAIMED)
-        MID_TRY(session_load(session));
-    if (session->state == SESSION_ABSENT)
-        return session_create(session);
-    return session->state == SESSION_ENDED ? MID_ENDED : MID_OK;
 }

@@ -6,17 +6,26 @@
 -- ARGV[1]  the task
 -- ARGV[2]  its generation
 -- ARGV[3]  until when, in ms of the clock here, the lease holds
--- Returns 1; 0 when a later generation has claimed it; -1 when there is no such session.
+-- ARGV[4]  the generation that the session had when the task was added
+-- Returns {status, header}: LOST when a later generation of the task has claimed it, SUPERSEDED when another visitor has
+-- logged in since the task was added.
 
-local expires = redis.call('HGET', KEYS[1], '@expires')
-if not expires then
-  return -1
+local bytes = read_header()
+if not bytes then
+  return {MISSING}
 end
-local claim = KEYS[1] .. ':task:' .. ARGV[1]
+local h = unpack_header(bytes)
+if not h then
+  return {FOREIGN}
+end
+if tonumber(ARGV[4]) < h.login then
+  return {SUPERSEDED}
+end
+local claim = key .. ':task:' .. ARGV[1]
 local held = redis.call('HGET', claim, 'generation')
 if held and tonumber(held) > tonumber(ARGV[2]) then
-  return 0
+  return {LOST}
 end
 redis.call('HSET', claim, 'generation', ARGV[2], 'until', ARGV[3])
-redis.call('PEXPIREAT', claim, expires)
-return 1
+redis.call('PEXPIREAT', claim, whole(h.expires))
+return {OK, bytes}

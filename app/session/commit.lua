@@ -1,83 +1,121 @@
--- Applies the operations of one commit to a session, in one atomic step: read once, compute, write once. The worker
--- puts the line
---   local IDLE_MS, FIELDS_MAX, VALUE_MAX = ...
--- in front of it. It runs for every commit, so numbers go to Redis as text made by '%d': Lua's own form costs a
--- microsecond.
+-- Applies the operations of one commit to a session, in one atomic step: read once, compute, write once. This is the slow
+-- way, which takes the record as it is; the fast one is believed.lua, before it.
 --
 -- KEYS[1]  the session
--- ARGV[1]  the commit's identifier, 8 bytes, so that it can be repeated without being applied twice
--- ARGV[2]  '' for a first try; for a repeated one the revision that the worker knew before it, -1 if none
--- ARGV[3]  the generation of a cookie that was not yet compared with the record, or ''
--- ARGV[4]  if a visitor is there: the time in ms such that a session last touched before it is touched again; or ''
--- then four for each operation: its code, the field, and two arguments ('' for none). In front of the operations of a
--- task stands a fence: 'k', '@task:ID', the task's generation, and the name of the step that this commit is, or ''
+-- ARGV[1]  the header that the worker believes in, and
+-- ARGV[2]  the one that the commit makes of it; '' when the worker cannot tell, and the slow way is the only one
+-- ARGV[3]  the terms, below
+-- then, if the terms say that it is a task's: the task, its generation, and the step that this commit is, or ''
+-- then three for each operation: its code, the field, and its value or ''
 --
--- Returns {status, revision, one result for each operation}; what is not OK has changed nothing.
+-- The terms, big-endian: the commit's identifier, 6 bytes; the revision that the worker knew before it first sent the
+-- commit, 6; the generation of the session that its handle was opened with, 4; flags, 1; the time such that a session last
+-- touched before it is touched again, 6; how many fields the hash has if the header holds, 2.
+--
+-- Returns {status, header, results}, the result of the first operation third; with APPLIED, what an earlier try has done,
+-- they are the values of now. With another status nothing was changed.
 
-local OK, ENDED, STALE, LIMIT, NOT_A_NUMBER, UNKNOWN, LOST, SKIPPED, STEPS = 0, 1, 2, 3, 4, 5, 6, 7, 8
+local IS_COOKIE, KNOWS_REVISION, MUST_HOLD, IS_ACTIVITY, IS_TASK = 1, 2, 4, 8, 16
 local STEPS_MAX = 1000 -- of a task
-local OWN_FIELDS = 8 -- the '@' fields of every record
-local COMMIT_BYTES, COMMITS_KEPT = 8, 8 -- 64 bytes: with a longer value Redis gives up the compact form of a hash
-local EXACT = 9007199254740992 -- 2^53: Lua's numbers are exact below it
 
-local key = KEYS[1]
-local names = {'@generation', '@revision', '@commits', '@touched', '@expires'}
-for at = 5, #ARGV, 4 do
+local id, known, generation, flags, touch_before = struct.unpack('>c6I6I4BI6', ARGV[3])
+local first, task, task_generation, step = 4, nil, nil, ''
+if band(flags, IS_TASK) ~= 0 then
+  first, task, task_generation, step = 7, ARGV[4], ARGV[5], ARGV[6]
+end
+
+local names = {'@'}
+for at = first, #ARGV, 3 do
   names[#names + 1] = ARGV[at + 1]
 end
 local record = redis.call('HMGET', key, unpack(names))
-local generation, revision, commits = record[1], tonumber(record[2]), record[3]
-if not generation then
-  return {ENDED}
+local bytes = record[1] or read_header()
+if not bytes then
+  return {absence()}
+end
+local h = unpack_header(bytes)
+if not h then
+  return {FOREIGN}
 end
 
-local function now_ms()
-  local time = redis.call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
-end
-
-if ARGV[3] ~= '' and ARGV[3] ~= generation and tonumber(ARGV[3]) < tonumber(generation) then
-  return {STALE, now_ms() - tonumber(redis.call('HGET', key, '@renewed'))}
-end
-
--- A step of a task is applied once, whichever attempt comes first.
-local claim, step = nil, nil
-if ARGV[5] == 'k' then
-  claim = key .. ':' .. string.sub(ARGV[6], 2)
-  if ARGV[8] ~= '' then
-    step = 'step:' .. ARGV[8]
-    local applied_by = redis.call('HGET', claim, step)
-    if applied_by then
-      return {SKIPPED, revision, applied_by == ARGV[1] and 1 or 0}
-    end
-  end
-end
-
-if ARGV[2] ~= '' then
-  for at = 1, #commits, COMMIT_BYTES do
-    if string.sub(commits, at, at + COMMIT_BYTES - 1) == ARGV[1] then -- applied before; tell what is there now
-      local reply = {OK, revision}
-      for i = 6, #names do
-        reply[i - 3] = ARGV[4 * i - 19] == 'g' and tonumber(generation) or record[i]
+-- Fields whose lifetime is over go before anybody sees them.
+local function drop_expired()
+  local now, deadlines, dropped = now_ms(), 0, {}
+  for _, name in ipairs(redis.call('HKEYS', key)) do
+    if string.sub(name, 1, 7) == '@until:' then
+      deadlines = deadlines + 1
+      if tonumber(redis.call('HGET', key, name)) <= now then
+        local field = string.sub(name, 8)
+        local value = redis.call('HGET', key, field)
+        if value then
+          h.fields, h.size = h.fields - 1, h.size - size_of(field, value)
+        end
+        dropped[#dropped + 1] = name
+        dropped[#dropped + 1] = field
+        deadlines = deadlines - 1
       end
-      return reply
     end
   end
-  -- It was not applied if all commits since the known revision are still in the list; otherwise nobody can tell.
-  local known = tonumber(ARGV[2])
-  if not step and revision >= COMMITS_KEPT and (known < 0 or revision - known > COMMITS_KEPT) then
-    return {UNKNOWN}
+  if deadlines == 0 then
+    h.flags = band(h.flags, bnot(HAS_DEADLINES))
   end
+  if #dropped > 0 then
+    redis.call('HDEL', key, unpack(dropped))
+    bytes = pack_header(h)
+    redis.call('HSET', key, '@', bytes)
+    record = redis.call('HMGET', key, unpack(names))
+  end
+end
+if band(h.flags, HAS_DEADLINES) ~= 0 then
+  drop_expired()
 end
 
-if claim then
-  local held = redis.call('HMGET', claim, 'generation', 'until')
-  if held[1] ~= ARGV[7] or tonumber(held[2]) <= now_ms() then
-    return {LOST}
+-- The same login once more, by who did not hear of the first one, counts as that one.
+local renewal = nil
+for i = 2, #names do
+  if ARGV[first + 3 * (i - 2)] == 'g' then
+    renewal = {user = ARGV[first + 3 * (i - 2) + 2], of = record[i] or ''}
   end
 end
-if step and redis.call('HLEN', claim) > STEPS_MAX + 1 then
-  return {STEPS}
+local is_repeated_login = renewal and generation == h.generation - 1 and renewal.user ~= '' and
+  renewal.user == renewal.of and now_ms() - h.renewed <= LATE_MS
+
+-- Was it applied before?
+local is_applied = false
+for at = 1, #h.commits, COMMIT_BYTES do
+  is_applied = is_applied or string.sub(h.commits, at, at + COMMIT_BYTES - 1) == id
+end
+local claim = task and key .. ':task:' .. task
+if step ~= '' then
+  local applied_by = redis.call('HGET', claim, 'step:' .. step)
+  if applied_by then
+    return {applied_by == id and APPLIED or SKIPPED, bytes}
+  end
+end
+if is_applied then -- tell what is there now
+  local reply = {APPLIED, bytes}
+  for i = 2, #names do
+    reply[i + 1] = record[i]
+  end
+  return reply
+end
+
+-- May it be applied?
+if band(flags, IS_COOKIE) ~= 0 and generation ~= h.generation and not is_repeated_login then
+  return {STALE, bytes, now_ms() - h.renewed}
+end
+if generation < h.login and not is_repeated_login then
+  return {SUPERSEDED, bytes}
+end
+if band(flags, KNOWS_REVISION) ~= 0 and
+  h.revision - known > (band(flags, MUST_HOLD) ~= 0 and 0 or COMMITS_KEPT) then
+  return {MOVED, bytes}
+end
+if task and not is_claimed(task, task_generation) then
+  return {LOST, bytes}
+end
+if step ~= '' and redis.call('HLEN', claim) > STEPS_MAX + 1 then
+  return {STEPS, bytes}
 end
 
 -- The sum of two whole numbers of 64 bits as text, or nil. Where Lua is not exact, Redis adds, in a field that goes
@@ -88,7 +126,7 @@ local function sum(text, by)
     return nil
   end
   if a > -EXACT and a < EXACT and b > -EXACT and b < EXACT and a + b > -EXACT and a + b < EXACT then
-    return string.format('%d', a) == text and string.format('%d', a + b) or nil
+    return whole(a) == text and whole(a + b) or nil
   end
   redis.call('HSET', key, '@sum', text)
   local added = redis.pcall('HINCRBY', key, '@sum', by)
@@ -97,91 +135,112 @@ local function sum(text, by)
   return result
 end
 
--- Compute. `now` holds each touched field's value as it will be: false where there is none.
-local before, now = {}, {}
-local reply = {OK, revision + 1}
-local writes = {
-  key, '@revision', string.format('%d', revision + 1),
-  '@commits', ARGV[1] .. string.sub(commits, 1, COMMIT_BYTES * (COMMITS_KEPT - 1)),
-}
-for i = 6, #names do
+-- Compute. `now` holds each touched field's value as it will be: false where there is none; `lifetime` the deadline of
+-- those that get or lose one: false for none.
+local before, now, lifetime = {}, {}, nil
+local reply = {OK, bytes}
+for i = 2, #names do
   local field = names[i]
   if now[field] == nil then
     before[field], now[field] = record[i], record[i]
   end
-  local old = now[field]
-  local code, first, second = ARGV[4 * i - 19], ARGV[4 * i - 17], ARGV[4 * i - 16]
-  local new, result = old, 1
+  local at = first + 3 * (i - 2)
+  local old, code, value = now[field], ARGV[at], ARGV[at + 2]
+  local new, result, ends_deadline = old, 1, false
   if code == 'i' then
-    new = sum(old or '0', first)
+    new = sum(old or '0', value)
     if not new then
-      return {NOT_A_NUMBER, field}
+      return {NOT_A_NUMBER, bytes, field}
     end
     result = new
   elseif code == 's' then
-    new = first
+    new, ends_deadline = value, true
   elseif code == 'd' then
-    new = false
-  elseif code == 'a' then
-    new = string.sub((old or '') .. first, -tonumber(second))
-  elseif code == 'n' then
-    if old then
-      result = 0
-    else
-      new = first
-    end
-  elseif code == 'c' then
-    if old == first then
-      new = second
-    else
-      result = 0
-    end
-  elseif code == 'k' then
-    result = 0
+    new, ends_deadline = false, true
   elseif code == 't' then
-    new, result = false, old
-  elseif code == 'g' then -- renewal: the field is the user's name, or ''
-    generation = tonumber(generation) + 1
-    result = generation
-    for _, own in ipairs({'@generation', generation, '@user', field, '@renewed', now_ms()}) do
-      writes[#writes + 1] = own
+    new, result, ends_deadline = false, old, true
+  elseif code == 'n' then
+    new, result = old or value, old and 0 or 1
+  elseif code == 'g' then
+    new = value ~= '' and value or false
+  else -- with a number behind the code
+    local number = tonumber(string.sub(code, 2))
+    code = string.sub(code, 1, 1)
+    if code == 'a' then -- append, and how many bytes are kept
+      new = string.sub((old or '') .. value, -number)
+    elseif code == 'f' then -- set for so many milliseconds
+      new, lifetime = value, lifetime or {}
+      lifetime[field] = now_ms() + number
+    elseif code == 'c' then -- compare and set: the expected value has so many bytes, the new one stands behind it
+      if old == string.sub(value, 1, number) then
+        new, ends_deadline = string.sub(value, number + 1), true
+      else
+        result = 0
+      end
     end
+  end
+  if ends_deadline and (lifetime or band(h.flags, HAS_DEADLINES) ~= 0) then
+    lifetime = lifetime or {}
+    lifetime[field] = false
   end
   if new and #new > VALUE_MAX then
-    return {LIMIT, field}
+    return {LIMIT, bytes, field}
   end
   now[field] = new
-  reply[i - 3] = result
+  reply[i + 1] = result
+end
+
+local writes, removed = {key, '@', ''}, {key}
+local fields, size = h.fields, h.size
+for field, new in pairs(now) do
+  local old = before[field]
+  if new and new ~= old then
+    writes[#writes + 1] = field
+    writes[#writes + 1] = new
+  elseif old and not new then
+    removed[#removed + 1] = field
+  end
+  if field ~= '@user' then
+    fields = fields + (new and 1 or 0) - (old and 1 or 0)
+    size = size + (new and size_of(field, new) or 0) - (old and size_of(field, old) or 0)
+  end
+end
+if fields > FIELDS_MAX and fields > h.fields then
+  return {LIMIT, bytes, '', 'fields'}
+end
+if size > SIZE_MAX and size > h.size then
+  return {LIMIT, bytes, '', 'size'}
+end
+for field, deadline in pairs(lifetime or {}) do
+  if deadline then
+    h.flags = bor(h.flags, HAS_DEADLINES)
+    writes[#writes + 1] = '@until:' .. field
+    writes[#writes + 1] = whole(deadline)
+  else
+    removed[#removed + 1] = '@until:' .. field
+  end
 end
 
 -- Write.
-local added, removed = 0, {}
-for field, new in pairs(now) do
-  if new and new ~= before[field] then
-    added = added + (before[field] and 0 or 1)
-    writes[#writes + 1] = field
-    writes[#writes + 1] = new
-  elseif before[field] and not new then
-    removed[#removed + 1] = field
-  end
+h.fields, h.size, h.revision = fields, size, h.revision + 1
+h.commits = id .. string.sub(h.commits, 1, COMMIT_BYTES * (COMMITS_KEPT - 1))
+if renewal and not is_repeated_login then
+  local time = now_ms()
+  h.generation = h.generation + 1
+  h.login = renewal.user ~= renewal.of and h.generation or h.login
+  h.flags = renewal.user ~= '' and bor(h.flags, HAS_USER) or band(h.flags, bnot(HAS_USER))
+  h.renewed, h.expires = time, time + (renewal.user ~= '' and USER_ABSOLUTE_MS or ABSOLUTE_MS)
+  touch(h, time)
+elseif band(flags, IS_ACTIVITY) ~= 0 and h.touched < touch_before then
+  touch(h, now_ms())
 end
-if added > #removed and redis.call('HLEN', key) - OWN_FIELDS + added - #removed > FIELDS_MAX then
-  return {LIMIT, ''}
-end
-local touch_ms = nil
-if ARGV[4] ~= '' and tonumber(record[4]) < tonumber(ARGV[4]) then
-  touch_ms = now_ms()
-  writes[#writes + 1] = '@touched'
-  writes[#writes + 1] = touch_ms
-end
+writes[3] = pack_header(h)
+reply[2] = writes[3]
 redis.call('HSET', unpack(writes))
-if #removed > 0 then
-  redis.call('HDEL', key, unpack(removed))
+if #removed > 1 then
+  redis.call('HDEL', unpack(removed))
 end
-if step then
-  redis.call('HSET', claim, step, ARGV[1])
-end
-if touch_ms then
-  redis.call('PEXPIREAT', key, math.min(touch_ms + IDLE_MS, tonumber(record[5])))
+if step ~= '' then
+  redis.call('HSET', claim, 'step:' .. step, id)
 end
 return reply

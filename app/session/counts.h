@@ -5,6 +5,7 @@
 #ifndef SESSION_COUNTS_H
 #define SESSION_COUNTS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "midstream.h"
@@ -29,14 +30,20 @@
     X(SESSION_RESULT_REFUSED, "refused")         /* MID_UNPROCESSABLE: a limit */                                      \
     X(SESSION_RESULT_FAILED, "failed")
 
+#define SESSION_WAYS(X)                                                                                                \
+    X(SESSION_WAY_SLOW, "slow") /* Redis has computed it from the record */                                            \
+    X(SESSION_WAY_FAST, "fast") /* it was as the worker believed */
+
 #define SESSION_NAME(name, text) name,
 enum session_action { SESSION_ACTIONS(SESSION_NAME) SESSION_ACTION_COUNT };
 enum session_phase { SESSION_PHASES(SESSION_NAME) SESSION_PHASE_COUNT };
+enum session_way { SESSION_WAYS(SESSION_NAME) SESSION_WAY_COUNT };
 enum session_result { SESSION_RESULTS(SESSION_NAME) SESSION_RESULT_COUNT };
 #undef SESSION_NAME
 
 struct session_counts {
     uint64_t cookies[TOKEN_VERDICT_COUNT]; /* cookies sent twice count as malformed */
+    uint64_t ways[SESSION_WAY_COUNT];      /* of commits that were stored */
     uint64_t operations[SESSION_ACTION_COUNT][SESSION_PHASE_COUNT][SESSION_RESULT_COUNT];
 };
 
@@ -46,6 +53,8 @@ struct mid_session;
 void session_counts_use(struct session_counts *counts);
 
 void session_count_cookie(enum token_verdict verdict);
+
+void session_count_way(bool was_fast);
 
 /* In the phase that the session's request is in. */
 void session_count(const struct mid_session *session, enum session_action action, enum mid_error error);

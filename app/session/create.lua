@@ -1,17 +1,16 @@
--- Creates the record of a new session. The worker puts the line
---   local IDLE_MS, ABSOLUTE_MS = ...
--- in front of it.
+-- Creates the record of a new session. To be told twice creates it once.
 --
 -- KEYS[1]  the session
--- Returns {1, created_ms, expires_ms}, or {0} when there is such a session already.
+-- Returns {status, header}.
 
-if redis.call('EXISTS', KEYS[1]) == 1 then
-  return {0}
+local bytes = read_header()
+if not bytes then
+  local now = now_ms()
+  local h = {flags = 0, generation = 1, login = 1, revision = 0, expires = now + ABSOLUTE_MS, renewed = now, fields = 0,
+    size = 0, commits = NO_COMMITS}
+  h.touched = now
+  bytes = pack_header(h)
+  redis.call('HSET', key, '@', bytes, '@created', whole(now))
+  touch(h, now)
 end
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local expires = now + ABSOLUTE_MS
-redis.call('HSET', KEYS[1], '@created', now, '@expires', expires, '@touched', now, '@generation', 1, '@renewed', now,
-  '@revision', 0, '@commits', '', '@user', '')
-redis.call('PEXPIREAT', KEYS[1], math.min(now + IDLE_MS, expires))
-return {1, now, expires}
+return {OK, bytes}

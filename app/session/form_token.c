@@ -20,16 +20,25 @@ static bool form_mac(const struct mid_session *session, uint8_t key_id, uint8_t 
     uint8_t message[sizeof(purpose) + TOKEN_RID_BYTES + sizeof(uint32_t)];
     memcpy(message, purpose, sizeof(purpose));
     memcpy(message + sizeof(purpose), session->rid, TOKEN_RID_BYTES);
-    uint32_t generation = session->cookie_generation;
+    uint32_t generation = session->generation;
     for (size_t i = 0; i < sizeof(generation); i++)
         message[sizeof(message) - 1 - i] = (uint8_t)(generation >> (8 * i));
     return keyring_cookie_mac(session_keyring(), key_id, message, sizeof(message), mac);
 }
 
+/* What the cookie claims is compared with the record: a token ends with its session, or its renewal. */
+MAY_SUSPEND static enum mid_error know_session(struct mid_session *session)
+{
+    if (session->state == SESSION_CLAIMED)
+        MID_TRY(session_load(session));
+    return session->state == SESSION_ENDED ? MID_ENDED : MID_OK;
+}
+
 enum mid_error mid_form_token(struct mid_session *session, const char **token)
 {
-    if (session->state == SESSION_ENDED)
-        return MID_ENDED;
+    MID_TRY(know_session(session));
+    if (session->state == SESSION_ABSENT) /* a login form, say: it is to be sent back by the same visitor */
+        MID_TRY(session_create(session));
     uint8_t bytes[FORM_TOKEN_BYTES] = {keyring_signing_id(session_keyring())};
     ENSURE(form_mac(session, bytes[0], bytes + 1));
     char *text = arena_alloc(&session->rq->arena, FORM_TOKEN_LENGTH + 1);
@@ -48,6 +57,9 @@ enum mid_error mid_form_token_check(struct mid_session *session, const char *tok
     uint8_t bytes[FORM_TOKEN_BYTES];
     uint8_t mac[KEYRING_MAC_BYTES];
     size_t length = 0;
+    MID_TRY(know_session(session));
+    if (session->state == SESSION_ABSENT)
+        return refuse(session);
     if (token == NULL || strlen(token) != FORM_TOKEN_LENGTH ||
         sodium_base642bin(bytes, sizeof(bytes), token, FORM_TOKEN_LENGTH, NULL, &length, NULL,
                           sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0 ||

@@ -14,6 +14,9 @@ enum {
     SESSION_STALE_GRACE_MS = 30 * 1000, /* how long requests under way when the session was renewed may still come in */
 };
 
+/* The longest lifetime of a field. */
+#define SESSION_FIELD_LIFETIME_MAX_MS (365ll * 24 * 3600 * 1000)
+
 /* Set by session_configure(). */
 extern struct session_limits {
     int64_t head_timeout_ms;

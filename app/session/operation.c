@@ -4,8 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/number.h"
+#include "base/panic.h"
 #include "http/query.h"
+#include "session/header.h"
 
 void operations_init(struct operations *operations)
 {
@@ -19,6 +22,16 @@ void operations_drop(struct operations *operations)
     operations_init(operations);
 }
 
+void operations_move(struct operations *to, struct operations *from)
+{
+    ENSURE(to->first == NULL);
+    arena_fini(&to->arena);
+    *to = *from;
+    if (to->first == NULL)
+        to->end = &to->first;
+    operations_init(from);
+}
+
 static struct operation_text copy_text(struct operations *operations, struct operation_text text)
 {
     operations->bytes += text.bytes;
@@ -26,119 +39,247 @@ static struct operation_text copy_text(struct operations *operations, struct ope
 }
 
 struct operation *operations_add(struct operations *operations, enum operation_code code, struct operation_text field,
-                                 int argument_count, const struct operation_text arguments[])
+                                 struct operation_text value, int64_t number)
 {
     struct operation *operation = arena_zalloc(&operations->arena, sizeof(*operation));
-    operation->code = (char)code;
+    operation->code = code;
     operation->field = copy_text(operations, field);
-    for (int i = 0; i < argument_count; i++)
-        operation->arguments[i] = copy_text(operations, arguments[i]);
+    operation->value = copy_text(operations, value);
+    operation->number = number;
     *operations->end = operation;
     operations->end = &operation->next;
     operations->count++;
     return operation;
 }
 
-/* -------------------- what they do to the view -------------------- */
-
-static void set(struct view *view, struct operation_text field, struct operation_text value)
+struct operation *operations_last(const struct operations *operations)
 {
-    view_set(view, field.data, field.bytes, value.data, value.bytes);
+    struct operation *last = operations->first;
+    while (last != NULL && last->next != NULL)
+        last = last->next;
+    return last;
 }
 
-/* The value that the view knows: false when nothing is known. An absent field is the empty text. */
+void operations_drop_last(struct operations *operations)
+{
+    struct operation **link = &operations->first;
+    while ((*link)->next != NULL)
+        link = &(*link)->next;
+    operations->bytes -= (*link)->field.bytes + (*link)->value.bytes;
+    operations->count--;
+    *link = NULL;
+    operations->end = link;
+}
+
+bool operation_has_answer(const struct operation *operation)
+{
+    return operation->code == OPERATION_SET_IF_ABSENT || operation->code == OPERATION_COMPARE_AND_SET ||
+           operation->code == OPERATION_TAKE;
+}
+
+static bool text_is_equal(struct operation_text a, struct operation_text b)
+{
+    return a.bytes == b.bytes && (a.bytes == 0 || memcmp(a.data, b.data, a.bytes) == 0);
+}
+
+bool operation_is_equal(const struct operation *operation, enum operation_code code, struct operation_text field,
+                        struct operation_text value, int64_t number)
+{
+    return operation->code == code && operation->number == number && text_is_equal(operation->field, field) &&
+           text_is_equal(operation->value, value);
+}
+
+/* -------------------- what they will do -------------------- */
+
+/* The value that the view shows. False: nothing is known of it. `data` NULL: it is known not to be there. */
 static bool known_value(const struct view *view, const char *field, struct operation_text *value)
 {
     const struct view_field *known = view_find(view, field);
     if (known == NULL && !view->is_complete)
         return false;
-    bool is_absent = known == NULL || known->is_absent;
-    *value = (struct operation_text){is_absent ? "" : known->value, is_absent ? 0 : known->value_bytes};
+    bool is_there = view_has_value(known);
+    *value = (struct operation_text){is_there ? known->value : NULL, is_there ? known->value_bytes : 0};
     return true;
 }
 
-static void preview_increment(const struct operation *operation, struct view *view)
+/* `was` is what the view showed before; `data` NULL in one of them: absent. */
+static void foresee_change(struct operation *operation, struct operation_text was, struct operation_text will_be)
 {
-    struct operation_text value;
+    size_t name_bytes = operation->field.bytes;
+    operation->fields_change += (will_be.data != NULL) - (was.data != NULL);
+    operation->size_change += will_be.data != NULL ? header_field_size(name_bytes, will_be.bytes) : 0;
+    operation->size_change -= was.data != NULL ? header_field_size(name_bytes, was.bytes) : 0;
+    operation->longest = will_be.bytes;
+}
+
+/* Until when the field will live; 0: as long as the session. */
+static int64_t lifetime_end(const struct operation *operation, const struct view *view)
+{
+    if (operation->code == OPERATION_SET_FOR)
+        return clock_unix_ms() + operation->number;
+    bool keeps_end = operation->code == OPERATION_INCREMENT || operation->code == OPERATION_APPEND;
+    const struct view_field *known = keeps_end ? view_find(view, operation->field.data) : NULL;
+    return view_has_value(known) ? known->until_ms : 0;
+}
+
+static void show(struct operation *operation, struct view *view, const struct operation_text *was,
+                 struct operation_text will_be)
+{
+    int64_t until_ms = lifetime_end(operation, view);
+    if (was != NULL) {
+        operation->is_foreseen = true;
+        foresee_change(operation, *was, will_be);
+    }
+    view_set(view, operation->field.data, operation->field.bytes, will_be.data, will_be.bytes);
+    if (until_ms != 0)
+        view_set_until(view, operation->field.data, until_ms);
+}
+
+static void preview_increment(struct operations *operations, struct operation *operation, struct view *view,
+                              const struct operation_text *was)
+{
     int64_t number = 0;
     int64_t by;
-    if (!known_value(view, operation->field.data, &value) || !parse_int64(operation->arguments[0].data, &by))
+    if (was == NULL || !parse_int64(operation->value.data, &by))
         return;
-    if (value.bytes > 0 && !parse_int64(value.data, &number))
+    if (was->data != NULL && !parse_int64(was->data, &number))
         return; /* the commit will refuse it */
     if (__builtin_add_overflow(number, by, &number))
         return;
-    char text[NUMBER_TEXT_BYTES];
+    char *text = arena_alloc(&operations->arena, NUMBER_TEXT_BYTES);
     size_t bytes = number_format(number, text);
-    set(view, operation->field, (struct operation_text){text, bytes});
+    show(operation, view, was, (struct operation_text){text, bytes});
 }
 
-/* The tail of value + text that fits into max bytes. */
-static void preview_append(const struct operation *operation, struct view *view)
+/* The tail of value + text that fits into the bound. */
+static void preview_append(struct operation *operation, struct view *view, const struct operation_text *was)
 {
-    struct operation_text value;
-    if (!known_value(view, operation->field.data, &value))
+    if (was == NULL)
         return;
-    struct operation_text text = operation->arguments[0];
-    size_t max = strtoul(operation->arguments[1].data, NULL, 10);
-    size_t all = value.bytes + text.bytes;
+    struct operation_text text = operation->value;
+    size_t max = (size_t)operation->number;
+    size_t all = was->bytes + text.bytes;
     size_t cut = all > max ? all - max : 0;
     char *whole = malloc(all + 1);
     if (whole == NULL)
-        return;
-    if (value.bytes > 0)
-        memcpy(whole, value.data, value.bytes);
+        panic("out of memory for a session field of %zu bytes", all);
+    if (was->bytes > 0)
+        memcpy(whole, was->data, was->bytes);
     if (text.bytes > 0)
-        memcpy(whole + value.bytes, text.data, text.bytes);
-    set(view, operation->field, (struct operation_text){whole + cut, all - cut});
+        memcpy(whole + was->bytes, text.data, text.bytes);
+    show(operation, view, was, (struct operation_text){whole + cut, all - cut});
     free(whole);
 }
 
-void operation_preview(const struct operation *operation, struct view *view)
+static struct operation_text copy_of(struct operations *operations, struct operation_text text)
 {
-    switch ((enum operation_code)operation->code) {
+    if (text.data == NULL)
+        return text;
+    return (struct operation_text){arena_strndup(&operations->arena, text.data, text.bytes), text.bytes};
+}
+
+/* Those with an answer: they come to a set, a delete, or nothing. */
+static void preview_answer(struct operations *operations, struct operation *operation, struct view *view,
+                           const struct operation_text *was)
+{
+    static const struct operation_text yes = {"1", 1};
+    static const struct operation_text no = {"0", 1};
+    if (was == NULL)
+        return;
+    struct operation_text new_value = operation->value;
+    bool does_it = was->data != NULL;
+    operation->is_foreseen = true;
+    if (operation->code == OPERATION_TAKE) {
+        operation->result = copy_of(operations, *was);
+        operation->does = does_it ? OPERATION_DELETE : OPERATION_NOTHING;
+        new_value = (struct operation_text){0};
+    } else {
+        if (operation->code == OPERATION_COMPARE_AND_SET) {
+            struct operation_text expected = {operation->value.data, (size_t)operation->number};
+            does_it = does_it && text_is_equal(*was, expected);
+            new_value.data += operation->number;
+            new_value.bytes -= (size_t)operation->number;
+        } else {
+            does_it = !does_it;
+        }
+        operation->result = does_it ? yes : no;
+        operation->does = does_it ? OPERATION_SET : OPERATION_NOTHING;
+    }
+    if (does_it)
+        show(operation, view, was, new_value);
+}
+
+void operation_preview(struct operations *operations, struct operation *operation, struct view *view)
+{
+    struct operation_text value;
+    const struct operation_text *was = known_value(view, operation->field.data, &value) ? &value : NULL;
+    operation->is_foreseen = false;
+    operation->does = operation->code;
+    operation->fields_change = 0;
+    operation->size_change = 0;
+    operation->longest = 0;
+    switch (operation->code) {
     case OPERATION_SET:
-        set(view, operation->field, operation->arguments[0]);
+    case OPERATION_SET_FOR:
+        show(operation, view, was, operation->value);
         break;
     case OPERATION_DELETE:
-        set(view, operation->field, (struct operation_text){0});
+        show(operation, view, was, (struct operation_text){0});
         break;
     case OPERATION_INCREMENT:
-        preview_increment(operation, view);
+        preview_increment(operations, operation, view, was);
         break;
     case OPERATION_APPEND:
-        preview_append(operation, view);
+        preview_append(operation, view, was);
         break;
     case OPERATION_SET_IF_ABSENT:
     case OPERATION_COMPARE_AND_SET:
     case OPERATION_TAKE:
-    case OPERATION_RENEW:
-        break; /* these are committed at once */
+        preview_answer(operations, operation, view, was);
+        break;
+    case OPERATION_RENEW: /* committed at once */
+    case OPERATION_NOTHING:
+        break;
     }
 }
+
+void operations_preview(struct operations *operations, struct view *view)
+{
+    for (struct operation *operation = operations->first; operation != NULL; operation = operation->next)
+        operation_preview(operations, operation, view);
+}
+
+/* -------------------- what they have done -------------------- */
 
 void operation_settle(const struct operation *operation, struct view *view)
 {
     bool was_done = operation->result.bytes == 1 && operation->result.data[0] == '1';
-    switch ((enum operation_code)operation->code) {
+    struct operation_text field = operation->field;
+    struct operation_text value = operation->value;
+    switch (operation->code) {
     case OPERATION_INCREMENT:
-        set(view, operation->field, operation->result);
+        view_set(view, field.data, field.bytes, operation->result.data, operation->result.bytes);
         break;
     case OPERATION_SET_IF_ABSENT:
         if (was_done)
-            set(view, operation->field, operation->arguments[0]);
+            view_set(view, field.data, field.bytes, value.data, value.bytes);
         break;
     case OPERATION_COMPARE_AND_SET:
         if (was_done)
-            set(view, operation->field, operation->arguments[1]);
+            view_set(view, field.data, field.bytes, value.data + operation->number,
+                     value.bytes - (size_t)operation->number);
         break;
     case OPERATION_TAKE:
-        set(view, operation->field, (struct operation_text){0});
+        view_set(view, field.data, field.bytes, NULL, 0);
+        break;
+    case OPERATION_RENEW:
+        view_set(view, field.data, field.bytes, value.bytes > 0 ? value.data : NULL, value.bytes);
         break;
     case OPERATION_SET:
+    case OPERATION_SET_FOR:
     case OPERATION_DELETE:
     case OPERATION_APPEND:
-    case OPERATION_RENEW:
+    case OPERATION_NOTHING:
         break; /* what the preview showed is what was done */
     }
 }

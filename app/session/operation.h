@@ -14,14 +14,16 @@
 
 /* The codes are those of commit.lua. */
 enum operation_code {
+    OPERATION_NOTHING = '-', /* never sent: what an operation with an answer comes to when it changes nothing */
     OPERATION_SET = 's',
+    OPERATION_SET_FOR = 'f', /* `number` is the lifetime in ms */
     OPERATION_DELETE = 'd',
     OPERATION_INCREMENT = 'i',
-    OPERATION_APPEND = 'a',
+    OPERATION_APPEND = 'a', /* `number` is how many bytes are kept */
     OPERATION_SET_IF_ABSENT = 'n',
-    OPERATION_COMPARE_AND_SET = 'c',
+    OPERATION_COMPARE_AND_SET = 'c', /* `value` is the expected value, of `number` bytes, with the new one behind it */
     OPERATION_TAKE = 't',
-    OPERATION_RENEW = 'g', /* `field` is the user */
+    OPERATION_RENEW = 'g', /* `value` is the user; the field is "@user" */
 };
 
 struct operation_text {
@@ -31,11 +33,19 @@ struct operation_text {
 
 struct operation {
     struct operation *next;
-    char code; /* enum operation_code */
+    enum operation_code code;
     struct operation_text field;
-    struct operation_text arguments[2]; /* empty where there is none */
+    struct operation_text value; /* empty where there is none */
+    int64_t number;
 
-    /* What Redis answered; `result.data` NULL: nothing. In the operations' arena. */
+    /* What it does to the record that the view shows: by operation_preview(). */
+    bool is_foreseen;         /* all of the following is known */
+    enum operation_code does; /* what it comes to; another code than its own for one with an answer */
+    int fields_change;
+    int64_t size_change;
+    size_t longest; /* of the values that it makes */
+
+    /* The answer: foreseen, or Redis's. `data` NULL: none. In the operations' arena. */
     struct operation_text result;
 };
 
@@ -52,12 +62,29 @@ void operations_init(struct operations *operations);
 /* Forgets all of them and gives the memory back. */
 void operations_drop(struct operations *operations);
 
+/* Moves all of them; `from` is empty then, and `to` has to be before. */
+void operations_move(struct operations *to, struct operations *from);
+
 /* Records one; the texts are copied. */
 struct operation *operations_add(struct operations *operations, enum operation_code code, struct operation_text field,
-                                 int argument_count, const struct operation_text arguments[]);
+                                 struct operation_text value, int64_t number);
 
-/* Shows in the view what the operation will have done, as far as that can be told before Redis has answered. */
-void operation_preview(const struct operation *operation, struct view *view);
+/* The newest one; NULL: there is none. */
+struct operation *operations_last(const struct operations *operations);
+
+/* Forgets the newest one. There is one. */
+void operations_drop_last(struct operations *operations);
+
+/* Whether the answer of Redis is needed, or foreseen. */
+bool operation_has_answer(const struct operation *operation);
+
+/* Whether they ask for the same. */
+bool operation_is_equal(const struct operation *operation, enum operation_code code, struct operation_text field,
+                        struct operation_text value, int64_t number);
+
+/* Shows in the view what all of them will have done, as far as that can be told before Redis has answered. */
+void operations_preview(struct operations *operations, struct view *view);
+void operation_preview(struct operations *operations, struct operation *operation, struct view *view);
 
 /* Shows in the view what it has done, by Redis's answer. */
 void operation_settle(const struct operation *operation, struct view *view);

@@ -5,12 +5,17 @@
  * in one atomic step. What handlers call is in midstream.h; this is what the files of this room and the runtime share:
  *
  *     visitor.c   which session a request has: its cookie in, its cookie out, login and logout
- *     session.c   reading, recording and committing
- *     store.c     the steps in Redis
+ *     reading.c   reading
+ *     recording.c recording changes
+ *     committing.c  what is recorded becomes a commit, until that is settled
+ *     claim.c     a task's session
+ *     commit.c    one try of a commit; foresight.c whether it can go the fast way
+ *     store.c     the other steps in Redis
  */
 #ifndef SESSION_SESSION_H
 #define SESSION_SESSION_H
 
+#include "session/commit.h"
 #include "session/counts.h"
 #include "session/store.h"
 
@@ -28,18 +33,20 @@ struct mid_session {
     enum session_state state;
     uint8_t rid[TOKEN_RID_BYTES];
     char key[STORE_KEY_BYTES];
-    uint32_t cookie_generation;
+    uint32_t generation; /* that this handle was opened with, by a cookie or for a task */
     bool must_send_cookie;
     bool must_clear_cookie;
-    bool is_loaded; /* `record` and `view` were read */
-    bool is_at_end; /* the stream's handler has returned */
-    struct store_record record;
+    bool is_at_end;       /* the stream's handler has returned */
+    bool has_header;      /* Redis has told it */
+    struct header header; /* as it was then */
+    int64_t created_ms;   /* written with the view, when the session was loaded */
     struct view view;
-    struct operations operations;
-    struct list stream_link;         /* among the worker's sessions with a stream */
-    struct store_commit commit;      /* of these operations, while it may have to be repeated */
+    struct operations recorded; /* not committed */
+    struct commit commit;       /* on its way, or in doubt: it leaves before what is recorded */
+    enum mid_error refused;     /* what was to be recorded, and has to be told by the next commit; MID_OK: nothing */
+    const char *refusal;        /* why; NULL: no sentence. In the operations' arena. */
+    struct list stream_link;    /* among the worker's sessions with a stream */
     const struct store_fence *fence; /* claim.c: of the task whose session this is; NULL: of a request */
-    const char *step;                /* of the task, that the next commit is; NULL: none */
     bool was_step_skipped;           /* by the last commit that went well */
 };
 
@@ -79,12 +86,20 @@ MAY_SUSPEND void session_release_claim(struct mid_session *session);
  * a request. MID_HEAD_SENT, MID_ENDED, MID_UNAVAILABLE... May suspend. */
 MAY_SUSPEND MID_CHECK enum mid_error session_store_now(struct mid_session *session);
 
-/* Something is recorded and not committed. NULL is fine. */
+/* Something is recorded, or refused, or on its way and not settled. NULL is fine. */
 bool session_is_dirty(const struct mid_session *session);
+
+/* The handler has failed: what it has not committed is gone. NULL is fine. */
+void session_drop_changes(struct mid_session *session);
 
 /* -------------------- between the files of this room -------------------- */
 
 const struct keyring *session_keyring(void);
+
+/* A session of the request, with nothing in it yet. */
+struct mid_session *session_new(struct mid_request *rq);
+
+void session_set_rid(struct mid_session *session, const uint8_t rid[static TOKEN_RID_BYTES]);
 
 /* Whether a cookie can still be sent. */
 bool session_can_send_cookie(const struct mid_session *session);
@@ -92,21 +107,38 @@ bool session_can_send_cookie(const struct mid_session *session);
 /* How long the session's next step may wait for Redis. */
 store_patience session_patience_ms(const struct mid_session *session);
 
-/* The session's record is gone: the visitor gets a new one, with the next commit, if the head is not out; MID_ENDED
- * otherwise. */
-MID_CHECK enum mid_error session_found_missing(struct mid_session *session);
+/* A visitor is there, whose activity renews the idle lifetime. */
+bool session_is_activity(const struct mid_session *session);
 
-/* The cookie is of an older generation; it was renewed `ago_ms` ago. */
-MID_CHECK enum mid_error session_found_stale(struct mid_session *session, int64_t ago_ms);
+/* What Redis has told of the record. */
+void session_take_header(struct mid_session *session, const struct store_finding *finding);
 
-/* Turns SESSION_CLAIMED into what Redis says, by loading it. May suspend. MID_ENDED, MID_UNAVAILABLE. */
+/*
+ * A step has found something else than the record as the handle knows it; the state is what that makes of it. MID_OK:
+ * the visitor gets a new session, by the next commit. MID_ENDED, MID_LOST_LEASE, MID_FAILED.
+ */
+MID_CHECK enum mid_error session_found(struct mid_session *session, const struct store_finding *finding);
+
+/* Shows in the view what is on its way, and recorded. */
+void session_preview(struct mid_session *session);
+
+/* Reads the session: SESSION_CLAIMED becomes what Redis says. May suspend. MID_ENDED, MID_UNAVAILABLE, MID_FAILED. */
 MAY_SUSPEND MID_CHECK enum mid_error session_load(struct mid_session *session);
 
-/* Turns SESSION_ABSENT into SESSION_LIVE. May suspend. MID_HEAD_SENT, MID_UNAVAILABLE. */
+/* The view shows the very record, but for what is recorded. */
+bool session_view_is_exact(const struct mid_session *session);
+
+/* Turns SESSION_ABSENT into SESSION_LIVE. May suspend. MID_HEAD_SENT, MID_UNAVAILABLE, MID_TOO_MANY, MID_OVERLOADED. */
 MAY_SUSPEND MID_CHECK enum mid_error session_create(struct mid_session *session);
 
-/* Records one operation. NULL with *error: refused. */
+/* Records one operation. NULL with *error: refused, which the next commit tells too. */
 struct operation *session_record(struct mid_session *session, enum operation_code code, const char *field,
-                                 int argument_count, const struct operation_text arguments[], enum mid_error *error);
+                                 struct operation_text value, int64_t number, enum mid_error *error);
+
+/* Records the operation, commits, and gives its answer, lent by the view; NULL for none. It may be asked again after
+ * MID_UNAVAILABLE. May suspend. Errors of mid_session_commit(). */
+MAY_SUSPEND MID_CHECK enum mid_error session_ask(struct mid_session *session, enum operation_code code,
+                                                 const char *field, struct operation_text value, int64_t number,
+                                                 const char **answer);
 
 #endif

@@ -1,6 +1,7 @@
 /*
  * Sessions in Redis: one hash a session, `mid:s:{rid}`. Visitors' fields stand under their own names; the runtime's
- * begin with '@' (the schema is in ARCHITECTURE.md). Every change is one atomic step on the server, by its clock.
+ * begin with '@' (docs/session-format.md). Every change is one atomic step on the server, by its clock. How a commit is
+ * told is in commit.h.
  */
 #ifndef SESSION_STORE_H
 #define SESSION_STORE_H
@@ -10,29 +11,48 @@
 
 #include "midstream.h"
 #include "redis/client.h"
-#include "session/operation.h"
+#include "session/header.h"
 #include "session/token.h"
 #include "session/view.h"
 
 struct store_settings {
     struct redis_client *redis;
-    int64_t idle_ms;
+    int64_t idle_ms; /* of visitors who are not logged in */
     int64_t absolute_ms;
+    int64_t user_idle_ms; /* of those who are */
+    int64_t user_absolute_ms;
     int fields_max;
     int value_bytes_max;
+    int64_t size_max; /* of all fields: header.size */
 };
 
 enum { STORE_KEY_BYTES = sizeof("mid:s:{}") + 2 * TOKEN_RID_BYTES };
 
-/* The runtime's own fields of a record. */
-struct store_record {
-    int64_t revision; /* -1: not known */
-    int64_t created_ms;
-    int64_t expires_ms;
-    int64_t touched_ms;
-    int64_t renewed_ms;
-    uint32_t generation;
-    char user[129]; /* "" for none */
+/* What a step found. The numbers are those of record.lua. */
+enum store_verdict {
+    STORE_NO_ANSWER, /* see the error */
+    STORE_OK,
+    STORE_MISSING,    /* there is no such session */
+    STORE_LOGGED_OUT, /* it was ended by a logout, not long ago */
+    STORE_STALE,      /* the cookie is not of the session's generation */
+    STORE_SUPERSEDED, /* the handle is from before a login of somebody else */
+    STORE_LIMIT,
+    STORE_NOT_A_NUMBER,
+    STORE_MOVED, /* the record has moved on too far from the revision that the commit rests on */
+    STORE_DONE,  /* a commit: the fast way */
+    STORE_LOST,  /* the task is another worker's by now */
+    STORE_SKIPPED,
+    STORE_STEPS,
+    STORE_FOREIGN, /* what is at the key is no record that we understand */
+    STORE_APPLIED, /* a commit: by an earlier try */
+};
+
+/* What an answer has told. `header` is written by every verdict of a record that is there. */
+struct store_finding {
+    enum store_verdict verdict;
+    bool has_header;
+    struct header header;
+    int64_t renewed_ago_ms; /* STORE_STALE */
 };
 
 /*
@@ -48,67 +68,73 @@ void store_key(const uint8_t rid[static TOKEN_RID_BYTES], char key[static STORE_
 /* Suspends until Redis can be asked, at most `timeout_ms`. */
 MAY_SUSPEND bool store_wait_ready(int64_t timeout_ms);
 
-/* Reads the whole session into the view and the record. MID_ENDED: there is none. MID_UNAVAILABLE. May suspend. */
-MAY_SUSPEND MID_CHECK enum mid_error store_load(const char *key, struct view *view, struct store_record *record,
-                                                store_patience patience_ms);
+/* Whether a visitor who is there renews the idle lifetime, and the time such that it was renewed too long ago. */
+bool store_must_touch(const struct header *header);
+int64_t store_touch_before_ms(const struct header *header);
 
-/* Makes an empty record. MID_FAILED: there is one already. MID_UNAVAILABLE. May suspend. */
-MAY_SUSPEND MID_CHECK enum mid_error store_create(const char *key, struct store_record *record,
-                                                  store_patience patience_ms);
+/* How long the cookie of such a session is to be kept. */
+int64_t store_absolute_ms(const struct header *header);
 
-/* Renews the idle timeout when that has not been done for a while; errors do not matter. May suspend. */
-MAY_SUSPEND void store_touch(const char *key, struct store_record *record, store_patience patience_ms);
+/*
+ * The steps. All may suspend. MID_OK: there is a finding; otherwise MID_UNAVAILABLE, MID_OVERLOADED, or MID_FAILED
+ * (what is at the key is no hash, say), which is logged with the key.
+ */
 
-/* MID_OK, or MID_ENDED: there is no such session. MID_UNAVAILABLE. Changes nothing. May suspend. */
-MAY_SUSPEND MID_CHECK enum mid_error store_exists(const char *key);
+/* Reads the whole session: at STORE_OK the view is replaced by it, and *created_ms is written. */
+MAY_SUSPEND MID_CHECK enum mid_error store_load(const char *key, struct view *view, int64_t *created_ms,
+                                                store_patience patience_ms, struct store_finding *finding);
 
-/* MID_OK also when there was none. MID_UNAVAILABLE. May suspend. */
-MAY_SUSPEND MID_CHECK enum mid_error store_destroy(const char *key, store_patience patience_ms);
+/* Reads no more than the header. A record of an older format has none here. */
+MAY_SUSPEND MID_CHECK enum mid_error store_look(const char *key, struct store_finding *finding);
+
+/* Makes an empty record. */
+MAY_SUSPEND MID_CHECK enum mid_error store_create(const char *key, store_patience patience_ms,
+                                                  struct store_finding *finding);
+
+/* Renews the idle lifetime. */
+MAY_SUSPEND MID_CHECK enum mid_error store_touch(const char *key, store_patience patience_ms,
+                                                 struct store_finding *finding);
 
 /* What lets a task write a session, and keeps its earlier generations from it. */
 struct store_fence {
-    const char *field; /* "@task:" and the task's id */
+    const char *task;
     int64_t generation;
-    int64_t until_ms; /* the lease's end, by Redis's clock */
+    int64_t until_ms;            /* the lease's end, by Redis's clock */
+    uint32_t session_generation; /* when the task was added */
 };
 
-/* Also renews a claim. MID_LOST_LEASE: a later generation has claimed the session. MID_ENDED, MID_UNAVAILABLE. May
- * suspend. */
-MAY_SUSPEND MID_CHECK enum mid_error store_claim(const char *key, const struct store_fence *fence);
+/* Ends the session for a handle of this generation: of a cookie that was not compared yet, or of a task (not NULL). */
+MAY_SUSPEND MID_CHECK enum mid_error store_destroy(const char *key, uint32_t generation, bool is_cookie,
+                                                   const struct store_fence *fence, store_patience patience_ms,
+                                                   struct store_finding *finding);
 
-/* The task's work is done. An error leaves the claim to its TTL. May suspend. */
+/* Claims the session for the task, or renews its claim. */
+MAY_SUSPEND MID_CHECK enum mid_error store_claim(const char *key, const struct store_fence *fence,
+                                                 struct store_finding *finding);
+
+/* The task's work is done. An error leaves the claim to its TTL. */
 MAY_SUSPEND void store_release(const char *key, const struct store_fence *fence);
 
-/* Removes the session for the task that has claimed it. MID_LOST_LEASE, MID_UNAVAILABLE. May suspend. */
-MAY_SUSPEND MID_CHECK enum mid_error store_destroy_fenced(const char *key, const struct store_fence *fence);
+/* -------------------- for commit.c -------------------- */
 
-struct store_commit {
-    const char *key;
-    struct operations *operations; /* their results are written at MID_OK */
-    int64_t generation;            /* of a cookie that was not compared yet; -1: none */
-    bool is_activity;              /* a visitor is there: renew the idle timeout */
-    store_patience patience_ms;
-    int64_t known_revision;          /* before the first try; -1: not known */
-    const struct store_fence *fence; /* NULL: not of a task */
-    const char *step;                /* of the task: applied once; NULL: no such thing */
+const struct store_settings *store_settings(void);
 
-    uint64_t id;         /* zero before the first try, then kept for repetitions */
-    bool may_be_applied; /* an earlier try was sent and its answer lost */
+/* Takes the head of an answer, {verdict, header, ...}, and logs what is foreign. */
+struct redisReply;
+void store_take_finding(const struct redisReply *reply, const char *key, struct store_finding *finding);
 
-    /* out */
-    int64_t revision;    /* at MID_OK */
-    int64_t stale_ms;    /* at MID_FORBIDDEN: how long ago the session was renewed */
-    const char *refused; /* at MID_UNPROCESSABLE: the sentence, in the operations' arena */
-    bool was_skipped;    /* at MID_OK: the step was applied before, and nothing was done; there are no results */
-    bool was_own;        /* it was this very commit that applied it */
-};
+/* Adds a script of sessions: `parts` one after another, behind the line of settings; NULL at the end. Some scripts have
+ * to run although Redis has no room left. */
+void store_add_script(struct redis_script *script, bool when_full, const char *const parts[]);
 
-/*
- * Applies the operations. May suspend. MID_ENDED: the session does not exist. MID_FORBIDDEN: the generation is an older
- * one. MID_LOST_LEASE: the task was claimed by a later generation. MID_UNPROCESSABLE: a limit, or an increment of what
- * is no number. MID_UNAVAILABLE: no answer; repeat with the same structure. MID_FAILED: repeated too late to tell
- * whether it was applied. What is not MID_OK has changed nothing, MID_UNAVAILABLE and MID_FAILED aside.
- */
-MAY_SUSPEND MID_CHECK enum mid_error store_commit(struct store_commit *commit);
+/* One more line of the log for an answer that was an error. Returns the error. */
+enum mid_error store_note_failure(const char *key, enum mid_error error);
+
+/* The `index`th element of an array; NULL: there is none. Its text; false: it is none. */
+const struct redisReply *store_element(const struct redisReply *reply, size_t index);
+bool store_text(const struct redisReply *reply, const char **text, size_t *bytes);
+int64_t store_integer(const struct redisReply *reply);
+
+extern const char store_record_body[];
 
 #endif

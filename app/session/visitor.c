@@ -24,6 +24,7 @@ void session_configure(const struct session_settings *session_settings)
     session_limits.head_timeout_ms = settings.head_timeout_ms;
     session_limits.commit_timeout_ms = settings.commit_timeout_ms;
     store_init(&settings.store);
+    commit_init();
     if (settings.counts != NULL)
         session_counts_use(settings.counts);
     stream_limit_init(settings.streams_max);
@@ -59,7 +60,7 @@ static int find_cookie(const struct mid_request *rq, const char **value, size_t 
     return count;
 }
 
-static void set_rid(struct mid_session *session, const uint8_t rid[static TOKEN_RID_BYTES])
+void session_set_rid(struct mid_session *session, const uint8_t rid[static TOKEN_RID_BYTES])
 {
     memcpy(session->rid, rid, TOKEN_RID_BYTES);
     store_key(session->rid, session->key);
@@ -70,14 +71,15 @@ static void become_absent(struct mid_session *session)
 {
     uint8_t rid[TOKEN_RID_BYTES];
     token_new_rid(rid);
-    set_rid(session, rid);
+    session_set_rid(session, rid);
     session->state = SESSION_ABSENT;
-    session->cookie_generation = 1;
-    session->record = (struct store_record){0};
-    view_fini(&session->view);
+    session->generation = 1;
+    session->has_header = false;
+    session->header = (struct header){0};
+    session->commit.knows_revision = session->commit.must_hold = session->commit.is_in_doubt = false;
+    view_forget(&session->view);
     session->view.is_complete = true;
-    for (struct operation *operation = session->operations.first; operation != NULL; operation = operation->next)
-        operation_preview(operation, &session->view);
+    session_preview(session);
 }
 
 static void read_cookie(struct mid_session *session)
@@ -100,9 +102,9 @@ static void read_cookie(struct mid_session *session)
         return;
     }
     session->state = SESSION_CLAIMED;
-    session->cookie_generation = token.generation;
+    session->generation = token.generation;
     session->must_send_cookie = verdict == TOKEN_VALID_OLD_KEY;
-    set_rid(session, token.rid);
+    session_set_rid(session, token.rid);
 }
 
 /* -------------------- the cookie that goes out -------------------- */
@@ -129,11 +131,11 @@ static void put_cookie(struct mid_session *session, const char *value, int64_t m
 
 static void put_signed_cookie(struct mid_session *session)
 {
-    struct token token = {.generation = session->cookie_generation};
+    struct token token = {.generation = session->generation};
     memcpy(token.rid, session->rid, TOKEN_RID_BYTES);
     char text[TOKEN_TEXT_LENGTH + 1];
     token_sign(&token, settings.keyring, cookie_name(), text);
-    put_cookie(session, text, settings.store.absolute_ms / 1000);
+    put_cookie(session, text, store_absolute_ms(&session->header) / 1000);
 }
 
 static void put_pending_cookie(struct mid_session *session)
@@ -178,20 +180,33 @@ MAY_SUSPEND static enum mid_error before_end(struct mid_request *rq)
 MAY_SUSPEND static enum mid_error still_wanted(struct mid_request *rq)
 {
     struct mid_session *session = rq->session;
-    if (session->state == SESSION_LIVE && store_exists(session->key) == MID_ENDED)
-        session->state = SESSION_ENDED;
-    return session->state == SESSION_ENDED ? MID_ENDED : MID_OK;
+    struct store_finding finding;
+    if (session->state != SESSION_LIVE)
+        return session->state == SESSION_ENDED ? MID_ENDED : MID_OK;
+    if (store_look(session->key, &finding) != MID_OK)
+        return MID_OK;
+    if (finding.verdict == STORE_OK && finding.has_header && session->generation < finding.header.login)
+        finding.verdict = STORE_SUPERSEDED;
+    return finding.verdict == STORE_OK ? MID_OK : session_found(session, &finding);
 }
 
 /* -------------------- which session -------------------- */
 
+struct mid_session *session_new(struct mid_request *rq)
+{
+    struct mid_session *session = arena_zalloc(&rq->arena, sizeof(*session));
+    session->rq = rq;
+    session->view.revision = -1;
+    operations_init(&session->recorded);
+    operations_init(&session->commit.operations);
+    list_init(&session->stream_link);
+    return session;
+}
+
 static struct mid_session *session_of(struct mid_request *rq)
 {
     if (rq->session == NULL) {
-        struct mid_session *session = arena_zalloc(&rq->arena, sizeof(*session));
-        session->rq = rq;
-        operations_init(&session->operations);
-        list_init(&session->stream_link);
+        struct mid_session *session = session_new(rq);
         rq->session = session;
         rq->hooks = (struct request_hooks){.before_head = before_head,
                                            .before_error = before_error,
@@ -204,6 +219,8 @@ static struct mid_session *session_of(struct mid_request *rq)
 
 enum mid_error mid_session_open(struct mid_request *rq, struct mid_session **session)
 {
+    if (rq->open_session != NULL) /* a task's: it has no cookie */
+        return rq->open_session(rq, session);
     struct mid_session *opened = session_of(rq);
     if (opened->state == SESSION_ABSENT && !session_can_send_cookie(opened))
         return MID_HEAD_SENT;
@@ -213,6 +230,12 @@ enum mid_error mid_session_open(struct mid_request *rq, struct mid_session **ses
 
 enum mid_error mid_session_find(struct mid_request *rq, struct mid_session **session)
 {
+    if (rq->open_session != NULL) {
+        enum mid_error error = rq->open_session(rq, session);
+        if (error == MID_NOT_FOUND || error == MID_ENDED)
+            *session = NULL;
+        return error == MID_NOT_FOUND || error == MID_ENDED ? MID_OK : error;
+    }
     struct mid_session *found = session_of(rq);
     enum mid_error error = found->state == SESSION_CLAIMED ? session_load(found) : MID_OK;
     if (error != MID_ENDED) /* a cookie from before the login shows nothing, and changes nothing */
@@ -222,7 +245,9 @@ enum mid_error mid_session_find(struct mid_request *rq, struct mid_session **ses
     return MID_OK;
 }
 
-enum mid_error session_found_missing(struct mid_session *session)
+/* -------------------- what a step has found -------------------- */
+
+static enum mid_error found_missing(struct mid_session *session)
 {
     if (session->state != SESSION_CLAIMED || !session_can_send_cookie(session)) {
         session->state = SESSION_ENDED;
@@ -232,25 +257,51 @@ enum mid_error session_found_missing(struct mid_session *session)
     return MID_OK;
 }
 
-enum mid_error session_found_stale(struct mid_session *session, int64_t ago_ms)
+static enum mid_error found_stale(struct mid_session *session, int64_t ago_ms)
 {
     if (ago_ms > SESSION_STALE_GRACE_MS)
-        return session_found_missing(session);
+        return found_missing(session);
     /* A request that was under way when the visitor logged in: a cookie now would replace the one of the login. */
     session->state = SESSION_ENDED;
     return mid_fail(session->rq, MID_ENDED,
                     "the session was renewed meanwhile; repeat the request with the new cookie");
 }
 
+enum mid_error session_found(struct mid_session *session, const struct store_finding *finding)
+{
+    switch (finding->verdict) {
+    case STORE_MISSING:
+        return found_missing(session);
+    case STORE_LOGGED_OUT: /* and this request was under way: it does not begin another session */
+        session->state = SESSION_ENDED;
+        return MID_ENDED;
+    case STORE_STALE:
+        return found_stale(session, finding->renewed_ago_ms);
+    case STORE_SUPERSEDED:
+        session->state = SESSION_ENDED;
+        session->rq->is_superseded = true;
+        return mid_fail(session->rq, MID_ENDED, "somebody has logged in to this session meanwhile");
+    case STORE_LOST:
+        return MID_LOST_LEASE;
+    default:
+        return mid_fail(session->rq, MID_FAILED, "the session's record is none that this version understands");
+    }
+}
+
 enum mid_error session_create(struct mid_session *session)
 {
+    struct store_finding finding;
     if (!session_can_send_cookie(session))
         return MID_HEAD_SENT;
-    enum mid_error error = store_create(session->key, &session->record, session_patience_ms(session));
+    enum mid_error error = store_create(session->key, session_patience_ms(session), &finding);
     session_count(session, SESSION_ACTION_CREATE, error);
     MID_TRY(error);
+    if (finding.verdict != STORE_OK)
+        return session_found(session, &finding);
+    session_take_header(session, &finding);
     session->state = SESSION_LIVE;
-    session->is_loaded = true;
+    session->view.revision = finding.header.revision;
+    session->created_ms = finding.header.renewed_ms;
     session->must_send_cookie = true;
     session->must_clear_cookie = false;
     return MID_OK;
@@ -260,30 +311,32 @@ enum mid_error session_create(struct mid_session *session)
 
 enum mid_error mid_session_renew(struct mid_session *session, const char *user)
 {
+    const char *answer;
+    struct operation_text name = {user != NULL ? user : "", user != NULL ? strlen(user) : 0};
     if (!session_can_send_cookie(session))
         return MID_HEAD_SENT;
-    if (user != NULL && strlen(user) > SESSION_USER_BYTES_MAX)
+    if (name.bytes > SESSION_USER_BYTES_MAX)
         return mid_fail(session->rq, MID_UNPROCESSABLE, "a user has at most %d bytes", SESSION_USER_BYTES_MAX);
-    enum mid_error error = MID_OK;
-    if (session_record(session, OPERATION_RENEW, user != NULL ? user : "", 0, NULL, &error) == NULL)
-        return error;
-    MID_TRY(mid_session_commit(session));
+    MID_TRY(session_ask(session, OPERATION_RENEW, "@user", name, 0, &answer));
     session->must_send_cookie = true;
     return MID_OK;
 }
 
 enum mid_error mid_session_destroy(struct mid_session *session)
 {
-    if (session->state == SESSION_CLAIMED)
-        MID_TRY(session_load(session)); /* an old cookie may not end a session */
-    if (session->state == SESSION_LIVE) {
-        enum mid_error error = store_destroy(session->key, session_patience_ms(session));
+    struct store_finding finding;
+    if (session->state == SESSION_CLAIMED || session->state == SESSION_LIVE) {
+        enum mid_error error = store_destroy(session->key, session->generation, session->state == SESSION_CLAIMED,
+                                             session->fence, session_patience_ms(session), &finding);
         session_count(session, SESSION_ACTION_DESTROY, error);
         MID_TRY(error);
+        bool is_gone =
+            finding.verdict == STORE_OK || finding.verdict == STORE_MISSING || finding.verdict == STORE_LOGGED_OUT;
+        if (!is_gone)
+            MID_TRY(session_found(session, &finding)); /* MID_OK: there is none behind that cookie any more */
     }
+    session_drop_changes(session);
     session->state = SESSION_ENDED;
     session->must_clear_cookie = session_can_send_cookie(session);
-    operations_drop(&session->operations);
-    session->commit = (struct store_commit){0};
     return MID_OK;
 }

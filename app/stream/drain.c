@@ -14,6 +14,7 @@
 
 static struct stream_drain drain;
 static bool is_draining;
+static int64_t reconnect_ms; /* a mean */
 
 /* A share of the whole, as a fraction of 2^32; never 0. */
 static uint32_t next_share(void)
@@ -29,6 +30,11 @@ static uint32_t next_share(void)
 static int64_t part_of(int64_t whole, uint32_t share)
 {
     return (int64_t)(((uint64_t)whole * share) >> 32);
+}
+
+void stream_configure_reconnect(int64_t mean_ms)
+{
+    reconnect_ms = mean_ms;
 }
 
 void streams_drain(const struct stream_drain *stream_drain)
@@ -62,7 +68,7 @@ void stream_reconnect(struct mid_request *rq)
 {
     char piece[96];
     int length = 0;
-    int64_t retry_ms = drain.reconnect_ms / 2 + part_of(drain.reconnect_ms, next_share());
+    int64_t retry_ms = reconnect_ms / 2 + part_of(reconnect_ms, next_share());
     if (rq->stream->format == STREAM_EVENTS)
         length =
             snprintf(piece, sizeof(piece), "retry: %" PRId64 "\nevent: reconnect\ndata: {\"retry_ms\":%" PRId64 "}\n\n",

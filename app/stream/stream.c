@@ -18,8 +18,9 @@ static size_t streams_open;
 static struct stream_counts own_counts;
 static struct stream_counts *counts = &own_counts;
 
-void stream_configure(int64_t heartbeat, size_t most, struct stream_counts *stream_counts)
+void stream_configure(int64_t heartbeat, size_t most, int64_t reconnect_ms, struct stream_counts *stream_counts)
 {
+    stream_configure_reconnect(reconnect_ms);
     heartbeat_ms = heartbeat;
     streams_max = most;
     if (stream_counts != NULL)

@@ -27,9 +27,10 @@ struct stream {
     int64_t last_sent_ms; /* the loop's time */
 };
 
-/* How long a stream may be silent before a heartbeat goes out, how many may be open, and where the room counts (NULL:
+/* How long a stream may be silent before a heartbeat goes out, how many may be open, when clients that are told to come
+ * back do so (a half to one and a half of it), and where the room counts (NULL:
  * in its own memory). Once per process. */
-void stream_configure(int64_t heartbeat_ms, size_t streams_max, struct stream_counts *counts);
+void stream_configure(int64_t heartbeat_ms, size_t streams_max, int64_t reconnect_ms, struct stream_counts *counts);
 
 /* How many streams of this worker are open. */
 size_t stream_count(void);
@@ -59,9 +60,8 @@ void stream_close(struct stream *stream);
 /* -------------------- when the worker goes away -------------------- */
 
 struct stream_drain {
-    int64_t from_ms;      /* on the loop's clock: when the first is told... */
-    int64_t spread_ms;    /* ...and the time over which the others are: clients must not all come back at once */
-    int64_t reconnect_ms; /* when they are to come back: a half to one and a half of it */
+    int64_t from_ms;   /* on the loop's clock: when the first is told... */
+    int64_t spread_ms; /* ...and the time over which the others are: clients must not all come back at once */
 };
 
 /* Requests that wait, or send, are told so from then on. A second call moves the time. */
@@ -76,6 +76,9 @@ bool stream_must_end(struct mid_request *rq);
 /* Tells the client to come back, as far as the format allows, and ends the response so that it is not taken for a
  * complete one. */
 MAY_SUSPEND void stream_reconnect(struct mid_request *rq);
+
+/* What stream_reconnect() tells. */
+void stream_configure_reconnect(int64_t reconnect_ms);
 
 /* Wakes all requests that wait, so that they look again at what they wait for. */
 void stream_wake_waiting(void);

@@ -2,6 +2,7 @@
 #include "task/api.h"
 
 #include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,7 +10,12 @@
 #include "http/request.h"
 #include "session/session.h"
 
-enum { ATTEMPTS_MAX = 1000, RID_TEXT_BYTES = 2 * TOKEN_RID_BYTES + 1, ID_RANDOM_BYTES = 16 };
+enum {
+    ATTEMPTS_MAX = 1000,
+    RID_TEXT_BYTES = 2 * TOKEN_RID_BYTES + 1,
+    SESSION_TEXT_BYTES = RID_TEXT_BYTES + 8,
+    ID_RANDOM_BYTES = 16
+};
 
 static const char default_queue[] = "default";
 
@@ -78,11 +84,13 @@ enum mid_error mid_task_enqueue(struct mid_request *rq, const char *name, const 
 
     char new_id[MID_TASK_ID_BYTES];
     char stored_id[MID_TASK_ID_BYTES];
-    char rid[RID_TEXT_BYTES] = "";
+    char rid[SESSION_TEXT_BYTES] = "";
     if (options->id == NULL)
         mid_task_new_id(options->queue, new_id);
-    if (rq->session != NULL)
-        sodium_bin2hex(rid, sizeof(rid), rq->session->rid, TOKEN_RID_BYTES);
+    if (rq->session != NULL) { /* which one, and which login of it */
+        sodium_bin2hex(rid, RID_TEXT_BYTES, rq->session->rid, TOKEN_RID_BYTES);
+        snprintf(rid + 2 * TOKEN_RID_BYTES, SESSION_TEXT_BYTES - 2 * TOKEN_RID_BYTES, "%08x", rq->session->generation);
+    }
     enum mid_error error =
         queue_add(&(struct queue_task){.id = options->id != NULL ? options->id : new_id,
                                        .name = name,
@@ -154,8 +162,8 @@ static void take_field(const char *field, const char *value, size_t bytes, void 
         info->detail = arena_strndup(arena, value, bytes);
     else if (strcmp(field, "cancel") == 0)
         info->is_to_be_stopped = true;
-    else if (strcmp(field, "rid") == 0 && bytes < sizeof(finding->rid))
-        memcpy(finding->rid, value, bytes + 1);
+    else if (strcmp(field, "rid") == 0 && bytes >= 2 * TOKEN_RID_BYTES)
+        memcpy(finding->rid, value, 2 * TOKEN_RID_BYTES); /* the rest of it is zero */
 }
 
 /* The id is what visitors send: nothing is asked of Redis for what is none. */

@@ -211,15 +211,16 @@ static size_t collect(struct consumer *consumer, int64_t before_ms, struct kept 
 MAY_SUSPEND static void renew_claim(const struct mid_task *task)
 {
     char key[STORE_KEY_BYTES];
-    char field[sizeof(task->fence_field)];
+    char id[MID_TASK_ID_BYTES];
+    struct store_finding finding;
     struct store_fence fence = task->fence;
     memcpy(key, task->rq.session->key, sizeof(key));
-    memcpy(field, task->fence_field, sizeof(field));
-    fence.field = field;
-    enum mid_error error = store_claim(key, &fence);
-    if (error != MID_OK && error != MID_ENDED)
-        log_event(MID_WARN, "task.claim-not-renewed", "id=%s error=%s", field + strlen("@task:"),
-                  mid_error_name(error));
+    memcpy(id, task->id, sizeof(id));
+    fence.task = id;
+    enum mid_error error = store_claim(key, &fence, &finding);
+    if (error != MID_OK || finding.verdict == STORE_LOST)
+        log_event(MID_WARN, "task.claim-not-renewed", "id=%s error=%s", id,
+                  mid_error_name(error != MID_OK ? error : MID_LOST_LEASE));
 }
 
 MAY_SUSPEND static bool renew_some(struct consumer *consumer, size_t count, const struct kept kept[])

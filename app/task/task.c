@@ -45,12 +45,25 @@ const struct mid_task_type *task_type_find(const char *name)
 
 /* -------------------- life -------------------- */
 
-static void take_rid(struct mid_task *task, const char *rid)
+/* 32 hexadecimal digits of the rid, and 8 of the session's generation; without these, it was added by an older version.
+ */
+static void take_session(struct mid_task *task, const char *text)
 {
+    uint8_t bytes[TOKEN_RID_BYTES + sizeof(task->session_generation)];
     size_t length = 0;
-    task->has_session = strlen(rid) == 2 * TOKEN_RID_BYTES &&
-                        sodium_hex2bin(task->rid, sizeof(task->rid), rid, strlen(rid), NULL, &length, NULL) == 0 &&
-                        length == TOKEN_RID_BYTES;
+    task->session_generation = UINT32_MAX;
+    if (sodium_hex2bin(bytes, sizeof(bytes), text, strlen(text), NULL, &length, NULL) != 0 || length < TOKEN_RID_BYTES)
+        return;
+    memcpy(task->rid, bytes, TOKEN_RID_BYTES);
+    task->has_session = true;
+    if (length == sizeof(bytes))
+        task->session_generation =
+            (uint32_t)bytes[16] << 24 | (uint32_t)bytes[17] << 16 | (uint32_t)bytes[18] << 8 | (uint32_t)bytes[19];
+}
+
+MAY_SUSPEND static enum mid_error open_session_of(struct mid_request *rq, struct mid_session **session)
+{
+    return mid_task_session(LIST_ELEMENT(rq, struct mid_task, rq), session);
 }
 
 struct mid_task *task_new(struct consumer *consumer, const struct queue_start *start, int64_t now_ms)
@@ -69,12 +82,13 @@ struct mid_task *task_new(struct consumer *consumer, const struct queue_start *s
     list_init(&task->link);
     snprintf(task->id, sizeof(task->id), "%s", start->id);
     snprintf(task->name, sizeof(task->name), "%s", start->name);
-    snprintf(task->fence_field, sizeof(task->fence_field), "@task:%s", start->id);
-    task->fence = (struct store_fence){.field = task->fence_field, .generation = start->generation};
-    take_rid(task, start->rid);
+    take_session(task, start->rid);
+    task->fence = (struct store_fence){
+        .task = task->id, .generation = start->generation, .session_generation = task->session_generation};
     memcpy(task->payload, start->payload, start->payload_bytes);
     task->payload[start->payload_bytes] = '\0';
     request_init_detached(&task->rq, task->id);
+    task->rq.open_session = open_session_of;
     return task;
 }
 

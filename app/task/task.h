@@ -28,7 +28,7 @@ struct mid_task {
     char name[64 + 1];
     bool has_session;
     uint8_t rid[TOKEN_RID_BYTES];
-    char fence_field[sizeof("@task:") + MID_TASK_ID_BYTES];
+    uint32_t session_generation; /* when the task was added */
     struct store_fence fence;
 
     int64_t lease_end_ms; /* on the loop's clock, as far as is known here */

@@ -114,6 +114,18 @@ int64_t fault_stored_number(const struct site *site, const char *cookie, const c
     return number > 0 ? number : 0;
 }
 
+int64_t fault_stored_revision(const struct site *site, const char *cookie)
+{
+    struct site other = *site;
+    other.visitor = http_visitor_new();
+    http_visitor_set_cookie(other.visitor, site->stack->url, "mid", cookie);
+    char *key = site_key(&other);
+    int64_t revision = stored_header(&other, key).revision;
+    free(key);
+    http_visitor_free(other.visitor);
+    return revision;
+}
+
 static bool session_works(void *arg)
 {
     return site_send(arg, "GET", "/counter", NULL, NULL) == 200;

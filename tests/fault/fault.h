@@ -39,6 +39,9 @@ void fault_start_redis(struct site *site);
 /* A number in the session of the cookie, as Redis has it; 0: there is none. */
 int64_t fault_stored_number(const struct site *site, const char *cookie, const char *field);
 
+/* How often that session was committed. It has to be there. */
+int64_t fault_stored_revision(const struct site *site, const char *cookie);
+
 /* Waits until a request with a session succeeds again. */
 bool fault_await_sessions(struct site *site);
 

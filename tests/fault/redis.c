@@ -31,8 +31,7 @@ static size_t count_miscommitted(const struct site *site, struct crowd *crowd)
     for (size_t i = 0; i < STREAMS; i++) {
         char *cookie = crowd_cookie(crowd, i);
         cr_assert_not_null(cookie);
-        wrong += fault_stored_number(site, cookie, "event") != EVENTS ||
-                 fault_stored_number(site, cookie, "@revision") != EVENTS;
+        wrong += fault_stored_number(site, cookie, "event") != EVENTS || fault_stored_revision(site, cookie) != EVENTS;
         free(cookie);
     }
     return wrong;

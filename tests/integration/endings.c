@@ -12,6 +12,16 @@
 
 TestSuite(endings, .timeout = 90);
 
+/* As if the last login had been long ago. */
+static void make_renewal_old(const struct site *site, const char *key)
+{
+    uint8_t bytes[HEADER_BYTES];
+    struct header header = stored_header(site, key);
+    header.renewed_ms = 1000000;
+    header_pack(&header, bytes);
+    redis_int(site->redis, "HSET %s @ %b", key, bytes, sizeof(bytes));
+}
+
 static const char *const form[] = {"Content-Type: application/x-www-form-urlencoded", NULL};
 
 static int log_in(const struct site *site, const char *body, struct http_response *response)
@@ -94,12 +104,12 @@ Test(endings, a_cookie_from_before_the_login_is_refused)
         cr_expect_eq(text_count(response.head.data, "Set-Cookie"), 0);
         http_response_fini(&response);
     }
-    char *revision = redis_text(site.redis, "HGET %s @revision", key);
+    int64_t revision = stored_header(&site, key).revision;
     char *counter = redis_text(site.redis, "HGET %s counter", key);
     cr_expect_str_eq(counter, "1");
 
     /* Later it is somebody else's: as if there were none. */
-    redis_int(site.redis, "HSET %s @renewed %s", key, "1000000");
+    make_renewal_old(&site, key);
     cr_expect_eq(get_with_cookie(&site, "/api/session", old, &response), 200);
     cr_expect_str_eq(response.body.data, "{\"session\":null}\n");
     http_response_fini(&response);
@@ -108,12 +118,9 @@ Test(endings, a_cookie_from_before_the_login_is_refused)
         cr_expect_eq(text_count(response.head.data, "Set-Cookie: mid="), 1);
         http_response_fini(&response);
     }
-    char *later = redis_text(site.redis, "HGET %s @revision", key);
-    cr_expect_str_eq(later, revision, "an old cookie has changed the session");
+    cr_expect_eq(stored_header(&site, key).revision, revision, "an old cookie has changed the session");
     cr_expect_eq(stored_sessions(&site), 1 + PATHS);
-    free(later);
     free(counter);
-    free(revision);
     free(key);
     free(old);
     site_close(&site);
@@ -139,10 +146,34 @@ Test(endings, an_old_cookie_cannot_log_anybody_out)
     site_close(&site);
 }
 
-Test(endings, a_stream_goes_on_after_its_visitor_has_logged_in)
+Test(endings, a_stream_from_before_the_login_comes_back_with_the_new_cookie)
 {
     struct http_response response;
     struct site site = site_open(NULL);
+    struct http_stream *stream = site_stream(&site, "/events?count=1000&interval_ms=20");
+    cr_assert(http_stream_wait_text(stream, "id: 2\n", PATIENCE_MS));
+    cr_assert_eq(log_in(&site, "user=grace", &response), 204);
+    http_response_fini(&response);
+    cr_assert(http_stream_wait_end(stream, PATIENCE_MS));
+    http_stream_close(stream, &response);
+    cr_expect_eq(response.curl_code, 0, "%s", response.error);
+    cr_expect_not_null(strstr(response.body.data, "event: reconnect\n"), "%s", response.body.data);
+    cr_expect_null(strstr(response.body.data, "event: session-ended\n"));
+    cr_expect_null(strstr(response.body.data, "event: end\n"), "it was told that this was all");
+    http_response_fini(&response);
+
+    stream = site_stream(&site, "/events?count=1000&interval_ms=20");
+    cr_assert(http_stream_wait_text(stream, "id: 2\n", PATIENCE_MS));
+    http_stream_close(stream, NULL);
+    site_close(&site);
+}
+
+Test(endings, a_stream_goes_on_when_its_own_user_logs_in_again)
+{
+    struct http_response response;
+    struct site site = site_open(NULL);
+    cr_assert_eq(log_in(&site, "user=grace", &response), 204);
+    http_response_fini(&response);
     struct http_stream *stream = site_stream(&site, "/events?count=1000&interval_ms=20");
     cr_assert(http_stream_wait_text(stream, "id: 2\n", PATIENCE_MS));
     cr_assert_eq(log_in(&site, "user=grace", &response), 204);
@@ -227,6 +258,17 @@ Test(endings, a_request_with_the_cookie_of_an_ended_session_begins_another)
     char *old = http_visitor_cookie(site.visitor, "mid");
     char *key = site_key(&site);
     cr_assert_eq(site_send(&site, "POST", "/logout", NULL, NULL), 204);
+
+    /* Not at once: requests that were under way are told, and do not each begin one. */
+    cr_expect_eq(get_with_cookie(&site, "/counter", old, &response), 409);
+    cr_expect_eq(text_count(response.head.data, "Set-Cookie"), 0);
+    cr_expect_eq(stored_sessions(&site), 0);
+    http_response_fini(&response);
+    char *sign = text_printf("mid:e:%s", key + strlen("mid:s:"));
+    cr_expect(redis_int(site.redis, "PTTL %s", sign) > 0, "the sign of the logout stays for ever");
+    cr_expect_eq(redis_int(site.redis, "DEL %s", sign), 1);
+    free(sign);
+
     cr_expect_eq(get_with_cookie(&site, "/counter", old, &response), 200);
     cr_expect_eq(text_count(response.head.data, "Set-Cookie: mid="), 1);
     cr_expect_eq(redis_int(site.redis, "EXISTS %s", key), 0);
@@ -252,7 +294,7 @@ Test(endings, a_commit_whose_answer_was_lost_is_repeated_without_being_applied_t
     char *key = site_key(&site);
     struct proxy *proxy = proxy_open(&site);
     cr_assert(wait_until(is_tab_answered, &site, PATIENCE_MS)); /* connected, through the proxy */
-    int64_t before = stored_number(&site, key, "@revision");
+    int64_t before = stored_header(&site, key).revision;
     char *path = text_printf("/increments?times=%d&interval_ms=30", TIMES);
     struct http_stream *stream = site_stream(&site, path);
     cr_assert_eq(http_stream_wait_head(stream, PATIENCE_MS), 200);
@@ -265,7 +307,7 @@ Test(endings, a_commit_whose_answer_was_lost_is_repeated_without_being_applied_t
     http_stream_close(stream, NULL);
     cr_expect_eq(stored_number(&site, key, "own"), TIMES);
     cr_expect_eq(stored_number(&site, key, "shared"), before + TIMES);
-    cr_expect_eq(stored_number(&site, key, "@revision"), before + TIMES);
+    cr_expect_eq(stored_header(&site, key).revision, before + TIMES);
     proxy_close(proxy);
     free(path);
     free(key);

@@ -124,7 +124,7 @@ Test(redis_away, a_stream_rides_out_a_restart)
     cr_expect_eq(text_count(response.body.data, "id: "), 40);
     cr_expect_eq(site_number(&site, "event"), 40);
     char *key = site_key(&site);
-    cr_expect_eq(stored_number(&site, key, "@revision"), 40, "a commit was lost or applied twice");
+    cr_expect_eq(stored_header(&site, key).revision, 40, "a commit was lost or applied twice");
     http_response_fini(&response);
     free(key);
     site_close(&site);

@@ -265,6 +265,16 @@ int64_t stored_number(const struct site *site, const char *key, const char *fiel
     return number_of(redis_text(site->redis, "HGET %s %s", key, field));
 }
 
+struct header stored_header(const struct site *site, const char *key)
+{
+    struct header header;
+    char *bytes = redis_text(site->redis, "HGET %s @", key);
+    cr_assert_not_null(bytes, "%s has no header", key);
+    cr_assert(header_parse(bytes, HEADER_BYTES, &header), "%s has another header", key);
+    free(bytes);
+    return header;
+}
+
 size_t stored_sessions(const struct site *site)
 {
     struct redis_texts keys = redis_texts(site->redis, "KEYS %s", "mid:s:*");

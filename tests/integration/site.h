@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "session/header.h"
 #include "support/http.h"
 #include "support/process.h"
 #include "support/redis.h"
@@ -76,6 +77,9 @@ bool stored_reaches(const struct site *site, const char *key, const char *field,
 /* Waits until the field is stored, and returns it. */
 char *stored_wait(const struct site *site, const char *key, const char *field);
 int64_t stored_number(const struct site *site, const char *key, const char *field); /* -1: none */
+
+/* The header of the session's record, which has to be there. */
+struct header stored_header(const struct site *site, const char *key);
 
 /* How many sessions Redis has. */
 size_t stored_sessions(const struct site *site);

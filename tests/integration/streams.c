@@ -73,7 +73,7 @@ Test(streams, a_head_request_starts_no_work)
     struct site site = site_open(NULL);
     site_make_session(&site);
     char *key = site_key(&site);
-    int64_t revision = stored_number(&site, key, "@revision");
+    int64_t revision = stored_header(&site, key).revision;
     for (size_t i = 0; i < 4; i++) {
         struct http_response response;
         cr_expect_eq(site_send(&site, "HEAD", paths[i], NULL, &response), 200);
@@ -81,7 +81,7 @@ Test(streams, a_head_request_starts_no_work)
         http_response_fini(&response);
     }
     cr_expect_eq(site_send(&site, "GET", "/null", NULL, NULL), 200); /* by the same worker, behind them */
-    cr_expect_eq(stored_number(&site, key, "@revision"), revision, "a HEAD has changed the session");
+    cr_expect_eq(stored_header(&site, key).revision, revision, "a HEAD has changed the session");
     cr_expect_eq(redis_int(site.redis, "HEXISTS %s chunk", key), 0);
     free(key);
     site_close(&site);

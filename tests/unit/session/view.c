@@ -122,3 +122,52 @@ Test(view, a_cleared_view_can_be_filled_again)
     set("x", "2");
     expect_field("x", "2");
 }
+
+Test(view, a_lent_value_stays_unchanged_through_the_next_turn)
+{
+    set("x", "first");
+    const char *lent = view_lend(view_find(&view, "x"));
+    set("x", "second");
+    expect_field("x", "second");
+    cr_expect_str_eq(lent, "first");
+    view_turn(&view);
+    set("x", "third");
+    view_forget(&view);
+    set("x", "fourth");
+    cr_expect_str_eq(lent, "first");
+    expect_field("x", "fourth");
+    view_turn(&view);
+    cr_expect_null(view.replaced[0]);
+    cr_expect_null(view.replaced[1], "what was lent before the last turn is still held");
+}
+
+Test(view, what_is_not_lent_takes_no_new_memory)
+{
+    set("n", "1");
+    struct view_field *field = view_find(&view, "n");
+    set("n", "2");
+    cr_expect_eq(view_find(&view, "n"), field);
+    view_forget(&view);
+    cr_expect_null(view.replaced[0]);
+}
+
+Test(view, a_copy_is_lent_like_a_value)
+{
+    const char *copy = view_lend_copy(&view, "a\0b", 3);
+    view_turn(&view);
+    cr_expect_arr_eq(copy, "a\0b", 4);
+    cr_expect_eq(count_fields(), 0);
+}
+
+Test(view, a_field_whose_lifetime_is_over_has_no_value)
+{
+    set("x", "1");
+    view_set_until(&view, "x", 1000);
+    cr_expect_not(view_has_value(view_find(&view, "x")));
+    view_set_until(&view, "x", INT64_MAX);
+    cr_expect(view_has_value(view_find(&view, "x")));
+    view_set_until(&view, "x", 1000);
+    set("x", "2");
+    cr_expect(view_has_value(view_find(&view, "x")), "a value that is set lives as long as the session");
+    cr_expect_not(view_has_value(NULL));
+}

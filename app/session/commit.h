@@ -1,0 +1,64 @@
+/*
+ * One commit on its way to Redis: operations that are applied together, once, however often they have to be sent.
+ *
+ * A commit has an identifier, which the record keeps for a while, and the revision that was known before it was first
+ * sent. It is applied if its identifier is not among the record's last ones and no more commits than those have come
+ * since that revision; so it is never applied twice, even when an older copy of it arrives late, from a connection that
+ * was given up. A commit that was sent and not answered is in doubt. It stays together with its identifier until that
+ * is settled.
+ */
+#ifndef SESSION_COMMIT_H
+#define SESSION_COMMIT_H
+
+#include "session/operation.h"
+#include "session/store.h"
+
+struct commit {
+    struct operations operations;
+    const char *step;                /* of the task: applied once; NULL: no such thing. In the operations' arena. */
+    uint8_t id[HEADER_COMMIT_BYTES]; /* zero before the first try */
+    bool has_id;
+    bool knows_revision; /* before it was first sent, and which */
+    int64_t revision;
+    bool must_hold;      /* its answers were computed from that revision */
+    bool is_asked_there; /* its answers are computed by Redis: when somebody else was faster too often */
+    bool is_in_doubt;
+};
+
+/* Of whom, and how, for one try. */
+struct commit_terms {
+    const char *key;
+    uint32_t generation;             /* that the handle was opened with */
+    bool is_cookie;                  /* and it was not compared with the record yet, or has to be the one of now */
+    bool is_activity;                /* a visitor is there: renew the idle lifetime */
+    const struct header *header;     /* the one to believe in; NULL: none is known */
+    bool is_view_exact;              /* the operations were previewed on a view of the very record */
+    const struct store_fence *fence; /* NULL: not of a task */
+    store_patience patience_ms;
+};
+
+struct commit_answer {
+    struct store_finding finding;
+    const char *refused; /* the sentence, at STORE_LIMIT and the like, in the operations' arena */
+    bool was_fast;
+};
+
+void commit_init(void);
+
+/* Gives everything back: there is no commit any more. */
+void commit_drop(struct commit *commit);
+
+static inline bool commit_is_pending(const struct commit *commit)
+{
+    return commit->operations.count > 0;
+}
+
+/*
+ * One try. May suspend. MID_OK: there is a finding, and with STORE_OK, STORE_DONE and STORE_APPLIED the operations'
+ * results are written. MID_UNAVAILABLE: no answer; commit->is_in_doubt tells whether it may have been carried out.
+ * MID_OVERLOADED, MID_FAILED.
+ */
+MAY_SUSPEND MID_CHECK enum mid_error commit_try(struct commit *commit, const struct commit_terms *terms,
+                                                struct commit_answer *answer);
+
+#endif

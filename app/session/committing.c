@@ -1,0 +1,407 @@
+/*
+ * Sessions: what is recorded becomes a commit, and that is sent until it is settled. See session.h and commit.h.
+ *
+ * DESIGN. `recorded` is moved as a whole into `commit`, which gets an identifier. A commit that nobody knows the fate
+ * of stays there, and whatever is recorded later waits behind it: the next call settles it first, and then makes a
+ * commit of the rest.
+ *
+ * Before the head a commit is tried once, since the visitor can ask again. After it nobody could, so it is repeated
+ * until commit-timeout-ms has passed; then the revision has to be known before the first try, and is read if it is not.
+ *
+ * Operations with an answer are foreseen on a view of the very record, and the commit holds only if the record is still
+ * at that revision. So the answer is known before it is sent, and true whatever becomes of Redis's answers. Who is
+ * overtaken again and again lets Redis answer.
+ */
+#include <string.h>
+
+#include "http/request.h"
+#include "session/known_headers.h"
+#include "session/limits.h"
+#include "session/session.h"
+
+enum { ROUNDS_MAX = 4 }; /* of being overtaken, until Redis is to answer */
+
+bool session_is_dirty(const struct mid_session *session)
+{
+    return session != NULL &&
+           (session->recorded.count > 0 || session->refused != MID_OK || commit_is_pending(&session->commit));
+}
+
+static void drop_recorded(struct mid_session *session)
+{
+    operations_drop(&session->recorded);
+    session->refused = MID_OK;
+    session->refusal = NULL;
+}
+
+/* The view shows what was not done. */
+static void distrust_view(struct mid_session *session)
+{
+    view_forget(&session->view);
+    session->view.is_complete = session->state == SESSION_ABSENT;
+    session_preview(session);
+}
+
+void session_drop_changes(struct mid_session *session)
+{
+    if (!session_is_dirty(session))
+        return;
+    commit_drop(&session->commit);
+    drop_recorded(session);
+    distrust_view(session);
+}
+
+void session_close(struct mid_session *session)
+{
+    if (session == NULL)
+        return;
+    list_remove(&session->stream_link);
+    commit_drop(&session->commit);
+    operations_drop(&session->recorded);
+    view_fini(&session->view);
+}
+
+/* -------------------- one try -------------------- */
+
+static bool has_operation(const struct commit *commit, bool (*is_it)(const struct operation *operation))
+{
+    for (const struct operation *operation = commit->operations.first; operation != NULL; operation = operation->next)
+        if (is_it(operation))
+            return true;
+    return false;
+}
+
+static bool is_renewal(const struct operation *operation)
+{
+    return operation->code == OPERATION_RENEW;
+}
+
+/* The revision that the commit rests on, from before it was first sent. One that was sent without may not be applied by
+ * a later try: nobody could tell whether the first one was. */
+static void note_revision(struct mid_session *session)
+{
+    struct commit *commit = &session->commit;
+    if (commit->knows_revision)
+        return;
+    if (!commit->is_in_doubt && session->has_header)
+        commit->revision = session->header.revision;
+    if (commit->is_in_doubt)
+        commit->must_hold = true; /* at revision 0: it is found applied, or not applied */
+    commit->knows_revision = commit->is_in_doubt || session->has_header;
+}
+
+MAY_SUSPEND static enum mid_error try_commit(struct mid_session *session, struct commit_answer *answer)
+{
+    struct header known;
+    const struct header *believed = session->has_header ? &session->header : NULL;
+    if (believed == NULL && known_headers_find(session->rid, &known))
+        believed = &known;
+    note_revision(session);
+    return commit_try(&session->commit,
+                      &(struct commit_terms){
+                          .key = session->key,
+                          .generation = session->generation,
+                          .is_cookie = session->state == SESSION_CLAIMED || has_operation(&session->commit, is_renewal),
+                          .is_activity = session_is_activity(session),
+                          .header = believed,
+                          .is_view_exact = session_view_is_exact(session),
+                          .fence = session->fence,
+                          .patience_ms = session_patience_ms(session),
+                      },
+                      answer);
+}
+
+/* -------------------- what is needed before it -------------------- */
+
+/* Whether the next try needs the record first: its revision, because it may have to be repeated, or its fields, because
+ * an answer is asked for. */
+static bool needs_record(const struct mid_session *session, bool is_patient)
+{
+    const struct commit *commit = &session->commit;
+    if (commit->is_in_doubt)
+        return false; /* it is as it was sent */
+    if (has_operation(commit, operation_has_answer) && !commit->is_asked_there)
+        return !session_view_is_exact(session);
+    return is_patient && !session->has_header;
+}
+
+/* A view of fields with lifetimes of their own is never exact: Redis answers then. */
+static void decide_who_answers(struct mid_session *session)
+{
+    struct commit *commit = &session->commit;
+    if (commit->is_in_doubt || !has_operation(commit, operation_has_answer))
+        return;
+    commit->is_asked_there = commit->is_asked_there || !session_view_is_exact(session);
+    commit->must_hold = !commit->is_asked_there;
+    commit->knows_revision = true;
+    commit->revision = session->header.revision;
+}
+
+MAY_SUSPEND static enum mid_error prepare(struct mid_session *session, bool is_patient)
+{
+    if (session->state == SESSION_ABSENT)
+        MID_TRY(session_create(session));
+    if (needs_record(session, is_patient))
+        MID_TRY(session_load(session));
+    if (session->state == SESSION_ABSENT) /* its cookie was out of date */
+        MID_TRY(session_create(session));
+    decide_who_answers(session);
+    return MID_OK;
+}
+
+/* -------------------- what came of it -------------------- */
+
+static enum mid_error nobody_knows(struct mid_session *session)
+{
+    return mid_fail(session->rq, MID_FAILED, "it is not known whether the session's changes were stored");
+}
+
+static void settle_view(struct mid_session *session, const struct commit_answer *answer)
+{
+    const struct header *header = &answer->finding.header;
+    bool was_next = session->view.is_complete && session->view.revision == header->revision - 1;
+    for (struct operation *operation = session->commit.operations.first; operation != NULL; operation = operation->next)
+        operation_settle(operation, &session->view);
+    session->view.revision = was_next && answer->finding.verdict != STORE_APPLIED ? header->revision : -1;
+}
+
+static enum mid_error settle(struct mid_session *session, const struct commit_answer *answer)
+{
+    struct commit *commit = &session->commit;
+    bool was_applied_before = answer->finding.verdict == STORE_APPLIED;
+    session->was_step_skipped = answer->finding.verdict == STORE_SKIPPED;
+    if (was_applied_before && commit->is_asked_there && has_operation(commit, operation_has_answer))
+        return mid_fail(session->rq, MID_FAILED, "the session's changes were stored, but the answer was lost");
+    if (has_operation(commit, is_renewal))
+        session->generation++;
+    session_take_header(session, &answer->finding);
+    session->state = SESSION_LIVE;
+    if (session->was_step_skipped)
+        commit_drop(commit);
+    if (session->was_step_skipped || (was_applied_before && session->fence != NULL))
+        distrust_view(session); /* what the record has now was not told */
+    else
+        settle_view(session, answer);
+    return MID_OK;
+}
+
+/* The record has moved on from the revision that the commit rests on. MID_OK: try again, on what it is now. */
+MAY_SUSPEND static enum mid_error follow(struct mid_session *session, const struct commit_answer *answer,
+                                         bool was_in_doubt, int *rounds)
+{
+    struct commit *commit = &session->commit;
+    if (was_in_doubt && answer->finding.header.revision - commit->revision > HEADER_COMMITS_KEPT)
+        return nobody_knows(session);
+    if (was_in_doubt && !has_operation(commit, operation_has_answer) && commit->must_hold)
+        return nobody_knows(session);
+    session_take_header(session, &answer->finding);
+    commit->knows_revision = false;
+    commit->must_hold = false;
+    commit->is_asked_there = ++*rounds > ROUNDS_MAX;
+    return MID_OK;
+}
+
+/* One step further. MID_OK with *is_settled false: try again. */
+MAY_SUSPEND static enum mid_error advance(struct mid_session *session, bool is_patient, int *rounds, bool *is_settled)
+{
+    struct commit_answer answer;
+    MID_TRY(prepare(session, is_patient));
+    bool was_in_doubt = session->commit.is_in_doubt;
+    MID_TRY(try_commit(session, &answer));
+    switch (answer.finding.verdict) {
+    case STORE_OK:
+    case STORE_DONE:
+    case STORE_APPLIED:
+    case STORE_SKIPPED:
+        session_count_way(answer.was_fast);
+        *is_settled = true;
+        return settle(session, &answer);
+    case STORE_MOVED:
+        return follow(session, &answer, was_in_doubt, rounds);
+    case STORE_LIMIT:
+    case STORE_NOT_A_NUMBER:
+    case STORE_STEPS:
+        session_take_header(session, &answer.finding);
+        return mid_fail(session->rq, MID_UNPROCESSABLE, "%s", answer.refused);
+    default:
+        return session_found(session, &answer.finding); /* MID_OK: in a new session */
+    }
+}
+
+MAY_SUSPEND static enum mid_error send_until_settled(struct mid_session *session)
+{
+    bool is_patient = !session_can_send_cookie(session);
+    int64_t end_ms = loop_now_ms() + session_limits.commit_timeout_ms;
+    bool is_settled = false;
+    int rounds = 0;
+    enum mid_error error = MID_OK;
+    while (!is_settled && error == MID_OK) {
+        error = advance(session, is_patient, &rounds, &is_settled);
+        while (error == MID_UNAVAILABLE && is_patient && loop_now_ms() < end_ms) {
+            if (store_wait_ready(end_ms - loop_now_ms()))
+                error = advance(session, is_patient, &rounds, &is_settled);
+            if (error == MID_UNAVAILABLE)
+                loop_park(SESSION_RETRY_PAUSE_MS);
+        }
+    }
+    return error;
+}
+
+/* -------------------- the commit's life -------------------- */
+
+/* It ends here, unless it may be sent again. */
+static enum mid_error conclude(struct mid_session *session, enum mid_error error)
+{
+    session_count(session, SESSION_ACTION_COMMIT, error);
+    bool may_be_repeated = error == MID_UNAVAILABLE || error == MID_OVERLOADED;
+    if (may_be_repeated && session->commit.is_in_doubt)
+        return error;
+    if (may_be_repeated) { /* it has not left: as if it had not been tried */
+        operations_move(&session->recorded, &session->commit.operations);
+        commit_drop(&session->commit);
+        return error;
+    }
+    commit_drop(&session->commit);
+    if (error != MID_OK)
+        distrust_view(session);
+    return error;
+}
+
+/* What is in doubt comes first. */
+MAY_SUSPEND static enum mid_error settle_doubt(struct mid_session *session)
+{
+    if (!commit_is_pending(&session->commit))
+        return MID_OK;
+    return conclude(session, send_until_settled(session));
+}
+
+static enum mid_error tell_refusal(struct mid_session *session)
+{
+    enum mid_error error = session->refused;
+    if (session->refusal != NULL)
+        error = mid_fail(session->rq, error, "%s", session->refusal);
+    drop_recorded(session);
+    distrust_view(session);
+    session_count(session, SESSION_ACTION_COMMIT, error);
+    return error;
+}
+
+/* What is recorded is on its way now, alone. */
+static void begin_commit(struct mid_session *session, const char *step)
+{
+    operations_move(&session->commit.operations, &session->recorded);
+    if (step != NULL)
+        session->commit.step = arena_strdup(&session->commit.operations.arena, step);
+}
+
+/* The answer of the newest operation, lent by the view; NULL: it has none. */
+static const char *newest_answer(struct mid_session *session)
+{
+    const struct operation *last = operations_last(&session->commit.operations);
+    if (last == NULL || last->result.data == NULL)
+        return NULL;
+    return view_lend_copy(&session->view, last->result.data, last->result.bytes);
+}
+
+/* Commits what is recorded, behind what is in doubt; `answer` (may be NULL) is the newest operation's. */
+MAY_SUSPEND static enum mid_error commit_all(struct mid_session *session, const char *step, const char **answer)
+{
+    if (session->state == SESSION_ENDED)
+        return MID_ENDED;
+    MID_TRY(settle_doubt(session));
+    if (session->refused != MID_OK)
+        return tell_refusal(session);
+    if (session->recorded.count == 0)
+        return MID_OK;
+    begin_commit(session, step);
+    enum mid_error error = send_until_settled(session);
+    if (error == MID_OK && answer != NULL)
+        *answer = newest_answer(session);
+    return conclude(session, error);
+}
+
+enum mid_error mid_session_commit(struct mid_session *session)
+{
+    view_turn(&session->view);
+    return commit_all(session, NULL, NULL);
+}
+
+/* -------------------- questions -------------------- */
+
+/* The same, asked once more after nobody knew what had become of it. */
+static bool is_in_doubt_already(const struct mid_session *session, enum operation_code code,
+                                struct operation_text field, struct operation_text value, int64_t number)
+{
+    return commit_is_pending(&session->commit) && session->recorded.count == 0 && session->refused == MID_OK &&
+           operation_is_equal(operations_last(&session->commit.operations), code, field, value, number);
+}
+
+MAY_SUSPEND static enum mid_error ask_again(struct mid_session *session, const char **answer)
+{
+    enum mid_error error = send_until_settled(session);
+    if (error == MID_OK)
+        *answer = newest_answer(session);
+    return conclude(session, error);
+}
+
+/* What was not even sent is not asked by a later commit, whose caller would not hear the answer. */
+static void take_question_back(struct mid_session *session)
+{
+    operations_drop_last(&session->recorded);
+    distrust_view(session);
+}
+
+enum mid_error session_ask(struct mid_session *session, enum operation_code code, const char *field,
+                           struct operation_text value, int64_t number, const char **answer)
+{
+    enum mid_error error = MID_OK;
+    if (session->state == SESSION_ENDED)
+        return MID_ENDED;
+    view_turn(&session->view);
+    if (is_in_doubt_already(session, code, (struct operation_text){field, strlen(field)}, value, number))
+        return ask_again(session, answer);
+    MID_TRY(settle_doubt(session));
+    bool is_recorded = session_record(session, code, field, value, number, &error) != NULL;
+    if (session->refused != MID_OK)
+        return tell_refusal(session);
+    MID_TRY(error);
+    error = commit_all(session, NULL, answer);
+    bool was_not_sent = (error == MID_UNAVAILABLE || error == MID_OVERLOADED) && !commit_is_pending(&session->commit);
+    if (is_recorded && was_not_sent)
+        take_question_back(session);
+    return error;
+}
+
+/* -------------------- steps of a task -------------------- */
+
+enum mid_error session_commit_step(struct mid_session *session, const char *step, bool *was_applied)
+{
+    bool is_repetition =
+        commit_is_pending(&session->commit) && session->commit.step != NULL && strcmp(session->commit.step, step) == 0;
+    if (!session_is_dirty(session)) {
+        if (was_applied != NULL)
+            *was_applied = true;
+        return session->state == SESSION_ENDED ? MID_ENDED : MID_OK;
+    }
+    view_turn(&session->view);
+    if (is_repetition)
+        MID_TRY(settle_doubt(session));
+    else
+        MID_TRY(commit_all(session, step, NULL));
+    if (was_applied != NULL)
+        *was_applied = !session->was_step_skipped;
+    return MID_OK;
+}
+
+enum mid_error session_store_now(struct mid_session *session)
+{
+    if (session == NULL)
+        return MID_OK;
+    if (session_is_dirty(session))
+        return mid_session_commit(session);
+    if (session->state == SESSION_CLAIMED)
+        MID_TRY(session_load(session));
+    if (session->state == SESSION_ABSENT)
+        return session_create(session);
+    return session->state == SESSION_ENDED ? MID_ENDED : MID_OK;
+}

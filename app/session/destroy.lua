@@ -1,0 +1,31 @@
+-- Ends a session: its record goes, and for a while there is a sign that it was ended on purpose, so that requests which
+-- were under way do not each begin a new one. This runs also when Redis has no room left.
+--
+-- KEYS[1]  the session
+-- ARGV[1]  the generation that the handle was opened with
+-- ARGV[2]  '1' when that has to be the one of now, because it is a cookie's; '' when it only may not be from before a login
+-- ARGV[3]  the task whose handle it is, or ''
+-- ARGV[4]  that task's generation
+-- Returns {status, header}, and third how many milliseconds ago the record was renewed.
+
+local bytes = read_header()
+if not bytes then
+  return {absence()}
+end
+local h = unpack_header(bytes)
+if not h then
+  return {FOREIGN}
+end
+local generation = tonumber(ARGV[1])
+if ARGV[2] ~= '' and generation ~= h.generation then
+  return {STALE, bytes, now_ms() - h.renewed}
+end
+if generation < h.login then
+  return {SUPERSEDED, bytes}
+end
+if ARGV[3] ~= '' and not is_claimed(ARGV[3], ARGV[4]) then
+  return {LOST, bytes}
+end
+redis.call('DEL', key)
+redis.call('SET', tombstone(), '', 'PX', LATE_MS)
+return {OK, bytes}

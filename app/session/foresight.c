@@ -1,0 +1,88 @@
+/* The header that a commit will make. See foresight.h. */
+#include "session/foresight.h"
+
+#include <string.h>
+
+enum { FIELDS_COMPARED_MAX = 16 };
+
+/* That it needs nothing of the record but what the worker knows. */
+static bool is_plain(const struct operation *operation, bool is_view_exact)
+{
+    switch (operation->does) {
+    case OPERATION_SET:
+    case OPERATION_DELETE:
+    case OPERATION_APPEND:
+    case OPERATION_NOTHING:
+        return is_view_exact && operation->is_foreseen;
+    case OPERATION_INCREMENT: /* Redis adds, and notices if the field is a new one */
+        return !is_view_exact || operation->is_foreseen;
+    default:
+        return false;
+    }
+}
+
+/* Operations on one field follow one another in the slow way only. */
+static bool touches_again(const struct operations *operations, const struct operation *operation)
+{
+    for (const struct operation *other = operations->first; other != operation; other = other->next)
+        if (other->field.bytes == operation->field.bytes &&
+            memcmp(other->field.data, operation->field.data, other->field.bytes) == 0)
+            return true;
+    return false;
+}
+
+/* An increment may be refused, so it has to come first, alone. */
+static bool is_misplaced(const struct operations *operations, const struct operation *operation)
+{
+    return operation->does == OPERATION_INCREMENT && operation != operations->first;
+}
+
+static bool may_write(const struct commit_terms *terms)
+{
+    const struct header *header = terms->header;
+    if (header == NULL || terms->fence != NULL || (header->flags & HEADER_HAS_DEADLINES) != 0)
+        return false;
+    if (terms->is_activity && store_must_touch(header))
+        return false;
+    return terms->is_cookie ? terms->generation == header->generation : terms->generation >= header->login;
+}
+
+static bool is_within_limits(const struct header *before, const struct header *next)
+{
+    const struct store_settings *settings = store_settings();
+    return (next->fields <= (uint32_t)settings->fields_max || next->fields <= before->fields) &&
+           (next->size <= settings->size_max || next->size <= before->size);
+}
+
+/* A commit in doubt, and one whose answers rest on a revision, go the fast way only if nothing has come between. */
+static bool rests_on(const struct commit *commit, const struct header *header)
+{
+    bool needs_revision = commit->is_in_doubt || commit->must_hold;
+    return !needs_revision || (commit->knows_revision && commit->revision == header->revision);
+}
+
+bool foresee(const struct commit *commit, const struct commit_terms *terms, struct header *next)
+{
+    if (!may_write(terms) || !rests_on(commit, terms->header) || commit->is_asked_there ||
+        commit->operations.count > FIELDS_COMPARED_MAX)
+        return false;
+    int64_t fields = terms->header->fields;
+    int64_t size = terms->header->size;
+    for (const struct operation *operation = commit->operations.first; operation != NULL; operation = operation->next) {
+        if (!is_plain(operation, terms->is_view_exact) || touches_again(&commit->operations, operation) ||
+            is_misplaced(&commit->operations, operation) ||
+            operation->longest > (size_t)store_settings()->value_bytes_max)
+            return false;
+        fields += operation->fields_change;
+        size += operation->size_change;
+    }
+    if (fields < 0 || fields > UINT16_MAX || size < 0 || size > UINT32_MAX)
+        return false;
+    *next = *terms->header;
+    next->fields = (uint32_t)fields;
+    next->size = (uint32_t)size;
+    next->revision++;
+    memmove(next->commits[1], next->commits[0], sizeof(next->commits) - HEADER_COMMIT_BYTES);
+    memcpy(next->commits[0], commit->id, HEADER_COMMIT_BYTES);
+    return is_within_limits(terms->header, next);
+}

@@ -1,0 +1,50 @@
+/*
+ * The header of a session's record: the field `@`, 64 bytes, in which the runtime keeps what it has to know of a
+ * session besides the visitor's fields. docs/session-format.md is its specification; record.lua reads and writes it on
+ * the server.
+ */
+#ifndef SESSION_HEADER_H
+#define SESSION_HEADER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    HEADER_VERSION = 2,
+    HEADER_BYTES = 64, /* with a longer value Redis gives up the compact form of a hash */
+    HEADER_COMMITS_KEPT = 4,
+    HEADER_COMMIT_BYTES = 6,
+    HEADER_NUMBER_BYTES = 20, /* the longest whole number of 64 bits */
+};
+
+enum header_flag {
+    HEADER_HAS_USER = 1,      /* somebody is logged in */
+    HEADER_HAS_DEADLINES = 2, /* there are fields with a lifetime of their own */
+};
+
+struct header {
+    uint8_t flags;
+    uint32_t generation;                                       /* raised by every renewal: which cookies are current */
+    uint32_t login;                                            /* the generation with which the user last changed */
+    int64_t revision;                                          /* raised by every commit */
+    int64_t touched_ms;                                        /* when the idle lifetime was last renewed */
+    int64_t expires_ms;                                        /* the absolute end */
+    int64_t renewed_ms;                                        /* when the generation was last raised */
+    uint32_t fields;                                           /* the visitor's */
+    uint32_t size;                                             /* the sum of their header_field_size() */
+    uint8_t commits[HEADER_COMMITS_KEPT][HEADER_COMMIT_BYTES]; /* identifiers of the last ones, newest first */
+};
+
+/* False: the bytes are no header of this version, and *header is not written. */
+bool header_parse(const void *bytes, size_t length, struct header *header);
+
+void header_pack(const struct header *header, uint8_t bytes[static HEADER_BYTES]);
+
+/* What a field counts in the record's size: so much that a number, however it changes, never changes it. */
+uint32_t header_field_size(size_t name_bytes, size_t value_bytes);
+
+/* Big-endian, of so many bytes. */
+void header_put_number(uint8_t *at, size_t bytes, uint64_t number);
+
+#endif

@@ -1,0 +1,156 @@
+/* Sessions: reading. See session.h. */
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/number.h"
+#include "http/query.h"
+#include "http/request.h"
+#include "session/known_headers.h"
+#include "session/session.h"
+
+bool session_is_activity(const struct mid_session *session)
+{
+    return !session->rq->is_after && !request_is_gone(session->rq);
+}
+
+void session_take_header(struct mid_session *session, const struct store_finding *finding)
+{
+    if (!finding->has_header)
+        return;
+    session->header = finding->header;
+    session->has_header = true;
+    known_headers_tell(session->rid, &finding->header);
+}
+
+bool session_view_is_exact(const struct mid_session *session)
+{
+    return session->has_header && session->view.is_complete && session->view.revision == session->header.revision &&
+           (session->header.flags & HEADER_HAS_DEADLINES) == 0;
+}
+
+void session_preview(struct mid_session *session)
+{
+    operations_preview(&session->commit.operations, &session->view);
+    operations_preview(&session->recorded, &session->view);
+}
+
+/* The visitor is there: once in a while that renews the idle lifetime. Errors do not matter: his next request does it.
+ */
+MAY_SUSPEND static void touch_if_due(struct mid_session *session)
+{
+    struct store_finding finding;
+    if (!session_is_activity(session) || !store_must_touch(&session->header))
+        return;
+    session->header.touched_ms = clock_unix_ms(); /* not at every read, should it fail */
+    if (store_touch(session->key, session_patience_ms(session), &finding) == MID_OK && finding.verdict == STORE_OK)
+        session_take_header(session, &finding);
+}
+
+/* What was read is this session's, as this handle may see it. */
+static enum store_verdict judge(const struct mid_session *session, const struct store_finding *finding)
+{
+    if (finding->verdict != STORE_OK)
+        return finding->verdict;
+    if (session->state == SESSION_CLAIMED && session->generation != finding->header.generation)
+        return STORE_STALE;
+    return session->generation < finding->header.login ? STORE_SUPERSEDED : STORE_OK;
+}
+
+enum mid_error session_load(struct mid_session *session)
+{
+    struct store_finding finding;
+    int64_t created_ms = 0;
+    enum mid_error error =
+        store_load(session->key, &session->view, &created_ms, session_patience_ms(session), &finding);
+    session_count(session, SESSION_ACTION_LOAD, error != MID_OK || finding.verdict == STORE_OK ? error : MID_ENDED);
+    MID_TRY(error);
+    finding.verdict = judge(session, &finding);
+    if (finding.verdict != STORE_OK) {
+        if (finding.verdict == STORE_STALE)
+            finding.renewed_ago_ms = redis_client_unix_ms(store_settings()->redis) - finding.header.renewed_ms;
+        return session_found(session, &finding);
+    }
+    session->state = SESSION_LIVE;
+    session->created_ms = created_ms;
+    session_take_header(session, &finding);
+    session_preview(session);
+    touch_if_due(session);
+    return MID_OK;
+}
+
+/* Makes sure that the whole session has been read. */
+MAY_SUSPEND static enum mid_error ensure_loaded(struct mid_session *session)
+{
+    if (session->state == SESSION_ENDED)
+        return MID_ENDED;
+    if (session->view.is_complete)
+        return MID_OK;
+    return session_load(session);
+}
+
+/* What the view knows of one field, loading the session if that is nothing; NULL: it is not there. */
+MAY_SUSPEND static enum mid_error find_field(struct mid_session *session, const char *name, struct view_field **field)
+{
+    if (session->state == SESSION_ENDED)
+        return MID_ENDED;
+    struct view_field *found = session->state == SESSION_CLAIMED ? NULL : view_find(&session->view, name);
+    if (found == NULL && !session->view.is_complete) {
+        MID_TRY(ensure_loaded(session));
+        found = view_find(&session->view, name);
+    }
+    *field = name[0] != '@' && view_has_value(found) ? found : NULL;
+    return MID_OK;
+}
+
+enum mid_error mid_session_get(struct mid_session *session, const char *field, const char **value)
+{
+    struct view_field *known;
+    MID_TRY(find_field(session, field, &known));
+    *value = known != NULL ? view_lend(known) : NULL;
+    return MID_OK;
+}
+
+enum mid_error mid_session_get_int(struct mid_session *session, const char *field, int64_t fallback, int64_t *value)
+{
+    struct view_field *known;
+    MID_TRY(find_field(session, field, &known));
+    int64_t number = fallback;
+    if (known != NULL && !parse_int64(known->value, &number))
+        return mid_fail(session->rq, MID_UNPROCESSABLE, "the session field \"%s\" is not a whole number", field);
+    *value = number;
+    return MID_OK;
+}
+
+enum mid_error mid_session_each(struct mid_session *session,
+                                void (*visit)(const char *field, const char *value, size_t bytes, void *arg), void *arg)
+{
+    MID_TRY(ensure_loaded(session));
+    for (struct view_field *field = session->view.fields; field != NULL; field = field->next)
+        field->is_lent = true; /* what `visit` changes takes nothing away */
+    for (struct view_field *field = session->view.fields; field != NULL; field = field->next)
+        if (field->name[0] != '@' && view_has_value(field))
+            visit(field->name, field->value, field->value_bytes, arg);
+    return MID_OK;
+}
+
+enum mid_error mid_session_refresh(struct mid_session *session)
+{
+    if (session->state == SESSION_ENDED)
+        return MID_ENDED;
+    view_turn(&session->view);
+    return session->state == SESSION_ABSENT ? MID_OK : session_load(session);
+}
+
+enum mid_error mid_session_info(struct mid_session *session, struct mid_session_info *info)
+{
+    MID_TRY(ensure_loaded(session));
+    struct view_field *user = view_find(&session->view, "@user");
+    *info = (struct mid_session_info){
+        .revision = session->header.revision,
+        .created_ms = session->created_ms,
+        .expires_ms = session->header.expires_ms,
+        .renewed_ms = session->header.renewed_ms,
+        .user = view_has_value(user) ? view_lend(user) : NULL,
+    };
+    return MID_OK;
+}

@@ -1,0 +1,101 @@
+-- What the scripts of sessions share: the record and its header (docs/session-format.md). The worker puts this in front of
+-- each of them, after the line
+--   local IDLE_MS, ABSOLUTE_MS, USER_IDLE_MS, USER_ABSOLUTE_MS, FIELDS_MAX, VALUE_MAX, SIZE_MAX = ...
+--
+-- KEYS[1]  the session; every other key that a script touches has its identifier in braces, and so its slot
+
+local OK, MISSING, LOGGED_OUT, STALE, SUPERSEDED, LIMIT, NOT_A_NUMBER, MOVED = 1, 2, 3, 4, 5, 6, 7, 8
+local LOST, SKIPPED, STEPS, FOREIGN, APPLIED = 10, 11, 12, 13, 14
+local VERSION, HEADER_BYTES, LAYOUT = 2, 64, '>BBI4I4I6I6I6I6HI4'
+local COMMIT_BYTES, COMMITS_KEPT, NO_COMMITS = 6, 4, string.rep('\0', 24)
+local HAS_USER, HAS_DEADLINES = 1, 2 -- flags
+local NUMBER_BYTES = 20 -- the longest number: what the value of a field counts at least
+local LATE_MS = 30000 -- how long requests that were under way at a login or a logout may still come in
+
+local key = KEYS[1]
+local band, bor, bnot = bit.band, bit.bor, bit.bnot
+
+local function now_ms()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+local function whole(number)
+  return string.format('%d', number)
+end
+
+-- What a field counts in the record's size: so much that a number never changes it.
+local function size_of(field, value)
+  return #field + math.max(#value, NUMBER_BYTES)
+end
+
+local function tombstone()
+  return 'mid:e:' .. string.sub(key, 7)
+end
+
+-- The header as a table; nil when it is none that we know.
+local function unpack_header(bytes)
+  if #bytes ~= HEADER_BYTES or string.byte(bytes) ~= VERSION then
+    return nil
+  end
+  local h = {}
+  h.version, h.flags, h.generation, h.login, h.revision, h.touched, h.expires, h.renewed, h.fields, h.size =
+    struct.unpack(LAYOUT, bytes)
+  h.commits = string.sub(bytes, HEADER_BYTES - COMMIT_BYTES * COMMITS_KEPT + 1)
+  return h
+end
+
+local function pack_header(h)
+  return struct.pack(LAYOUT, VERSION, h.flags, h.generation, h.login, h.revision, h.touched, h.expires, h.renewed,
+    h.fields, h.size) .. h.commits
+end
+
+-- Turns a record of format 1 into one of format 2 and returns its header; nil when there is no record.
+local function upgrade()
+  local flat = redis.call('HGETALL', key)
+  local own, h = {}, {flags = 0, fields = 0, size = 0, commits = NO_COMMITS}
+  for at = 1, #flat, 2 do
+    if string.sub(flat[at], 1, 1) == '@' then
+      own[flat[at]] = flat[at + 1]
+    else
+      h.fields, h.size = h.fields + 1, h.size + size_of(flat[at], flat[at + 1])
+    end
+  end
+  if not own['@generation'] then
+    return nil
+  end
+  local user = own['@user'] or ''
+  h.generation, h.login, h.revision = tonumber(own['@generation']), 1, tonumber(own['@revision'])
+  h.touched, h.expires, h.renewed = tonumber(own['@touched']), tonumber(own['@expires']), tonumber(own['@renewed'])
+  redis.call('HDEL', key, '@generation', '@revision', '@touched', '@expires', '@renewed', '@commits', '@sum', '@user')
+  if user ~= '' then
+    h.flags, h.login = HAS_USER, h.generation
+    redis.call('HSET', key, '@user', user)
+  end
+  local bytes = pack_header(h)
+  redis.call('HSET', key, '@', bytes)
+  return bytes
+end
+
+-- The header's bytes; nil when there is no record.
+local function read_header()
+  return redis.call('HGET', key, '@') or (redis.call('EXISTS', key) == 1 and upgrade()) or nil
+end
+
+-- Why there is no record.
+local function absence()
+  return redis.call('EXISTS', tombstone()) == 1 and LOGGED_OUT or MISSING
+end
+
+-- The visitor was there: renews the idle lifetime, never past the absolute one.
+local function touch(h, now)
+  local idle = band(h.flags, HAS_USER) ~= 0 and USER_IDLE_MS or IDLE_MS
+  h.touched = now
+  redis.call('PEXPIREAT', key, whole(math.min(now + idle, h.expires)))
+end
+
+-- Whether a task of this generation has claimed the session, and holds it.
+local function is_claimed(task, generation)
+  local held = redis.call('HMGET', key .. ':task:' .. task, 'generation', 'until')
+  return held[1] == generation and tonumber(held[2]) > now_ms()
+end

@@ -1,0 +1,131 @@
+/* Sessions: recording changes. See session.h. */
+#include <string.h>
+
+#include "base/number.h"
+#include "http/request.h"
+#include "session/field.h"
+#include "session/limits.h"
+#include "session/session.h"
+
+static struct operation_text text_of(const char *text)
+{
+    return (struct operation_text){text, strlen(text)};
+}
+
+/* The next commit tells it again, for who does not look now. */
+static enum mid_error refuse(struct mid_session *session, enum mid_error error)
+{
+    if (session->refused == MID_OK) {
+        session->refused = error;
+        session->refusal = arena_strdup(&session->recorded.arena, session->rq->error_detail);
+    }
+    return error;
+}
+
+static enum mid_error admit(struct mid_session *session, enum operation_code code, struct operation_text field,
+                            struct operation_text value)
+{
+    const char *limit = NULL;
+    if (session->state == SESSION_ENDED)
+        return MID_ENDED;
+    if (code != OPERATION_RENEW && session_field_check(field.data, field.bytes, &limit) != MID_OK)
+        return refuse(session, mid_fail(session->rq, MID_UNPROCESSABLE, "%s", limit));
+    if (value.bytes > SESSION_OPERATION_BYTES_MAX)
+        return refuse(session, mid_fail(session->rq, MID_UNPROCESSABLE, "the field \"%s\" would have %zu bytes",
+                                        field.data, value.bytes));
+    if (session->recorded.count >= SESSION_OPERATIONS_MAX || session->recorded.bytes >= SESSION_OPERATION_BYTES_MAX)
+        return refuse(session,
+                      mid_fail(session->rq, MID_UNPROCESSABLE, "a commit has at most %d operations and %d bytes",
+                               SESSION_OPERATIONS_MAX, SESSION_OPERATION_BYTES_MAX));
+    return MID_OK;
+}
+
+struct operation *session_record(struct mid_session *session, enum operation_code code, const char *field,
+                                 struct operation_text value, int64_t number, enum mid_error *error)
+{
+    struct operation_text name = text_of(field);
+    *error = admit(session, code, name, value);
+    if (*error != MID_OK)
+        return NULL;
+    struct operation *operation = operations_add(&session->recorded, code, name, value, number);
+    operation_preview(&session->recorded, operation, &session->view);
+    return operation;
+}
+
+static enum mid_error record(struct mid_session *session, enum operation_code code, const char *field,
+                             struct operation_text value, int64_t number)
+{
+    enum mid_error error = MID_OK;
+    session_record(session, code, field, value, number, &error);
+    return error;
+}
+
+enum mid_error mid_session_set_bytes(struct mid_session *session, const char *field, const void *value, size_t bytes)
+{
+    return record(session, OPERATION_SET, field, (struct operation_text){value != NULL ? value : "", bytes}, 0);
+}
+
+enum mid_error mid_session_set(struct mid_session *session, const char *field, const char *value)
+{
+    return record(session, OPERATION_SET, field, text_of(value), 0);
+}
+
+enum mid_error mid_session_set_int(struct mid_session *session, const char *field, int64_t value)
+{
+    char text[NUMBER_TEXT_BYTES];
+    number_format(value, text);
+    return mid_session_set(session, field, text);
+}
+
+enum mid_error mid_session_set_for(struct mid_session *session, const char *field, const char *value, int64_t ms)
+{
+    if (ms <= 0 || ms > SESSION_FIELD_LIFETIME_MAX_MS)
+        return refuse(session, mid_fail(session->rq, MID_UNPROCESSABLE,
+                                        "the lifetime of the field \"%s\" has to be 1 to %lld ms", field,
+                                        (long long)SESSION_FIELD_LIFETIME_MAX_MS));
+    return record(session, OPERATION_SET_FOR, field, text_of(value), ms);
+}
+
+enum mid_error mid_session_delete(struct mid_session *session, const char *field)
+{
+    return record(session, OPERATION_DELETE, field, (struct operation_text){0}, 0);
+}
+
+enum mid_error mid_session_increment(struct mid_session *session, const char *field, int64_t by)
+{
+    char text[NUMBER_TEXT_BYTES];
+    number_format(by, text);
+    return record(session, OPERATION_INCREMENT, field, text_of(text), 0);
+}
+
+enum mid_error mid_session_append(struct mid_session *session, const char *field, const char *text, size_t max_bytes)
+{
+    return record(session, OPERATION_APPEND, field, text_of(text), max_bytes > 0 ? (int64_t)max_bytes : 1);
+}
+
+/* -------------------- operations with an answer -------------------- */
+
+enum mid_error mid_session_take(struct mid_session *session, const char *field, const char **value)
+{
+    return session_ask(session, OPERATION_TAKE, field, (struct operation_text){0}, 0, value);
+}
+
+enum mid_error mid_session_set_if_absent(struct mid_session *session, const char *field, const char *value,
+                                         bool *was_set)
+{
+    const char *answer;
+    MID_TRY(session_ask(session, OPERATION_SET_IF_ABSENT, field, text_of(value), 0, &answer));
+    *was_set = answer != NULL && strcmp(answer, "1") == 0;
+    return MID_OK;
+}
+
+enum mid_error mid_session_compare_and_set(struct mid_session *session, const char *field, const char *expected,
+                                           const char *value, bool *was_set)
+{
+    const char *answer;
+    size_t expected_bytes = strlen(expected);
+    const char *both = mid_printf(session->rq, "%s%s", expected, value);
+    MID_TRY(session_ask(session, OPERATION_COMPARE_AND_SET, field, text_of(both), (int64_t)expected_bytes, &answer));
+    *was_set = answer != NULL && strcmp(answer, "1") == 0;
+    return MID_OK;
+}
