@@ -24,6 +24,7 @@ LABEL_VALUES(verdict_name, TOKEN_VERDICTS(LABEL_TEXT))
 LABEL_VALUES(action_name, SESSION_ACTIONS(LABEL_TEXT))
 LABEL_VALUES(phase_name, SESSION_PHASES(LABEL_TEXT))
 LABEL_VALUES(result_name, SESSION_RESULTS(LABEL_TEXT))
+LABEL_VALUES(way_name, SESSION_WAYS(LABEL_TEXT))
 LABEL_VALUES(restart_name, WORKER_RESTARTS(LABEL_TEXT))
 LABEL_VALUES(reload_name, "refused", "accepted")
 LABEL_VALUES(broken_name, "malformed", "read_timeout")
@@ -102,6 +103,12 @@ static const struct metric table[] = {
      1,
      "Session cookies that came, by what they were found to be.",
      {{"verdict", verdict_name, TOKEN_VERDICT_COUNT}}},
+    {"midstream_session_commits_total",
+     METRIC_COUNTER,
+     OF_WORKER(session.ways),
+     1,
+     "Commits that were stored: fast, as the worker had computed them, or slow, by Redis from the record.",
+     {{"way", way_name, SESSION_WAY_COUNT}}},
     {"midstream_session_operations_total",
      METRIC_COUNTER,
      OF_WORKER(session.operations),
