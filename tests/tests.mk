@@ -16,8 +16,8 @@ SCREENSHOT        := $(BUILD)/tests/screenshot
 
 TEST_SUPPORT_OBJECTS     := $(call objects,$(wildcard tests/support/*.c))
 UNIT_TEST_OBJECTS        := $(call objects,$(wildcard tests/unit/*/*.c))
-INTEGRATION_APP_SOURCE   := tests/integration/app/main.c # a program of its own
-INTEGRATION_TEST_OBJECTS := $(call objects,$(filter-out $(INTEGRATION_APP_SOURCE),\
+INTEGRATION_APP_SOURCES  := $(wildcard tests/integration/app/*.c) # a program of its own
+INTEGRATION_TEST_OBJECTS := $(call objects,$(filter-out $(INTEGRATION_APP_SOURCES),\
                                 $(wildcard tests/integration/*.c tests/integration/*/*.c)))
 SCREENSHOT_SOURCE        := tests/browser/screenshot.c # a program of its own
 BROWSER_TEST_OBJECTS     := $(call objects,$(filter-out $(SCREENSHOT_SOURCE),$(wildcard tests/browser/*.c)))
@@ -40,9 +40,11 @@ $(SCREENSHOT): $(call objects,$(SCREENSHOT_SOURCE)) $(TEST_SUPPORT_OBJECTS) $(LI
 	$(LINK_TEST) $(TEST_LIBS)
 
 # As anybody would build an application: the public header, and the static library. So no -Iapp, and no objects of ours.
-$(INTEGRATION_APP): $(INTEGRATION_APP_SOURCE) $(BUILD)/libmidstream.a app/include/midstream.h
+$(INTEGRATION_APP): $(INTEGRATION_APP_SOURCES) $(wildcard tests/integration/app/*.h) $(BUILD)/libmidstream.a \
+                    app/include/midstream.h
 	@mkdir -p $(@D)
-	$(CC) -D_GNU_SOURCE -Iapp/include $(CFLAGS) $(LDFLAGS) -o $@ $< $(BUILD)/libmidstream.a $(LDLIBS)
+	$(CC) -D_GNU_SOURCE -Iapp/include $(CFLAGS) $(LDFLAGS) -o $@ $(INTEGRATION_APP_SOURCES) $(BUILD)/libmidstream.a \
+	    $(LDLIBS)
 
 RUN_TEST = MIDSTREAM=$(abspath $(BUILD)/midstream) INTEGRATION_APP=$(abspath $(INTEGRATION_APP)) \
            UBSAN_OPTIONS=print_stacktrace=1 \

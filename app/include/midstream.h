@@ -316,23 +316,23 @@ MID_PUBLIC MID_CHECK enum mid_error mid_session_info(struct mid_session *session
  * Changing. Operations are recorded, not sent; mid_session_commit() applies all of them in one atomic step, so two
  * writers only meet on a field that both of them touched. Field names are 1 to 64 bytes of printable UTF-8 that do not
  * begin with '@'; a value has at most session-value-max-bytes. What is outside of the limits is MID_UNPROCESSABLE,
- * here and at the next commit, which then changes nothing: so their results need not be looked at.
+ * here and at the next commit, which then changes nothing: what was refused is not forgotten.
  */
-MID_PUBLIC enum mid_error mid_session_set(struct mid_session *session, const char *field, const char *value);
-MID_PUBLIC enum mid_error mid_session_set_bytes(struct mid_session *session, const char *field, const void *value,
-                                                size_t bytes);
-MID_PUBLIC enum mid_error mid_session_set_int(struct mid_session *session, const char *field, int64_t value);
+MID_PUBLIC MID_CHECK enum mid_error mid_session_set(struct mid_session *session, const char *field, const char *value);
+MID_PUBLIC MID_CHECK enum mid_error mid_session_set_bytes(struct mid_session *session, const char *field,
+                                                          const void *value, size_t bytes);
+MID_PUBLIC MID_CHECK enum mid_error mid_session_set_int(struct mid_session *session, const char *field, int64_t value);
 
 /* The same, for `ms` milliseconds (at most 365 days): then the field is gone, for every reader. Setting or deleting it
  * ends that; an increment or an append leaves it. */
-MID_PUBLIC enum mid_error mid_session_set_for(struct mid_session *session, const char *field, const char *value,
-                                              int64_t ms);
-MID_PUBLIC enum mid_error mid_session_delete(struct mid_session *session, const char *field);
-MID_PUBLIC enum mid_error mid_session_increment(struct mid_session *session, const char *field, int64_t by);
+MID_PUBLIC MID_CHECK enum mid_error mid_session_set_for(struct mid_session *session, const char *field,
+                                                        const char *value, int64_t ms);
+MID_PUBLIC MID_CHECK enum mid_error mid_session_delete(struct mid_session *session, const char *field);
+MID_PUBLIC MID_CHECK enum mid_error mid_session_increment(struct mid_session *session, const char *field, int64_t by);
 
 /* Appends; when the field would grow past `max_bytes`, its oldest bytes are dropped. */
-MID_PUBLIC enum mid_error mid_session_append(struct mid_session *session, const char *field, const char *text,
-                                             size_t max_bytes);
+MID_PUBLIC MID_CHECK enum mid_error mid_session_append(struct mid_session *session, const char *field, const char *text,
+                                                       size_t max_bytes);
 
 /*
  * Applies the recorded operations. May suspend. MID_OK: stored, and visible to every later request. MID_ENDED: the

@@ -10,7 +10,8 @@ static void count_after(struct mid_request *rq, enum mid_outcome outcome, void *
     (void)outcome;
     if (mid_sleep_ms(rq, *delay_ms) != MID_OK || mid_session_open(rq, &session) != MID_OK)
         return;
-    mid_session_increment(session, "after", 1); /* committed when this function returns */
+    if (mid_session_increment(session, "after", 1) != MID_OK) /* committed when this function returns */
+        mid_log(rq, MID_WARN, "after.not-counted", "route=/after");
 }
 
 enum mid_error after_route(struct mid_request *rq)

@@ -28,7 +28,7 @@ static enum mid_error make_report(struct mid_request *rq, struct mid_task *task)
     MID_TRY(mid_task_session(task, &session));
     for (int64_t step = 0; step <= steps; step++)
         MID_TRY(work_on(rq, task, step, steps));
-    mid_session_increment(session, "reports", 1); /* once, whatever number of attempts it took */
+    MID_TRY(mid_session_increment(session, "reports", 1)); /* once, whatever number of attempts it took */
     MID_TRY(mid_task_commit(task, "count", NULL));
     return mid_task_result(task, "The report is ready.");
 }
@@ -38,7 +38,7 @@ static enum mid_error report_task(struct mid_request *rq, struct mid_task *task)
     enum mid_error error = make_report(rq, task);
     struct mid_session *session;
     if (error == MID_CANCELLED && mid_task_session(task, &session) == MID_OK) {
-        mid_session_delete(session, "report");
+        MID_TRY(mid_session_delete(session, "report"));
         MID_TRY(mid_session_commit(session));
     }
     return error;

@@ -13,4 +13,4 @@ if not bytes then
   redis.call('HSET', key, '@', bytes, '@created', whole(now))
   touch(h, now)
 end
-return {OK, bytes}
+return {unpack_header(bytes) and OK or FOREIGN, bytes}

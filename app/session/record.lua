@@ -50,10 +50,10 @@ local function pack_header(h)
     h.fields, h.size) .. h.commits
 end
 
--- Turns a record of format 1 into one of format 2 and returns its header; nil when there is no record.
+-- Turns a record of format 1 into one of format 2 and returns its header; what is neither is left alone, and has none: ''.
 local function upgrade()
   local flat = redis.call('HGETALL', key)
-  local own, h = {}, {flags = 0, fields = 0, size = 0, commits = NO_COMMITS}
+  local own, h = {}, {flags = 0, login = 1, fields = 0, size = 0, commits = NO_COMMITS}
   for at = 1, #flat, 2 do
     if string.sub(flat[at], 1, 1) == '@' then
       own[flat[at]] = flat[at + 1]
@@ -61,23 +61,23 @@ local function upgrade()
       h.fields, h.size = h.fields + 1, h.size + size_of(flat[at], flat[at + 1])
     end
   end
-  if not own['@generation'] then
-    return nil
+  for _, name in ipairs({'generation', 'revision', 'touched', 'expires', 'renewed'}) do
+    h[name] = tonumber(own['@' .. name])
+    if not h[name] then
+      return ''
+    end
   end
-  local user = own['@user'] or ''
-  h.generation, h.login, h.revision = tonumber(own['@generation']), 1, tonumber(own['@revision'])
-  h.touched, h.expires, h.renewed = tonumber(own['@touched']), tonumber(own['@expires']), tonumber(own['@renewed'])
   redis.call('HDEL', key, '@generation', '@revision', '@touched', '@expires', '@renewed', '@commits', '@sum', '@user')
-  if user ~= '' then
+  if own['@user'] and own['@user'] ~= '' then
     h.flags, h.login = HAS_USER, h.generation
-    redis.call('HSET', key, '@user', user)
+    redis.call('HSET', key, '@user', own['@user'])
   end
   local bytes = pack_header(h)
   redis.call('HSET', key, '@', bytes)
   return bytes
 end
 
--- The header's bytes; nil when there is no record.
+-- The header's bytes, which may be none that we know; nil when there is no record.
 local function read_header()
   return redis.call('HGET', key, '@') or (redis.call('EXISTS', key) == 1 and upgrade()) or nil
 end

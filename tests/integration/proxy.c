@@ -15,7 +15,7 @@
 
 #include "fastcgi.h"
 
-enum { PIECE_BYTES = 64 * 1024, POLL_MS = 20, PAIRS_MAX = 16 };
+enum { PIECE_BYTES = 64 * 1024, POLL_MS = 20, PAIRS_MAX = 32 };
 
 /* One connection of a worker, and the one that it leads to. -1: none. */
 struct pair {
@@ -28,7 +28,9 @@ struct proxy {
     char *real_path; /* where Redis's socket was moved to */
     int listen_fd;
     struct pair pairs[PAIRS_MAX];
-    _Atomic enum loss loss;
+    _Atomic enum loss loss; /* of the next `left` commits */
+    atomic_int left;
+    _Atomic(const char *) reply; /* of the proxy's own to the next command about a session; NULL: none */
     atomic_bool is_closing;
     pthread_t thread;
 };
@@ -72,15 +74,21 @@ static void pass_commands(struct proxy *proxy, struct pair *pair)
         hang_up(pair);
         return;
     }
+    const char *reply = has(piece, (size_t)got, "mid:s:") ? proxy->reply : NULL;
+    if (reply != NULL) {
+        send_all(pair->worker_fd, reply, strlen(reply));
+        proxy->reply = NULL;
+        return;
+    }
     bool is_commit = has(piece, (size_t)got, "EVALSHA") && has(piece, (size_t)got, "mid:s:");
-    enum loss loss = is_commit ? proxy->loss : LOSE_NOTHING;
+    enum loss loss = is_commit && proxy->left > 0 ? proxy->loss : LOSE_NOTHING;
     if (loss != LOSE_COMMIT)
         send_all(pair->redis_fd, piece, (size_t)got);
     if (loss == LOSE_ANSWER)
         (void)!recv(pair->redis_fd, piece, sizeof(piece), 0); /* when it is there, the commit is done */
     if (loss != LOSE_NOTHING) {
         hang_up(pair);
-        proxy->loss = LOSE_NOTHING;
+        proxy->left--;
     }
 }
 
@@ -139,19 +147,31 @@ struct proxy *proxy_open(struct site *site)
     return proxy;
 }
 
-void proxy_lose_next(struct proxy *proxy, enum loss loss)
+void proxy_lose(struct proxy *proxy, enum loss loss, int times)
 {
     proxy->loss = loss;
+    proxy->left = times;
 }
 
-static bool is_lost(void *arg)
+void proxy_lose_next(struct proxy *proxy, enum loss loss)
 {
-    return ((struct proxy *)arg)->loss == LOSE_NOTHING;
+    proxy_lose(proxy, loss, 1);
+}
+
+void proxy_answer_next(struct proxy *proxy, const char *reply)
+{
+    proxy->reply = reply;
+}
+
+static bool is_done(void *arg)
+{
+    const struct proxy *proxy = arg;
+    return proxy->left == 0 && proxy->reply == NULL;
 }
 
 bool proxy_wait_lost(struct proxy *proxy)
 {
-    return wait_until(is_lost, proxy, PATIENCE_MS);
+    return wait_until(is_done, proxy, PATIENCE_MS);
 }
 
 void proxy_close(struct proxy *proxy)

@@ -21,7 +21,14 @@ struct proxy *proxy_open(struct site *site);
 /* Loses the next script call about a session, in this way. It may be asked for again and again. */
 void proxy_lose_next(struct proxy *proxy, enum loss loss);
 
-/* Waits until what was asked for has been lost. */
+/* The same with so many of them, one after another. */
+void proxy_lose(struct proxy *proxy, enum loss loss, int times);
+
+/* Answers the next command about a session with this text, a reply in Redis's protocol that stays the caller's; Redis
+ * never sees the command. */
+void proxy_answer_next(struct proxy *proxy, const char *reply);
+
+/* Waits until what was asked for has happened. */
 bool proxy_wait_lost(struct proxy *proxy);
 
 void proxy_close(struct proxy *proxy);

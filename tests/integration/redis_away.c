@@ -3,54 +3,10 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "site.h"
 
 TestSuite(redis_away, .timeout = 60);
-
-static bool has_ended(void *arg)
-{
-    return !process_is_alive(*(pid_t *)arg);
-}
-
-static void kill_redis(struct site *site)
-{
-    redis_probe_close(site->redis);
-    site->redis = NULL;
-    process_signal(site->stack->redis, SIGKILL);
-    cr_assert(wait_until(has_ended, &site->stack->redis, PATIENCE_MS));
-}
-
-static bool answers(void *arg)
-{
-    struct site *site = arg;
-    struct buffer output = {0};
-    int code = process_run((const char *const[]){"redis-cli", "-s", site->stack->redis_socket, "ping", NULL}, NULL,
-                           &output, PATIENCE_MS);
-    bool is_up = code == 0 && output.length >= 4 && memcmp(output.data, "PONG", 4) == 0;
-    buffer_fini(&output);
-    return is_up;
-}
-
-/* In the same directory, so with the same data; stack_stop() ends it by its pid file. */
-static void start_redis(struct site *site)
-{
-    char *data = text_printf("%s/redis", site->stack->dir);
-    char *pid_file = text_printf("%s/redis.pid", site->stack->dir);
-    char *log = text_printf("%s/redis.log", site->stack->dir);
-    unlink(site->stack->redis_socket);
-    site->stack->redis =
-        process_spawn((const char *const[]){"redis-server", "scripts/redis.conf", "--port", "0", "--unixsocket",
-                                            site->stack->redis_socket, "--unixsocketperm", "777", "--dir", data,
-                                            "--pidfile", pid_file, "--logfile", log, NULL},
-                      NULL);
-    cr_assert(wait_until(answers, site, PATIENCE_MS), "Redis did not start again");
-    site->redis = redis_probe_open(site->stack->redis_socket);
-    free(log);
-    free(pid_file);
-    free(data);
-}
 
 static bool session_works(void *arg)
 {
@@ -77,7 +33,7 @@ Test(redis_away, routes_with_a_session_are_unavailable_at_once_and_others_go_on)
 {
     struct site site = site_open(NULL);
     site_make_session(&site);
-    kill_redis(&site);
+    site_kill_redis(&site);
     expect_unavailable(&site, "GET", "/counter");
     expect_unavailable(&site, "GET", "/api/session");
     expect_unavailable(&site, "GET", "/stream?count=1");
@@ -87,7 +43,7 @@ Test(redis_away, routes_with_a_session_are_unavailable_at_once_and_others_go_on)
     cr_expect_eq(site_send(&site, "GET", "/", NULL, NULL), 200);
     cr_expect_eq(site_send(&site, "GET", "/nowhere", NULL, NULL), 404);
 
-    start_redis(&site);
+    site_start_redis(&site);
     cr_assert(wait_until(session_works, &site, PATIENCE_MS), "the workers do not find it again");
     int64_t counter = site_number(&site, "counter");
     cr_expect_geq(counter, 2, "the session is lost: %lld", (long long)counter);
@@ -113,9 +69,9 @@ Test(redis_away, a_stream_rides_out_a_restart)
     struct site site = site_open(SETTINGS("MIDSTREAM_COMMIT_TIMEOUT_MS=15000"));
     struct http_stream *stream = site_stream(&site, "/events?count=40&interval_ms=20");
     cr_assert(http_stream_wait_text(stream, "id: 3\n", PATIENCE_MS));
-    kill_redis(&site);
+    site_kill_redis(&site);
     cr_expect_not(http_stream_wait_end(stream, 1000), "it gave up");
-    start_redis(&site);
+    site_start_redis(&site);
     cr_assert(http_stream_wait_end(stream, PATIENCE_MS));
     http_stream_close(stream, &response);
     cr_expect_eq(response.curl_code, 0, "%s", response.error);
@@ -136,7 +92,7 @@ Test(redis_away, a_stream_ends_visibly_when_redis_stays_away)
     struct site site = site_open(SETTINGS("MIDSTREAM_COMMIT_TIMEOUT_MS=300"));
     struct http_stream *stream = site_stream(&site, "/events?count=100000&interval_ms=20");
     cr_assert(http_stream_wait_text(stream, "id: 3\n", PATIENCE_MS));
-    kill_redis(&site);
+    site_kill_redis(&site);
     cr_assert(http_stream_wait_end(stream, PATIENCE_MS));
     http_stream_close(stream, &response);
     cr_expect_neq(response.curl_code, 0, "it ended as if it were complete");

@@ -5,11 +5,13 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <jansson.h>
+#include <signal.h>
 #include <sodium.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "session/store.h"
 
@@ -208,6 +210,78 @@ static bool log_has(void *arg)
 bool site_wait_log(const struct site *site, const char *text)
 {
     return wait_until(log_has, &(struct log_wish){site, text}, PATIENCE_MS);
+}
+
+/* -------------------- Redis -------------------- */
+
+static bool is_stopped(void *arg)
+{
+    const struct site *site = arg;
+    char *path = text_printf("/proc/%d/stat", (int)site->stack->redis);
+    char *text = file_read(path, NULL);
+    cr_assert_not_null(text, "Redis has ended");
+    bool is_so = strstr(text, ") T ") != NULL;
+    free(text);
+    free(path);
+    return is_so;
+}
+
+void site_stop_redis(const struct site *site)
+{
+    struct site copy = *site;
+    process_signal(site->stack->redis, SIGSTOP);
+    cr_assert(wait_until(is_stopped, &copy, PATIENCE_MS));
+}
+
+/* It looks at all of its connections before it looks at one of them again. */
+void site_resume_redis(const struct site *site)
+{
+    process_signal(site->stack->redis, SIGCONT);
+    for (int i = 0; i < 2; i++)
+        free(redis_text(site->redis, "PING"));
+}
+
+static bool has_ended(void *arg)
+{
+    return !process_is_alive(*(pid_t *)arg);
+}
+
+void site_kill_redis(struct site *site)
+{
+    redis_probe_close(site->redis);
+    site->redis = NULL;
+    process_signal(site->stack->redis, SIGKILL);
+    cr_assert(wait_until(has_ended, &site->stack->redis, PATIENCE_MS));
+}
+
+static bool redis_answers(void *arg)
+{
+    struct site *site = arg;
+    struct buffer output = {0};
+    int code = process_run((const char *const[]){"redis-cli", "-s", site->stack->redis_socket, "ping", NULL}, NULL,
+                           &output, PATIENCE_MS);
+    bool is_up = code == 0 && output.length >= 4 && memcmp(output.data, "PONG", 4) == 0;
+    buffer_fini(&output);
+    return is_up;
+}
+
+/* In the same directory, so with the same data; stack_stop() ends it by its pid file. */
+void site_start_redis(struct site *site)
+{
+    char *data = text_printf("%s/redis", site->stack->dir);
+    char *pid_file = text_printf("%s/redis.pid", site->stack->dir);
+    char *log = text_printf("%s/redis.log", site->stack->dir);
+    unlink(site->stack->redis_socket);
+    site->stack->redis =
+        process_spawn((const char *const[]){"redis-server", "scripts/redis.conf", "--port", "0", "--unixsocket",
+                                            site->stack->redis_socket, "--unixsocketperm", "777", "--dir", data,
+                                            "--pidfile", pid_file, "--logfile", log, NULL},
+                      NULL);
+    cr_assert(wait_until(redis_answers, site, PATIENCE_MS), "Redis did not start again");
+    site->redis = redis_probe_open(site->stack->redis_socket);
+    free(log);
+    free(pid_file);
+    free(data);
 }
 
 /* -------------------- the session -------------------- */

@@ -60,6 +60,18 @@ void site_wait_new_worker(const struct site *site, pid_t old);
 char *site_log(const struct site *site);
 bool site_wait_log(const struct site *site, const char *text);
 
+/* -------------------- its Redis -------------------- */
+
+/* Stops Redis where it stands (SIGSTOP): what it is sent from now on it will carry out when it goes on. */
+void site_stop_redis(const struct site *site);
+
+/* Lets it go on, and returns when it has carried out what it was sent meanwhile. */
+void site_resume_redis(const struct site *site);
+
+/* Kills it, so that what it was sent and has not carried out is lost; starts it again, with what it had stored. */
+void site_kill_redis(struct site *site);
+void site_start_redis(struct site *site);
+
 /* -------------------- the visitor's session -------------------- */
 
 /* The key of the session that the visitor's cookie names. */

@@ -101,14 +101,14 @@ static enum mid_error count_task(struct mid_request *rq, struct mid_task *task)
     bool was_applied;
     note("begin", task);
     MID_TRY(mid_task_session(task, &session));
-    mid_session_increment(session, "once", 1);
+    MID_TRY(mid_session_increment(session, "once", 1));
     MID_TRY(mid_task_commit(task, "first", &was_applied));
     note(was_applied ? "applied" : "skipped", task);
-    mid_session_increment(session, "plain", 1);
+    MID_TRY(mid_session_increment(session, "plain", 1));
     MID_TRY(mid_session_commit(session));
     if (mid_task_attempt(task) < payload_number(task))
         return mid_fail(rq, MID_FAILED, "not yet");
-    mid_session_increment(session, "end", 1);
+    MID_TRY(mid_session_increment(session, "end", 1));
     return MID_OK;
 }
 
@@ -121,7 +121,7 @@ static enum mid_error late_task(struct mid_request *rq, struct mid_task *task)
     int64_t end_ms = mid_unix_ms() + payload_number(task);
     while (mid_unix_ms() < end_ms)
         MID_TRY(mid_offload(rq, nap, NULL));
-    mid_session_increment(session, "late", 1);
+    MID_TRY(mid_session_increment(session, "late", 1));
     enum mid_error error = mid_session_commit(session);
     note(mid_error_name(error), task);
     return error;
@@ -137,7 +137,7 @@ static enum mid_error step_task(struct mid_request *rq, struct mid_task *task)
     if (error == MID_NOT_FOUND)
         return MID_OK;
     MID_TRY(error);
-    mid_session_increment(session, "steps", 1);
+    MID_TRY(mid_session_increment(session, "steps", 1));
     MID_TRY(mid_task_commit(task, "step", NULL));
     return mid_sleep_ms(rq, payload_number(task));
 }

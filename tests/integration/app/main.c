@@ -1,8 +1,4 @@
-/*
- * The tests' own application: handlers for what the demonstration does not do.
- *
- * It is compiled with the public header alone and linked with the static library, as anybody's application is.
- */
+/* The tests' own application: handlers for what the demonstration does not do, and the table of all routes. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -13,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "midstream.h"
+#include "app.h"
 
 enum { FLOOD_PIECE_BYTES = 64 * 1024, BIG_PIECE_MAX = 16 * 1024 * 1024, LONG_MS = 3600 * 1000 };
 
@@ -247,8 +243,10 @@ static void note_outcome(struct mid_request *rq, enum mid_outcome outcome, void 
     struct mid_session *session;
     if (mid_session_open(rq, &session) != MID_OK)
         return;
-    mid_session_append(session, "outcomes", mid_printf(rq, "%s:%s ", (const char *)arg, names[outcome]), 1000);
-    mid_session_set_int(session, "over_ms", mid_unix_ms());
+    const char *text = mid_printf(rq, "%s:%s ", (const char *)arg, names[outcome]);
+    if (mid_session_append(session, "outcomes", text, 1000) != MID_OK ||
+        mid_session_set_int(session, "over_ms", mid_unix_ms()) != MID_OK)
+        mid_log(rq, MID_ERROR, "outcome.not-noted", "outcome=%s", text);
 }
 
 static void note_after(struct mid_request *rq, const char *who)
@@ -303,8 +301,8 @@ static void sleep_too_long(struct mid_request *rq, enum mid_outcome outcome, voi
     struct mid_session *session;
     (void)outcome, (void)arg;
     enum mid_error error = mid_sleep_ms(rq, LONG_MS);
-    if (mid_session_open(rq, &session) == MID_OK)
-        mid_session_set(session, "slept", mid_error_name(error));
+    if (mid_session_open(rq, &session) != MID_OK || mid_session_set(session, "slept", mid_error_name(error)) != MID_OK)
+        mid_log(rq, MID_ERROR, "sleep.not-noted", "error=%s", mid_error_name(error));
 }
 
 static enum mid_error after_route(struct mid_request *rq)
@@ -434,10 +432,18 @@ static const struct mid_route routes[] = {
     {"GET", "/offload", offload_route},
     {"GET", "/wait", wait_route},
     {"GET", "/spin", spin_route},
+    {"GET", "/act", act_route},
+    {"POST", "/act", act_route},
+    {"POST", "/act-task", add_act_route},
     {0},
 };
 
+static const struct mid_task_type tasks[] = {{"act", act_task}, {0}};
+
+/* Task workers cost every test time; so they are there only for those that have a stage. */
 int main(int argc, char **argv)
 {
+    if (getenv("STAGE") != NULL)
+        mid_task_register(tasks);
     return mid_main(argc, argv, routes);
 }

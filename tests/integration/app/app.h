@@ -1,0 +1,33 @@
+/*
+ * What the files of the tests' own application have for main.c, and for each other.
+ *
+ * All of them are compiled with the public header alone and linked with the static library, as anybody's application
+ * is.
+ */
+#ifndef INTEGRATION_APP_H
+#define INTEGRATION_APP_H
+
+#include "midstream.h"
+
+/*
+ * Plays acts, one after another: "set:a:1,commit". acts.c lists them. `task` is NULL outside of one. Each is noted in
+ * the file $STAGE/notes: who, its number from 1, itself, its error, and its value if it has one:
+ *
+ *     h.2 take:flash MID_OK saved
+ *
+ * *answer is the last value, or NULL when an act has begun a stream. An act that fails is noted, too, and the next one
+ * follows; but "return" returns with the last error. May suspend.
+ */
+enum mid_error acts_play(struct mid_request *rq, struct mid_task *task, const char *who, const char *acts,
+                         const char **answer);
+
+/* places.c: /act?acts=...&who=...&after=...&then=... plays acts as `who` ("h"), then, after the response, as "a" and
+ * "b". */
+mid_handler act_route;
+
+/* /act-task?acts=... adds a task of the visitor's session, or, with `alone`, of none. Who begins one first on this
+ * stage plays as "t1", the next one, be it another attempt or another task, as "t2"... */
+mid_handler add_act_route;
+mid_task_handler act_task;
+
+#endif

@@ -1,0 +1,158 @@
+/* A site whose handlers play what a test tells them. See stage.h. */
+#include "stage.h"
+
+#include <criterion/criterion.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { SETTINGS_MAX = 16 };
+
+static const char *app_path(void)
+{
+    const char *program = getenv("INTEGRATION_APP");
+    return program != NULL ? program : "build/asan/tests/integration-app";
+}
+
+struct stage stage_open(const char *const settings[])
+{
+    struct stage stage = {0};
+    const char *environment[SETTINGS_MAX] = {0};
+    snprintf(stage.dir, sizeof(stage.dir), "/tmp/midstream-stage-XXXXXX");
+    cr_assert(mkdtemp(stage.dir) != NULL && chmod(stage.dir, 0777) == 0); /* workers are of another user */
+    char *dir = text_printf("STAGE=%s", stage.dir);
+    environment[0] = dir;
+    for (size_t i = 0; settings != NULL && settings[i] != NULL; i++) {
+        cr_assert_lt(i + 2, SETTINGS_MAX);
+        environment[i + 1] = settings[i];
+    }
+    stage.site =
+        site_open_with(&(struct stack_options){.workers = 1, .environment = environment, .midstream = app_path()});
+    free(dir);
+    return stage;
+}
+
+void stage_close(struct stage *stage)
+{
+    struct buffer output = {0};
+    site_close(&stage->site);
+    cr_expect_eq(process_run((const char *const[]){"rm", "-r", stage->dir, NULL}, NULL, &output, PATIENCE_MS), 0);
+    buffer_fini(&output);
+}
+
+/* -------------------- playing -------------------- */
+
+int stage_act(const struct stage *stage, const char *acts, struct http_response *response)
+{
+    char *path = text_printf("/act?acts=%s", acts);
+    int status = site_send(&stage->site, "POST", path, "", response);
+    free(path);
+    return status;
+}
+
+struct http_stream *stage_stream(const struct stage *stage, const char *acts)
+{
+    char *path = text_printf("/act?acts=%s", acts);
+    struct http_stream *stream = site_stream(&stage->site, path);
+    free(path);
+    return stream;
+}
+
+void stage_add_task(const struct stage *stage, const char *acts)
+{
+    char *path = text_printf("/act-task?acts=%s", acts);
+    cr_assert_eq(site_send(&stage->site, "POST", path, "", NULL), 202);
+    free(path);
+}
+
+void stage_open_gate(const struct stage *stage, const char *who, const char *gate)
+{
+    char *path = text_printf("%s/%s.%s", stage->dir, who, gate);
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    cr_assert_geq(fd, 0, "%s was open already", path);
+    close(fd);
+    free(path);
+}
+
+/* -------------------- notes -------------------- */
+
+struct note_wish {
+    const struct stage *stage;
+    const char *start; /* of a line */
+    char *rest;        /* of that line */
+};
+
+static char *read_notes(const struct stage *stage)
+{
+    char *path = text_printf("%s/notes", stage->dir);
+    char *notes = file_read(path, NULL);
+    free(path);
+    return notes != NULL ? notes : strdup("");
+}
+
+static bool has_note(void *arg)
+{
+    struct note_wish *wish = arg;
+    size_t length = strlen(wish->start);
+    char *notes = read_notes(wish->stage);
+    for (const char *line = notes, *end; wish->rest == NULL && (end = strchr(line, '\n')) != NULL; line = end + 1)
+        if (strncmp(line, wish->start, length) == 0)
+            wish->rest = strndup(line + length, (size_t)(end - line) - length);
+    free(notes);
+    return wish->rest != NULL;
+}
+
+static char *await_note(const struct stage *stage, const char *start)
+{
+    struct note_wish wish = {.stage = stage, .start = start};
+    if (!wait_until(has_note, &wish, PATIENCE_MS)) {
+        char *notes = read_notes(stage);
+        cr_assert_fail("there is no note that begins with \"%s\", but:\n%s", start, notes);
+    }
+    return wish.rest;
+}
+
+char *stage_note(const struct stage *stage, const char *number)
+{
+    char *start = text_printf("%s ", number);
+    char *note = await_note(stage, start);
+    free(start);
+    return note;
+}
+
+void stage_await_gate(const struct stage *stage, const char *who, const char *gate)
+{
+    char *start = text_printf("%s at %s", who, gate);
+    free(await_note(stage, start));
+    free(start);
+}
+
+/* -------------------- task workers -------------------- */
+
+pid_t stage_task_worker(const struct stage *stage)
+{
+    pid_t workers[STACK_WORKERS_MAX];
+    char *path = text_printf("%s/work.pid", stage->site.stack->dir);
+    char *text = file_read(path, NULL);
+    cr_assert_not_null(text);
+    cr_assert_eq(workers_of((pid_t)strtol(text, NULL, 10), workers), 1);
+    free(text);
+    free(path);
+    return workers[0];
+}
+
+pid_t stage_start_task_workers(const struct stage *stage, const char *setting)
+{
+    char *redis = text_printf("unix:%s", stage->site.stack->redis_socket);
+    char *keys = text_printf("%s/keys", stage->site.stack->dir);
+    char *dir = text_printf("STAGE=%s", stage->dir);
+    const char *argv[] = {app_path(), "work", "--workers",       "1",  "--redis", redis,
+                          "--keys",   keys,   "--cookie-secure", "no", NULL};
+    const char *environment[] = {dir, setting, NULL};
+    pid_t pid = process_spawn(argv, &(struct process_options){.environment = environment});
+    free(dir), free(keys), free(redis);
+    return pid;
+}
