@@ -27,6 +27,7 @@
 #include "runtime/pool.h"
 #include "runtime/sockets.h"
 #include "runtime/work.h"
+#include "session/new_limit.h"
 
 enum { REASON_BYTES = 1024 };
 
@@ -249,6 +250,7 @@ static int run(struct settings *settings, const struct command_line *line, const
     raise_descriptor_limit();
     notify_init();
     metrics_create(routes);
+    new_limit_create();
     if (!start(reason, sizeof(reason))) {
         configuration_free(master.configuration);
         return fail_start(reason);
@@ -267,6 +269,7 @@ static int run(struct settings *settings, const struct command_line *line, const
     log_event(MID_INFO, "master.end", "pid=%d", (int)getpid());
     log_flush();
     configuration_free(master.configuration);
+    new_limit_destroy();
     metrics_destroy();
     return 0;
 }

@@ -24,6 +24,7 @@ LABEL_VALUES(verdict_name, TOKEN_VERDICTS(LABEL_TEXT))
 LABEL_VALUES(action_name, SESSION_ACTIONS(LABEL_TEXT))
 LABEL_VALUES(phase_name, SESSION_PHASES(LABEL_TEXT))
 LABEL_VALUES(result_name, SESSION_RESULTS(LABEL_TEXT))
+LABEL_VALUES(refusal_name, SESSION_REFUSALS(LABEL_TEXT))
 LABEL_VALUES(restart_name, WORKER_RESTARTS(LABEL_TEXT))
 LABEL_VALUES(reload_name, "refused", "accepted")
 LABEL_VALUES(broken_name, "malformed", "read_timeout")
@@ -110,6 +111,12 @@ static const struct metric table[] = {
      {{"operation", action_name, SESSION_ACTION_COUNT},
       {"phase", phase_name, SESSION_PHASE_COUNT},
       {"result", result_name, SESSION_RESULT_COUNT}}},
+    {"midstream_session_refused_total",
+     METRIC_COUNTER,
+     OF_WORKER(session.refusals),
+     1,
+     "New sessions that were refused, by the limit that was reached.",
+     {{"reason", refusal_name, SESSION_REFUSAL_COUNT}}},
 
     {"midstream_redis_connected", METRIC_GAUGE, OF_WORKER(gauges.is_redis_ready), 1,
      "Workers that are connected to Redis.", NO_LABELS},

@@ -17,6 +17,7 @@
 #include "runtime/metrics_layout.h"
 #include "runtime/pulse.h"
 #include "runtime/stores.h"
+#include "session/new_limit.h"
 #include "session/session.h"
 #include "stream/stream.h"
 
@@ -145,6 +146,7 @@ static void publish(struct timer *timer)
 static void configure_requests(const struct settings *settings, struct router *router)
 {
     request_configure((uint64_t)settings->body_max_bytes);
+    new_limit_configure(settings->session_new_max);
     stream_configure(settings->heartbeat_ms, (size_t)settings->streams_max, &worker.counts->stream);
     dispatch_configure(&(struct dispatch_settings){
         .router = router,

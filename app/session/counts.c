@@ -18,6 +18,11 @@ void session_count_cookie(enum token_verdict verdict)
     counter_add(&counts->cookies[verdict], 1);
 }
 
+void session_count_refusal(enum session_refusal refusal)
+{
+    counter_add(&counts->refusals[refusal], 1);
+}
+
 static enum session_phase phase_of(const struct mid_session *session)
 {
     if (session->rq->is_after)

@@ -29,15 +29,22 @@
     X(SESSION_RESULT_REFUSED, "refused")         /* MID_UNPROCESSABLE: a limit */                                      \
     X(SESSION_RESULT_FAILED, "failed")
 
+/* Why a new session was refused. */
+#define SESSION_REFUSALS(X)                                                                                            \
+    X(SESSION_REFUSAL_ADDRESS, "address") /* new_limit.h */                                                            \
+    X(SESSION_REFUSAL_MEMORY, "memory")   /* memory_watch.h */
+
 #define SESSION_NAME(name, text) name,
 enum session_action { SESSION_ACTIONS(SESSION_NAME) SESSION_ACTION_COUNT };
 enum session_phase { SESSION_PHASES(SESSION_NAME) SESSION_PHASE_COUNT };
 enum session_result { SESSION_RESULTS(SESSION_NAME) SESSION_RESULT_COUNT };
+enum session_refusal { SESSION_REFUSALS(SESSION_NAME) SESSION_REFUSAL_COUNT };
 #undef SESSION_NAME
 
 struct session_counts {
     uint64_t cookies[TOKEN_VERDICT_COUNT]; /* cookies sent twice count as malformed */
     uint64_t operations[SESSION_ACTION_COUNT][SESSION_PHASE_COUNT][SESSION_RESULT_COUNT];
+    uint64_t refusals[SESSION_REFUSAL_COUNT];
 };
 
 struct mid_session;
@@ -46,6 +53,7 @@ struct mid_session;
 void session_counts_use(struct session_counts *counts);
 
 void session_count_cookie(enum token_verdict verdict);
+void session_count_refusal(enum session_refusal refusal);
 
 /* In the phase that the session's request is in. */
 void session_count(const struct mid_session *session, enum session_action action, enum mid_error error);
