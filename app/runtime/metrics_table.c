@@ -133,6 +133,10 @@ static const struct metric table[] = {
     {"midstream_redis_timeouts_total", METRIC_COUNTER, OF_WORKER(redis.timeouts), 1,
      "Times that Redis did not answer in time.", NO_LABELS},
     {"midstream_redis_errors_total", METRIC_COUNTER, OF_WORKER(redis.errors), 1, "Error replies of Redis.", NO_LABELS},
+    {"midstream_redis_used_memory_bytes", METRIC_GAUGE, OF_POOL(redis_used_bytes), 1,
+     "Memory that Redis uses, as it said last; 0: not known.", NO_LABELS},
+    {"midstream_redis_maxmemory_bytes", METRIC_GAUGE, OF_POOL(redis_max_bytes), 1,
+     "Redis's setting maxmemory; 0: none, or not known.", NO_LABELS},
 
     {"midstream_fibers", METRIC_GAUGE, OF_WORKER(gauges.fibers), 1, "Fibers in use, each with a stack.", NO_LABELS},
     {"midstream_fiber_stacks_pooled", METRIC_GAUGE, OF_WORKER(gauges.stacks_pooled), 1,

@@ -17,6 +17,7 @@
 #include "runtime/metrics_layout.h"
 #include "runtime/pulse.h"
 #include "runtime/stores.h"
+#include "session/memory_watch.h"
 #include "session/new_limit.h"
 #include "session/session.h"
 #include "stream/stream.h"
@@ -81,6 +82,7 @@ static void begin_drain(int64_t timeout_ms)
               worker.options->number, (int)getpid(), (long long)timeout_ms, fiber_count(), connection_count());
     worker.drain_end_ms = end_ms;
     if (is_first) {
+        memory_watch_stop();
         stop_listening(&worker.sockets);
         connections_drain();
     }
@@ -138,6 +140,9 @@ static void publish(struct timer *timer)
                                             .stacks_pooled = fiber_pooled_count(),
                                             .is_redis_ready = redis_client_is_ready(worker.redis)},
                     loop_take_longest_turn_us());
+    struct memory_figures memory = memory_watch_figures();
+    if (memory.used_bytes > 0)
+        metrics_publish_memory(&memory);
     timer_start(timer, METRICS_PUBLISH_MS, publish);
 }
 
@@ -196,6 +201,7 @@ int worker_run(const struct worker_options *options)
     worker.redis = stores_open(options->configuration, worker.counts);
     if (worker.redis == NULL)
         return 1;
+    memory_watch_start(worker.redis, settings->session_memory_percent);
     watch_signals();
     publish(&worker.publish);
     ENSURE(loop_spawn(start_listening, &worker.sockets));
