@@ -226,6 +226,7 @@ enum mid_error mid_fail(struct mid_request *rq, enum mid_error error, const char
     va_list arguments;
     va_start(arguments, format);
     rq->error_detail = arena_vprintf(&rq->arena, format, arguments);
+    rq->retry_after_s = 0;
     va_end(arguments);
     return error;
 }

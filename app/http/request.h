@@ -76,6 +76,7 @@ struct mid_request {
 
     struct response response;
     const char *error_detail; /* of mid_fail(), or NULL */
+    int retry_after_s;        /* that a 429 or 503 says; 0: a second. mid_fail() clears it. */
     struct request_hooks hooks;
     struct mid_session *session; /* the session room's; NULL while not opened */
     /* The task room's: whose session mid_session_open() gives; NULL: the cookie's. */

@@ -89,7 +89,8 @@ void response_prepare_error(struct mid_request *rq, enum mid_error error)
     rq->response.phase = RESPONSE_NONE;
     response_set_field(rq, "Cache-Control", "no-store");
     if (status == 503 || status == 429)
-        response_set_field(rq, "Retry-After", "1");
+        response_set_field(rq, "Retry-After",
+                           rq->retry_after_s > 0 ? arena_printf(&rq->arena, "%d", rq->retry_after_s) : "1");
 
     enum mid_error prepared; /* cannot fail: nothing is prepared */
     if (accept_prefers_json(mid_header(rq, "Accept"))) {

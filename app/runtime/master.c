@@ -28,6 +28,7 @@
 #include "runtime/sockets.h"
 #include "runtime/work.h"
 #include "session/known_headers.h"
+#include "session/new_limit.h"
 
 enum { REASON_BYTES = 1024 };
 
@@ -251,6 +252,7 @@ static int run(struct settings *settings, const struct command_line *line, const
     notify_init();
     metrics_create(routes);
     known_headers_create();
+    new_limit_create();
     if (!start(reason, sizeof(reason))) {
         configuration_free(master.configuration);
         return fail_start(reason);
@@ -269,6 +271,7 @@ static int run(struct settings *settings, const struct command_line *line, const
     log_event(MID_INFO, "master.end", "pid=%d", (int)getpid());
     log_flush();
     configuration_free(master.configuration);
+    new_limit_destroy();
     metrics_destroy();
     return 0;
 }

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/panic.h"
 #include "runtime/metrics_layout.h"
+#include "session/memory_info.h"
 
 enum {
     SLOTS_MAX = 1024,       /* workers that live at a time, those that drain after reloads included; untouched, free */
@@ -215,6 +216,12 @@ void metrics_publish_queue(size_t place, const char *name, const struct queue_st
     QUEUE_COUNTS(SET_EVENT)
 #undef SET_EVENT
     counter_set(&queue->published_ms, (uint64_t)clock_monotonic_ms());
+}
+
+void metrics_publish_memory(const struct memory_figures *figures)
+{
+    counter_set(&metrics.pool->counts.redis_used_bytes, (uint64_t)figures->used_bytes);
+    counter_set(&metrics.pool->counts.redis_max_bytes, (uint64_t)figures->max_bytes);
 }
 
 /* -------------------- readers -------------------- */

@@ -21,6 +21,7 @@
 #include "base/buffer.h"
 #include "midstream.h"
 
+struct memory_figures;
 struct worker_counts;
 struct queue_stats;
 
@@ -112,6 +113,9 @@ void metrics_count_open_streams_as(enum stream_ending ending);
  */
 enum { METRICS_QUEUE_STALE_MS = 15000 };
 void metrics_publish_queue(size_t place, const char *name, const struct queue_stats *stats);
+
+/* How Redis's memory is, as it was told last. Redis is the same for all workers, so any of them may tell it. */
+void metrics_publish_memory(const struct memory_figures *figures);
 
 /* -------------------- readers -------------------- */
 

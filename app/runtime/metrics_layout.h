@@ -58,12 +58,15 @@ struct queue_figures {
 
 enum worker_state { WORKER_UP, WORKER_STARTING, WORKER_SILENT, WORKER_DRAINING, WORKER_STATE_COUNT };
 
-/* What only the master counts, and what is found when somebody reads. */
+/* What only the master counts, what is the same whichever worker has told it last, and what is found when somebody
+ * reads. */
 struct pool_counts {
     uint64_t restarts[WORKER_RESTART_COUNT];
     uint64_t reloads[2]; /* refused, accepted */
     uint64_t workers_wanted;
     uint64_t started_unix_ms;
+    uint64_t redis_used_bytes; /* told; 0: not known */
+    uint64_t redis_max_bytes;
     uint64_t workers[WORKER_STATE_COUNT]; /* found */
     uint64_t silent_us;                   /* found: since the loop of a worker has turned, the longest */
     uint64_t build;                       /* found: 1 */

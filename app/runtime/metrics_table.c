@@ -25,6 +25,7 @@ LABEL_VALUES(action_name, SESSION_ACTIONS(LABEL_TEXT))
 LABEL_VALUES(phase_name, SESSION_PHASES(LABEL_TEXT))
 LABEL_VALUES(result_name, SESSION_RESULTS(LABEL_TEXT))
 LABEL_VALUES(way_name, SESSION_WAYS(LABEL_TEXT))
+LABEL_VALUES(refusal_name, SESSION_REFUSALS(LABEL_TEXT))
 LABEL_VALUES(restart_name, WORKER_RESTARTS(LABEL_TEXT))
 LABEL_VALUES(reload_name, "refused", "accepted")
 LABEL_VALUES(broken_name, "malformed", "read_timeout")
@@ -117,6 +118,12 @@ static const struct metric table[] = {
      {{"operation", action_name, SESSION_ACTION_COUNT},
       {"phase", phase_name, SESSION_PHASE_COUNT},
       {"result", result_name, SESSION_RESULT_COUNT}}},
+    {"midstream_session_refused_total",
+     METRIC_COUNTER,
+     OF_WORKER(session.refusals),
+     1,
+     "New sessions that were refused, by the limit that was reached.",
+     {{"reason", refusal_name, SESSION_REFUSAL_COUNT}}},
 
     {"midstream_redis_connected", METRIC_GAUGE, OF_WORKER(gauges.is_redis_ready), 1,
      "Workers that are connected to Redis.", NO_LABELS},
@@ -133,6 +140,10 @@ static const struct metric table[] = {
     {"midstream_redis_timeouts_total", METRIC_COUNTER, OF_WORKER(redis.timeouts), 1,
      "Times that Redis did not answer in time.", NO_LABELS},
     {"midstream_redis_errors_total", METRIC_COUNTER, OF_WORKER(redis.errors), 1, "Error replies of Redis.", NO_LABELS},
+    {"midstream_redis_used_memory_bytes", METRIC_GAUGE, OF_POOL(redis_used_bytes), 1,
+     "Memory that Redis uses, as it said last; 0: not known.", NO_LABELS},
+    {"midstream_redis_maxmemory_bytes", METRIC_GAUGE, OF_POOL(redis_max_bytes), 1,
+     "Redis's setting maxmemory; 0: none, or not known.", NO_LABELS},
 
     {"midstream_fibers", METRIC_GAUGE, OF_WORKER(gauges.fibers), 1, "Fibers in use, each with a stack.", NO_LABELS},
     {"midstream_fiber_stacks_pooled", METRIC_GAUGE, OF_WORKER(gauges.stacks_pooled), 1,

@@ -49,6 +49,8 @@ struct settings {
     int64_t requests_max;
     int64_t streams_max;
     int64_t session_streams_max;
+    int64_t session_new_max;
+    int64_t session_memory_percent;
     const char *trusted_origins;
     const char *task_queues;
     int64_t task_concurrency;

@@ -8,6 +8,7 @@
 
 #include "http/origin.h"
 #include "http/query.h"
+#include "session/new_limit.h"
 
 #define AT(member) offsetof(struct settings, member)
 #define HOUR_MS    (60 * 60 * 1000)
@@ -80,6 +81,11 @@ const struct setting settings_table[] = {
      "the most open streams of a worker; above it, 503"},
     {"session-streams-max", SETTING_NUMBER, AT(session_streams_max), "100", 1, 1000000, "streams",
      "the most open streams of one session in a worker; above it, 429"},
+    {"session-new-max", SETTING_NUMBER, AT(session_new_max), "600", 0, NEW_LIMIT_MAX, "sessions",
+     "how many sessions one address (of IPv6: its /64) may begin within a minute; above it, 429; 0: any number"},
+    {"session-memory-percent", SETTING_NUMBER, AT(session_memory_percent), "80", 0, 100, "percent",
+     "the share of Redis's maxmemory from which on no session is begun, and 503 answered; those that exist go on; 0: no "
+     "limit"},
     {"trusted-origins", SETTING_ORIGINS, AT(trusted_origins), NULL, 0, 0, "ORIGIN,...",
      "other origins whose pages may send unsafe requests: https://a.example,https://b.example:8443"},
     {"task-queues", SETTING_TEXT, AT(task_queues), "default", 0, 0, "NAME,...",

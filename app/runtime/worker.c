@@ -17,6 +17,8 @@
 #include "runtime/metrics_layout.h"
 #include "runtime/pulse.h"
 #include "runtime/stores.h"
+#include "session/memory_watch.h"
+#include "session/new_limit.h"
 #include "session/session.h"
 #include "stream/stream.h"
 
@@ -80,6 +82,7 @@ static void begin_drain(int64_t timeout_ms)
               worker.options->number, (int)getpid(), (long long)timeout_ms, fiber_count(), connection_count());
     worker.drain_end_ms = end_ms;
     if (is_first) {
+        memory_watch_stop();
         stop_listening(&worker.sockets);
         connections_drain();
     }
@@ -136,6 +139,9 @@ static void publish(struct timer *timer)
                                             .stacks_pooled = fiber_pooled_count(),
                                             .is_redis_ready = redis_client_is_ready(worker.redis)},
                     loop_take_longest_turn_us());
+    struct memory_figures memory = memory_watch_figures();
+    if (memory.used_bytes > 0)
+        metrics_publish_memory(&memory);
     timer_start(timer, METRICS_PUBLISH_MS, publish);
 }
 
@@ -144,6 +150,7 @@ static void publish(struct timer *timer)
 static void configure_requests(const struct settings *settings, struct router *router)
 {
     request_configure((uint64_t)settings->body_max_bytes);
+    new_limit_configure(settings->session_new_max);
     stream_configure(settings->heartbeat_ms, (size_t)settings->streams_max, settings->reconnect_ms,
                      &worker.counts->stream);
     dispatch_configure(&(struct dispatch_settings){
@@ -194,6 +201,7 @@ int worker_run(const struct worker_options *options)
     worker.redis = stores_open(options->configuration, worker.counts);
     if (worker.redis == NULL)
         return 1;
+    memory_watch_start(worker.redis, settings->session_memory_percent);
     watch_signals();
     publish(&worker.publish);
     ENSURE(loop_spawn(start_listening, &worker.sockets));

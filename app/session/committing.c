@@ -255,7 +255,7 @@ static enum mid_error conclude(struct mid_session *session, enum mid_error error
     session_count(session, SESSION_ACTION_COMMIT, error);
     bool may_be_repeated = error == MID_UNAVAILABLE || error == MID_OVERLOADED;
     if (may_be_repeated && (session->commit.is_in_doubt || session->commit.step != NULL))
-        return error; /* a step keeps its name */
+        return error;      /* a step keeps its name */
     if (may_be_repeated) { /* it has not left: as if it had not been tried */
         operations_move(&session->recorded, &session->commit.operations);
         commit_drop(&session->commit);

@@ -23,6 +23,11 @@ void session_count_way(bool was_fast)
     counter_add(&counts->ways[was_fast ? SESSION_WAY_FAST : SESSION_WAY_SLOW], 1);
 }
 
+void session_count_refusal(enum session_refusal refusal)
+{
+    counter_add(&counts->refusals[refusal], 1);
+}
+
 static enum session_phase phase_of(const struct mid_session *session)
 {
     if (session->rq->is_after)

@@ -34,17 +34,24 @@
     X(SESSION_WAY_SLOW, "slow") /* Redis has computed it from the record */                                            \
     X(SESSION_WAY_FAST, "fast") /* it was as the worker believed */
 
+/* Why a new session was refused. */
+#define SESSION_REFUSALS(X)                                                                                            \
+    X(SESSION_REFUSAL_ADDRESS, "address") /* new_limit.h */                                                            \
+    X(SESSION_REFUSAL_MEMORY, "memory")   /* memory_watch.h */
+
 #define SESSION_NAME(name, text) name,
 enum session_action { SESSION_ACTIONS(SESSION_NAME) SESSION_ACTION_COUNT };
 enum session_phase { SESSION_PHASES(SESSION_NAME) SESSION_PHASE_COUNT };
 enum session_way { SESSION_WAYS(SESSION_NAME) SESSION_WAY_COUNT };
 enum session_result { SESSION_RESULTS(SESSION_NAME) SESSION_RESULT_COUNT };
+enum session_refusal { SESSION_REFUSALS(SESSION_NAME) SESSION_REFUSAL_COUNT };
 #undef SESSION_NAME
 
 struct session_counts {
     uint64_t cookies[TOKEN_VERDICT_COUNT]; /* cookies sent twice count as malformed */
     uint64_t ways[SESSION_WAY_COUNT];      /* of commits that were stored */
     uint64_t operations[SESSION_ACTION_COUNT][SESSION_PHASE_COUNT][SESSION_RESULT_COUNT];
+    uint64_t refusals[SESSION_REFUSAL_COUNT];
 };
 
 struct mid_session;
@@ -53,6 +60,7 @@ struct mid_session;
 void session_counts_use(struct session_counts *counts);
 
 void session_count_cookie(enum token_verdict verdict);
+void session_count_refusal(enum session_refusal refusal);
 
 void session_count_way(bool was_fast);
 

@@ -78,8 +78,8 @@ void store_init(const struct store_settings *store_settings)
 {
     settings = *store_settings;
     add_script(&create_script, false, create_body);
-    add_script(&touch_script, false, touch_body);
-    add_script(&claim_script, false, claim_body);
+    add_script(&touch_script, true, touch_body); /* nothing grows */
+    add_script(&claim_script, true, claim_body); /* a lease that holds is not lost because Redis is full */
     add_script(&release_script, true, release_body);
     add_script(&destroy_script, true, destroy_body);
 }

@@ -11,6 +11,8 @@
 #include "http/request.h"
 #include "http/response.h"
 #include "session/limits.h"
+#include "session/memory_watch.h"
+#include "session/new_limit.h"
 #include "session/session.h"
 #include "session/stream_limit.h"
 
@@ -293,6 +295,8 @@ enum mid_error session_create(struct mid_session *session)
     struct store_finding finding;
     if (!session_can_send_cookie(session))
         return MID_HEAD_SENT;
+    MID_TRY(memory_watch_admit(session->rq)); /* first, so that its refusal does not count against the address */
+    MID_TRY(new_limit_enter(session->rq));
     enum mid_error error = store_create(session->key, session_patience_ms(session), &finding);
     session_count(session, SESSION_ACTION_CREATE, error);
     MID_TRY(error);

@@ -111,6 +111,24 @@ MAY_SUSPEND static void settle_left(void)
 
 /* -------------------- reading -------------------- */
 
+static int64_t jittered(int64_t ms)
+{
+    return ms / 2 + (int64_t)arc4random_uniform((uint32_t)ms);
+}
+
+/* A Redis that takes nothing now, because it is full, is asked again: it answers, so this process is not silent. */
+MAY_SUSPEND static enum mid_error start_delivered(struct consumer *consumer, size_t count)
+{
+    for (;;) {
+        enum mid_error error =
+            queue_start(consumer->queue, consumer->settings->worker, count, consumer->deliveries, on_start, consumer);
+        if (error != MID_OVERLOADED || is_draining)
+            return error;
+        consumer->polled_ms = loop_now_ms();
+        loop_park(jittered(RETRY_PAUSE_MS));
+    }
+}
+
 /* Waits for tasks and starts them. What was handed out and not started, because Redis has gone, is handed out again by
  * a sweep. */
 MAY_SUSPEND static enum mid_error take_some(struct consumer *consumer, size_t room)
@@ -120,14 +138,9 @@ MAY_SUSPEND static enum mid_error take_some(struct consumer *consumer, size_t ro
     consumer->polled_ms = loop_now_ms();
     if (count == 0)
         return MID_OK;
-    MID_TRY(queue_start(consumer->queue, consumer->settings->worker, count, consumer->deliveries, on_start, consumer));
+    MID_TRY(start_delivered(consumer, count));
     run_started(consumer);
     return MID_OK;
-}
-
-static int64_t jittered(int64_t ms)
-{
-    return ms / 2 + (int64_t)arc4random_uniform((uint32_t)ms);
 }
 
 static size_t find_room(struct consumer *consumer)

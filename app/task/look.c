@@ -32,11 +32,11 @@ static struct redis_script stats_script = {.name = "task/stats"};
 
 void look_init(void)
 {
-    queue_add_script(&cancel_script, cancel_body);
-    queue_add_script(&retry_script, retry_body);
-    queue_add_script(&delete_script, delete_body);
-    queue_add_script(&list_script, list_body);
-    queue_add_script(&stats_script, stats_body);
+    queue_add_script(&cancel_script, cancel_body, RUNS_WHEN_FULL);
+    queue_add_script(&retry_script, retry_body, REFUSED_WHEN_FULL);
+    queue_add_script(&delete_script, delete_body, RUNS_WHEN_FULL);
+    queue_add_script(&list_script, list_body, REFUSED_WHEN_FULL);
+    queue_add_script(&stats_script, stats_body, REFUSED_WHEN_FULL);
 }
 
 /* -------------------- one task -------------------- */

@@ -10,6 +10,7 @@
 #include "base/number.h"
 #include "base/panic.h"
 #include "http/query.h"
+#include "redis/refusal.h"
 #include "task/reply.h"
 
 static const char common_body[] = {
@@ -52,17 +53,18 @@ static struct redis_script sweep_script = {.name = "task/sweep"};
 
 /* -------------------- set-up -------------------- */
 
-void queue_add_script(struct redis_script *script, const char *body)
+void queue_add_script(struct redis_script *script, const char *body, enum queue_when_full when_full)
 {
-    char line[256];
-    snprintf(line, sizeof(line),
-             "local LEASE_MS, KEEP_MS, DEAD_KEEP_MS, QUEUE_MAX, LOSSES_MAX = %" PRId64 ", %" PRId64 ", %" PRId64
+    char begin[256];
+    snprintf(begin, sizeof(begin),
+             "%slocal LEASE_MS, KEEP_MS, DEAD_KEEP_MS, QUEUE_MAX, LOSSES_MAX = %" PRId64 ", %" PRId64 ", %" PRId64
              ", %" PRId64 ", %" PRId64 "\n",
-             settings.lease_ms, settings.keep_ms, settings.dead_keep_ms, settings.tasks_max, settings.losses_max);
-    char *whole = malloc(strlen(line) + strlen(common_body) + strlen(body) + 1);
+             when_full == RUNS_WHEN_FULL ? "#!lua flags=allow-oom\n" : "", settings.lease_ms, settings.keep_ms,
+             settings.dead_keep_ms, settings.tasks_max, settings.losses_max);
+    char *whole = malloc(strlen(begin) + strlen(common_body) + strlen(body) + 1);
     if (whole == NULL)
         panic("out of memory for the script %s", script->name);
-    stpcpy(stpcpy(stpcpy(whole, line), common_body), body);
+    stpcpy(stpcpy(stpcpy(whole, begin), common_body), body);
     free((void *)(uintptr_t)script->body); /* of an earlier queue_init() */
     script->body = whole;
     redis_client_add_script(settings.redis, script);
@@ -71,14 +73,14 @@ void queue_add_script(struct redis_script *script, const char *body)
 void queue_init(const struct queue_settings *queue_settings)
 {
     settings = *queue_settings;
-    queue_add_script(&enqueue_script, enqueue_body);
-    queue_add_script(&start_script, start_body);
-    queue_add_script(&heartbeat_script, heartbeat_body);
-    queue_add_script(&done_script, done_body);
-    queue_add_script(&fail_script, fail_body);
-    queue_add_script(&yield_script, yield_body);
-    queue_add_script(&settle_script, settle_body);
-    queue_add_script(&sweep_script, sweep_body);
+    queue_add_script(&enqueue_script, enqueue_body, REFUSED_WHEN_FULL);
+    queue_add_script(&start_script, start_body, REFUSED_WHEN_FULL);
+    queue_add_script(&heartbeat_script, heartbeat_body, RUNS_WHEN_FULL);
+    queue_add_script(&done_script, done_body, RUNS_WHEN_FULL);
+    queue_add_script(&fail_script, fail_body, RUNS_WHEN_FULL);
+    queue_add_script(&yield_script, yield_body, RUNS_WHEN_FULL);
+    queue_add_script(&settle_script, settle_body, RUNS_WHEN_FULL);
+    queue_add_script(&sweep_script, sweep_body, RUNS_WHEN_FULL);
     look_init();
 }
 
@@ -209,6 +211,7 @@ enum mid_error queue_read(struct redis_client *reader, const char *queue, size_t
 struct starting {
     void (*on_start)(const struct queue_start *start, void *arg);
     void *arg;
+    bool was_refused;
 };
 
 static enum mid_error on_started(const struct redisReply *reply, void *arg)
@@ -233,6 +236,12 @@ static enum mid_error on_started(const struct redisReply *reply, void *arg)
     return MID_OK;
 }
 
+static void on_start_refused(const char *text, size_t bytes, void *arg)
+{
+    struct starting *starting = arg;
+    starting->was_refused = redis_refusal_of(text, bytes) == REDIS_UNABLE_NOW;
+}
+
 enum mid_error queue_start(const char *queue, const char *worker, size_t count,
                            const struct queue_delivery deliveries[],
                            void (*on_start)(const struct queue_start *start, void *arg), void *arg)
@@ -248,10 +257,10 @@ enum mid_error queue_start(const char *queue, const char *worker, size_t count,
         arguments[2 + 2 * i] = REDIS_TEXT(deliveries[i].id);
     }
     struct starting starting = {.on_start = on_start, .arg = arg};
-    struct redis_call call = {.on_reply = on_started, .arg = &starting};
+    struct redis_call call = {.on_reply = on_started, .on_refusal = on_start_refused, .arg = &starting};
     enum mid_error error = redis_script_run(settings.redis, &start_script, key, 1 + 2 * count, arguments, &call);
     free(arguments);
-    return error;
+    return starting.was_refused ? MID_OVERLOADED : error;
 }
 
 /* -------------------- owning -------------------- */

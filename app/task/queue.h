@@ -87,7 +87,11 @@ struct queue_start {
     int64_t waited_ms; /* since it was due */
 };
 
-/* Starts what is still to be started, in one step. `on_start` is called for each, on the loop's stack. May suspend. */
+/*
+ * Starts what is still to be started, in one step. `on_start` is called for each, on the loop's stack. MID_OVERLOADED:
+ * nothing was started, because Redis takes nothing now (its memory is full...) or too much is asked of it; it may be
+ * repeated with the same deliveries. MID_UNAVAILABLE: some may have been started. May suspend.
+ */
 MAY_SUSPEND MID_CHECK enum mid_error queue_start(const char *queue, const char *worker, size_t count,
                                                  const struct queue_delivery deliveries[],
                                                  void (*on_start)(const struct queue_start *start, void *arg),
@@ -192,8 +196,15 @@ enum { QUEUE_KEY_BYTES = sizeof("mid:q:{}") + QUEUE_NAME_BYTES };
 void queue_key(const char *queue, char key[static QUEUE_KEY_BYTES]);
 struct redis_client *queue_redis(void);
 
+/*
+ * What becomes of a script when Redis's memory is full (maxmemory). What frees or finishes something runs all the same,
+ * with Redis's flag `allow-oom`. Any other is refused at its first write that may need memory; so nothing else may be
+ * written before, or Redis would let it through.
+ */
+enum queue_when_full { REFUSED_WHEN_FULL, RUNS_WHEN_FULL };
+
 /* A script of this room, with queue.lua in front; the first call registers it. */
-void queue_add_script(struct redis_script *script, const char *body);
+void queue_add_script(struct redis_script *script, const char *body, enum queue_when_full when_full);
 void look_init(void);
 
 #endif

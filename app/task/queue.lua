@@ -1,7 +1,9 @@
 -- What the scripts of a queue share: where a task is, and how it gets from one place to another. The worker puts this,
 -- after the line
 --   local LEASE_MS, KEEP_MS, DEAD_KEEP_MS, QUEUE_MAX, LOSSES_MAX = ...
--- in front of each of them.
+-- in front of each of them, and before it the line
+--   #!lua flags=allow-oom
+-- for those that run when Redis is full (queue.h).
 --
 -- KEYS[1]  the queue, 'mid:q:{name}'. All keys of a queue begin with it, so they share a hash slot:
 --   :task:ID   hash: the task. It is in exactly one of the next four places while it is live, by its field `state`:

@@ -12,9 +12,9 @@ end
 if redis.call('XLEN', STREAM) + redis.call('ZCARD', DELAYED) + redis.call('ZCARD', LEASES) >= QUEUE_MAX then
   return 'full'
 end
+redis.call('HSET', key, 'attempt', 0, 'losses', 0) -- first: when Redis is full, this is refused, and nothing was written
 redis.call('ZREM', DEAD, id)
 redis.call('PERSIST', key)
-redis.call('HSET', key, 'attempt', 0, 'losses', 0)
 redis.call('HDEL', key, 'finished', 'cancel', 'dedup', 'lost')
 hand_out(id, key, now_ms())
 count('retried')

@@ -1,5 +1,5 @@
 -- Makes the worker the owner of tasks that were handed out to it: the attempt is counted before the handler runs, and a
--- new generation ends whatever an earlier owner believes.
+-- new generation ends whatever an earlier owner believes. When Redis is full, the first write refuses it as a whole.
 --
 -- ARGV  the worker's name; then entry and id of each task
 -- Returns for each {id, generation, attempt, attempts, name, payload, rid, waited_ms}, or {} when it is not to be

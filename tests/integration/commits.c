@@ -341,7 +341,7 @@ Test(commits, the_compiler_warns_of_a_recording_call_whose_result_is_ignored)
                                  "mid_session_increment(s, \"f\", 1);\\n"
                                  "mid_session_append(s, \"f\", \"\", 1);}\\n";
     struct buffer output = {0};
-    char *command = text_printf("printf '%%b' '%s' | ${CC:-gcc} -std=c17 -Iapp/include -fsyntax-only -x c -", source);
+    char *command = text_printf("printf '%%b' '%s' | ${CC:-gcc} -std=c17 -Iapp/include -c -o /dev/null -x c -", source);
     cr_assert_eq(process_run((const char *const[]){"/bin/sh", "-c", command, NULL}, NULL, &output, PATIENCE_MS), 0);
     buffer_append(&output, "", 1);
     cr_expect_eq(text_count(output.data, "[-Wunused-result]"), 6, "%s", output.data);

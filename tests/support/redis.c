@@ -138,8 +138,8 @@ static bool read_line(struct redis_monitor *monitor, const char *marker, size_t 
         panic("MONITOR: %s", monitor->listener->context->errstr);
     redisReply *reply = got;
     bool is_marker = strstr(reply->str, marker) != NULL;
-    /* A script's own commands are marked "[0 lua]". */
-    if (!is_marker && !strstr(reply->str, " lua] \"")) {
+    /* A script's own commands are marked "[0 lua]". Every worker sends INFO once a second, whatever else happens. */
+    if (!is_marker && !strstr(reply->str, " lua] \"") && !strstr(reply->str, "] \"INFO\" \"memory\"")) {
         buffer_append(&monitor->lines, reply->str, (size_t)reply->len);
         buffer_append_text(&monitor->lines, "\n");
         (*count)++;

@@ -36,7 +36,8 @@ struct redis_monitor *redis_monitor_start(const char *socket_path);
 
 /*
  * How many commands Redis has been sent by clients since the start, or since the last call: every one that Redis began
- * before this call is counted. Commands that a script ran are not counted, nor are the monitor's own.
+ * before this call is counted. Commands that a script ran are not counted, nor are the monitor's own, nor the question
+ * how full Redis is, which workers ask once a second.
  */
 size_t redis_monitor_count(struct redis_monitor *monitor);
 

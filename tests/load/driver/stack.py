@@ -18,13 +18,19 @@ STREAMS = ROOT / "build/release/tests/streams"
 class Stack:
     """Use it with `with`: what it started is stopped at the end, also after an error.
 
-    nginx writes no access log, as those of the peers do not. `program` is run in place of build/release/midstream.
+    nginx writes no access log, as those of the peers do not, and all visitors come from one address. `program` is run in
+    place of build/release/midstream.
     """
 
     def __init__(self, workers, program=None, task_workers=0):
         self.workers = workers
         self.task_workers = task_workers
-        self.environment = {**os.environ, "RUN_ACCESS_LOG": "off", **({"MIDSTREAM": str(program)} if program else {})}
+        self.environment = {
+            **os.environ,
+            "RUN_ACCESS_LOG": "off",
+            "MIDSTREAM_SESSION_NEW_MAX": "0",
+            **({"MIDSTREAM": str(program)} if program else {}),
+        }
 
     def __enter__(self):
         self.dir = Path(tempfile.mkdtemp(prefix="midstream-bench."))
