@@ -99,6 +99,11 @@ bool redis_client_is_ready(const struct redis_client *client)
     return client->state == CONNECTION_READY;
 }
 
+bool redis_client_is_suspect(const struct redis_client *client)
+{
+    return client->is_suspect;
+}
+
 void redis_client_became_ready(struct redis_client *client)
 {
     release_waiters(client, true);

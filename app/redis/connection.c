@@ -59,6 +59,7 @@ static void connection_failed(struct redis_client *client, const char *reason)
     bool was_ready = client->state == CONNECTION_READY;
     client->state = CONNECTION_PAUSING;
     client->is_deadline_timer_on = false;
+    redis_suspicion_end(client);
     if (was_ready) {
         int64_t now_ms = loop_now_ms();
         if (now_ms - client->ready_ms >= client->options.backoff_max_ms)
@@ -128,6 +129,7 @@ static void on_script_loaded(redisAsyncContext *context, void *answer, void *dat
     const redisReply *reply = answer;
     if (reply == NULL)
         return;
+    redis_suspicion_answered(client);
     if (reply->type == REDIS_REPLY_STRING && reply->len == sizeof(script->sha1) - 1)
         memcpy(script->sha1, reply->str, sizeof(script->sha1));
     if (client->state == CONNECTION_CONNECTING)
@@ -249,5 +251,6 @@ void redis_connection_fini(struct redis_client *client)
     resolution_abandon(client->resolution);
     client->is_closing = true;
     redis_adapter_close(&client->adapter, "closing");
+    redis_suspicion_end(client);
     timer_fini(&client->timer);
 }

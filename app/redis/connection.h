@@ -8,6 +8,8 @@
  * CONNECTING lasts until Redis has answered the whole greeting: AUTH, SELECT, PING, SCRIPT LOAD of every script. So
  * Redis is READY only when it serves: not while it loads its data, nor with a wrong password.
  *
+ * A READY Redis that lets an impatient call wait in vain is suspect until it answers (suspicion.c).
+ *
  * One timer serves all states: the end of the pause, the deadline of connecting, the deadline of the oldest command.
  */
 #ifndef REDIS_CONNECTION_H
@@ -54,6 +56,13 @@ struct redis_client {
     struct buffer request;
     struct redis_refusal_log refusals;
 
+    /* suspicion.c */
+    bool is_suspect;
+    bool is_probed;            /* its PING is under way */
+    bool is_suspicion_told;    /* its beginning was logged, so its end will be */
+    int64_t suspect_ms;        /* since when */
+    int64_t suspicion_told_ms; /* when one was last logged */
+
     struct redis_counts *counts;
     struct redis_counts own_counts;
 };
@@ -84,5 +93,16 @@ void redis_command_deadline(struct redis_client *client);
 
 /* Appends the request in client->request to what leaves at the end of the turn. False when the connection is ending. */
 bool redis_request_send(struct redis_client *client, redisCallbackFn *fn, void *data);
+
+/* -------------------- suspicion.c -------------------- */
+
+/* The patience of a call that was sent has ended: impatient calls are refused from now on. */
+void redis_suspicion_begin(struct redis_client *client, int64_t waited_ms);
+
+/* Something was answered, whatever it was: they are sent again. */
+void redis_suspicion_answered(struct redis_client *client);
+
+/* The connection is gone: its state says more than a suspicion. */
+void redis_suspicion_end(struct redis_client *client);
 
 #endif

@@ -125,6 +125,10 @@ static const struct metric table[] = {
      "Connections to Redis that were lost.", NO_LABELS},
     {"midstream_redis_timeouts_total", METRIC_COUNTER, OF_WORKER(redis.timeouts), 1,
      "Times that Redis did not answer in time.", NO_LABELS},
+    {"midstream_redis_suspect", METRIC_GAUGE, OF_WORKER(redis.is_suspect), 1,
+     "Workers whose connection to Redis is silent, so that requests do not wait for it.", NO_LABELS},
+    {"midstream_redis_suspicions_total", METRIC_COUNTER, OF_WORKER(redis.suspicions), 1,
+     "Times that a worker began to suspect Redis, because a request had waited for redis-head-timeout-ms.", NO_LABELS},
     {"midstream_redis_errors_total", METRIC_COUNTER, OF_WORKER(redis.errors), 1, "Error replies of Redis.", NO_LABELS},
 
     {"midstream_fibers", METRIC_GAUGE, OF_WORKER(gauges.fibers), 1, "Fibers in use, each with a stack.", NO_LABELS},
