@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/panic.h"
 #include "redis/connection.h"
@@ -102,6 +103,11 @@ bool redis_client_is_ready(const struct redis_client *client)
 bool redis_client_is_suspect(const struct redis_client *client)
 {
     return client->is_suspect;
+}
+
+int64_t redis_client_unix_ms(const struct redis_client *client)
+{
+    return clock_unix_ms() + client->clock.offset_ms;
 }
 
 void redis_client_became_ready(struct redis_client *client)

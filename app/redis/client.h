@@ -2,8 +2,8 @@
  * The Redis client of a worker: one connection, shared by all its fibers.
  *
  * Commands that fibers issue during one turn of the loop leave in one write. Connecting, authentication, script
- * loading, reconnection with jittered backoff, deadlines and suspicion are this room's; a fiber sees an answer or
- * an error.
+ * loading, reconnection with jittered backoff, deadlines, suspicion and Redis's clock are this room's; a fiber sees an
+ * answer or an error.
  *
  * The process has to ignore SIGPIPE: hiredis writes to a connection that may just have been closed.
  */
@@ -71,6 +71,12 @@ bool redis_client_is_ready(const struct redis_client *client);
  * patience_ms are refused at once, and those without are sent, and wait, as ever.
  */
 bool redis_client_is_suspect(const struct redis_client *client);
+
+/*
+ * Now, in milliseconds since 1970, by Redis's clock as far as it is known; by this machine's before the first
+ * connection, and where Redis does not tell it.
+ */
+int64_t redis_client_unix_ms(const struct redis_client *client);
 
 /* Suspends until ready, at most `timeout_ms`. False when the time is over. */
 MAY_SUSPEND bool redis_client_wait_ready(struct redis_client *client, int64_t timeout_ms);

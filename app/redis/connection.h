@@ -5,8 +5,9 @@
  *        ^  \______________________^    |              |
  *        |_______________________________|______________|      whatever goes wrong
  *
- * CONNECTING lasts until Redis has answered the whole greeting: AUTH, SELECT, PING, SCRIPT LOAD of every script. So
- * Redis is READY only when it serves: not while it loads its data, nor with a wrong password.
+ * CONNECTING lasts until Redis has answered the whole greeting: AUTH, SELECT, SCRIPT LOAD of every script, PING, and
+ * then TIME, which it may refuse. So Redis is READY only when it serves: not while it loads its data, nor with a wrong
+ * password.
  *
  * A READY Redis that lets an impatient call wait in vain is suspect until it answers (suspicion.c).
  *
@@ -20,6 +21,7 @@
 #include "redis/adapter.h"
 #include "redis/address.h"
 #include "redis/client.h"
+#include "redis/clock.h"
 #include "redis/refusal.h"
 
 enum connection_state { CONNECTION_PAUSING, CONNECTION_RESOLVING, CONNECTION_CONNECTING, CONNECTION_READY };
@@ -39,7 +41,9 @@ struct redis_client {
     int64_t timer_due_ms;          /* when it was to fire */
     struct resolution *resolution; /* the one under way, or NULL; see resolve.h */
     struct redis_script *scripts;
-    size_t greeting_left;           /* answers of the greeting that are still to come */
+    size_t greeting_left; /* answers of the greeting that are still to come, before TIME is asked */
+    struct redis_clock clock;
+    int64_t clock_asked_ms;         /* when TIME was asked, by this machine's clock */
     unsigned attempts;              /* to connect, since Redis was last ready for a while */
     unsigned failures;              /* attempts that failed since Redis was last ready */
     int64_t began_ms;               /* the outage that is going on, or the start */
