@@ -100,6 +100,16 @@ bool redis_client_is_ready(const struct redis_client *client)
     return client->state == CONNECTION_READY;
 }
 
+bool redis_client_is_suspect(const struct redis_client *client)
+{
+    return client->is_suspect;
+}
+
+int64_t redis_client_unix_ms(const struct redis_client *client)
+{
+    return clock_unix_ms() + client->clock.offset_ms;
+}
+
 void redis_client_became_ready(struct redis_client *client)
 {
     release_waiters(client, true);

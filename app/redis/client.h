@@ -2,7 +2,8 @@
  * The Redis client of a worker: one connection, shared by all its fibers.
  *
  * Commands that fibers issue during one turn of the loop leave in one write. Connecting, authentication, script
- * loading, reconnection with jittered backoff and deadlines are this file's; a fiber sees an answer or an error.
+ * loading, reconnection with jittered backoff, deadlines, suspicion and Redis's clock are this room's; a fiber sees an
+ * answer or an error.
  *
  * The process has to ignore SIGPIPE: hiredis writes to a connection that may just have been closed.
  */
@@ -28,6 +29,8 @@ struct redis_counts {
     uint64_t disconnects;
     uint64_t timeouts;
     uint64_t errors;          /* error replies */
+    uint64_t suspicions;      /* times that it became suspect */
+    uint64_t is_suspect;      /* 0 or 1: at this moment */
     struct histogram latency; /* of answered commands, from the fiber's call to the answer */
 };
 
@@ -63,6 +66,18 @@ void redis_client_add_script(struct redis_client *client, struct redis_script *s
 /* Connected, authenticated and scripts loaded. */
 bool redis_client_is_ready(const struct redis_client *client);
 
+/*
+ * Ready, but a call's patience has ended without an answer, and nothing was answered since. Then calls that have a
+ * patience_ms are refused at once, and those without are sent, and wait, as ever.
+ */
+bool redis_client_is_suspect(const struct redis_client *client);
+
+/*
+ * Now, in milliseconds since 1970, by Redis's clock as far as it is known; by this machine's before the first
+ * connection, and where Redis does not tell it.
+ */
+int64_t redis_client_unix_ms(const struct redis_client *client);
+
 /* Suspends until ready, at most `timeout_ms`. False when the time is over. */
 MAY_SUSPEND bool redis_client_wait_ready(struct redis_client *client, int64_t timeout_ms);
 
@@ -83,19 +98,21 @@ struct redis_argument {
  * Sends a command and suspends until its answer. The arguments have to live until then; `on_reply` may be NULL. Not for
  * SUBSCRIBE, MONITOR and other commands that change what a connection is, nor for those that block (BLPOP): all fibers
  * share the connection.
- * MID_UNAVAILABLE: not connected, no answer by the deadline or the end of the call's patience, or Redis answered that
- * it cannot serve now (LOADING, READONLY, OOM, MASTERDOWN, CLUSTERDOWN, TRYAGAIN, BUSY, MISCONF, NOREPLICAS; nothing
- * was carried out then): `was_sent` tells whether the command may have been carried out. MID_OVERLOADED: too many
- * commands in flight. MID_FAILED: any other error reply (a bug or a wrong set-up; logged). Otherwise, what `on_reply`
- * returned.
+ * MID_UNAVAILABLE: not connected, no answer by the deadline or the end of the call's patience, suspect (then a call
+ * with patience is not sent), or Redis answered that it cannot serve now (LOADING, READONLY, OOM, MASTERDOWN,
+ * CLUSTERDOWN, TRYAGAIN, BUSY, MISCONF, NOREPLICAS; nothing was carried out then): `was_sent` tells whether the command
+ * may have been carried out. MID_OVERLOADED: too many commands in flight. MID_FAILED: any other error reply (a bug or a
+ * wrong set-up; logged). Otherwise, what `on_reply` returned.
  */
 struct redis_call {
     redis_reply_fn *on_reply;
     void *arg;
     /* Hears what an error reply says, under the same terms; NULL: nobody does. */
     void (*on_refusal)(const char *text, size_t bytes, void *arg);
-    int64_t patience_ms; /* give up waiting after so long, though the answer may still come; 0: the client's timeout */
-    bool was_sent;       /* out: the command may have been carried out, though its answer did not come */
+    /* Give up waiting after so long, though the answer may still come, and do not even try while Redis is suspect; 0:
+     * the client's timeout. */
+    int64_t patience_ms;
+    bool was_sent; /* out: the command may have been carried out, though its answer did not come */
 };
 MAY_SUSPEND MID_CHECK enum mid_error redis_command(struct redis_client *client, size_t count,
                                                    const struct redis_argument arguments[], struct redis_call *call);

@@ -35,6 +35,8 @@ enum mid_error redis_command_admit(struct redis_client *client, struct redis_cal
     call->was_sent = false;
     if (client->state != CONNECTION_READY)
         return MID_UNAVAILABLE;
+    if (client->is_suspect && call->patience_ms > 0)
+        return MID_UNAVAILABLE;
     if (client->pending_count >= client->options.pending_limit)
         return MID_OVERLOADED;
     return MID_OK;
@@ -113,6 +115,8 @@ static void on_answer(redisAsyncContext *context, void *answer, void *data)
     const redisReply *reply = answer;
     list_remove(&pending->link);
     pending->client->pending_count--;
+    if (reply != NULL)
+        redis_suspicion_answered(pending->client);
 
     bool is_script_missing = reply != NULL && reply->type == REDIS_REPLY_ERROR && pending->call != NULL &&
                              pending->run != NULL && redis_refusal_of(reply->str, reply->len) == REDIS_SCRIPT_MISSING;
@@ -139,19 +143,44 @@ bool redis_command_resend(struct redis_pending *pending)
     return true;
 }
 
-/* Suspends until the answer, or the end of the caller's patience; then the record is no longer his. */
+/* For how long a timer came too late: then this process itself was held up, and had perhaps not even sent the command.
+ * That time is not charged to Redis. */
+static int64_t time_held_up_ms(int64_t due_ms, int64_t most_ms)
+{
+    int64_t late_ms = loop_now_ms() - due_ms;
+    if (late_ms < HELD_UP_MS)
+        return 0;
+    return late_ms < most_ms ? late_ms : most_ms;
+}
+
+/* Suspends until the answer (true), or until then. */
+MAY_SUSPEND static bool is_answered_by(struct redis_pending *pending, int64_t end_ms)
+{
+    while (!pending->is_answered && loop_now_ms() < end_ms) /* somebody else's wake does not end the command */
+        loop_park(end_ms - loop_now_ms());
+    return pending->is_answered;
+}
+
+/* The record is no longer the caller's. The client is there: it would have answered before it went. */
+static enum mid_error give_up(struct redis_pending *pending, int64_t patience_ms)
+{
+    pending->call = NULL;
+    pending->run = NULL;
+    redis_suspicion_begin(pending->client, patience_ms);
+    return MID_UNAVAILABLE;
+}
+
+/* Suspends until the answer, or the end of the caller's patience. */
 MAY_SUSPEND static enum mid_error await_answer(struct redis_pending *pending, int64_t patience_ms)
 {
-    int64_t end_ms = loop_now_ms() + patience_ms;
-    while (!pending->is_answered) { /* somebody else's wake does not end the command */
-        int64_t left_ms = patience_ms > 0 ? end_ms - loop_now_ms() : -1;
-        if (patience_ms > 0 && left_ms <= 0) {
-            pending->call = NULL;
-            pending->run = NULL;
-            return MID_UNAVAILABLE;
-        }
-        loop_park(left_ms);
+    if (patience_ms > 0) {
+        int64_t end_ms = loop_now_ms() + patience_ms;
+        if (!is_answered_by(pending, end_ms) &&
+            !is_answered_by(pending, loop_now_ms() + time_held_up_ms(end_ms, patience_ms)))
+            return give_up(pending, patience_ms);
     }
+    while (!pending->is_answered)
+        loop_park(-1);
     enum mid_error result = pending->result;
     give_record(pending); /* the client may be gone by now */
     return result;
@@ -200,16 +229,6 @@ enum mid_error redis_command(struct redis_client *client, size_t count, const st
 
 /* -------------------- deadlines -------------------- */
 
-/* For how long the timer came too late: then this process itself was held up, and had perhaps not even sent the
- * command. That time is not charged to Redis. */
-static int64_t time_held_up_ms(const struct redis_client *client)
-{
-    int64_t late_ms = loop_now_ms() - client->timer_due_ms;
-    if (late_ms < HELD_UP_MS)
-        return 0;
-    return late_ms < client->options.timeout_ms ? late_ms : client->options.timeout_ms;
-}
-
 void redis_command_deadline(struct redis_client *client)
 {
     client->is_deadline_timer_on = false;
@@ -219,7 +238,7 @@ void redis_command_deadline(struct redis_client *client)
     struct redis_pending *oldest = LIST_ELEMENT(client->pending.next, struct redis_pending, link);
     int64_t left_ms = oldest->deadline_ms - loop_now_ms();
     if (left_ms <= 0)
-        left_ms = time_held_up_ms(client);
+        left_ms = time_held_up_ms(client->timer_due_ms, client->options.timeout_ms);
     if (left_ms <= 0) {
         counter_add(&client->counts->timeouts, 1);
         redis_connection_drop(client, "no answer in time");

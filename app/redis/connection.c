@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/panic.h"
 #include "redis/resolve.h"
@@ -59,6 +60,7 @@ static void connection_failed(struct redis_client *client, const char *reason)
     bool was_ready = client->state == CONNECTION_READY;
     client->state = CONNECTION_PAUSING;
     client->is_deadline_timer_on = false;
+    redis_suspicion_end(client);
     if (was_ready) {
         int64_t now_ms = loop_now_ms();
         if (now_ms - client->ready_ms >= client->options.backoff_max_ms)
@@ -101,6 +103,34 @@ static void become_ready(struct redis_client *client)
     redis_client_became_ready(client);
 }
 
+/* Without it this machine's clock is taken for Redis's, and everything else goes on. */
+static void on_clock_answer(redisAsyncContext *context, void *answer, void *data)
+{
+    (void)context;
+    struct redis_client *client = data;
+    const redisReply *reply = answer;
+    int64_t redis_ms;
+    if (reply == NULL)
+        return;
+    if (redis_clock_read(reply, &redis_ms)) {
+        redis_clock_set(&client->clock, redis_ms, client->clock_asked_ms, clock_unix_ms());
+    } else if (reply->type == REDIS_REPLY_ERROR) {
+        counter_add(&client->counts->errors, 1);
+        redis_refusal_report(&client->refusals, loop_now_ms(), reply->str, reply->len);
+    }
+    become_ready(client);
+}
+
+/* Not together with the rest of the greeting, whose answers may take long: the less time between asking and answer, the
+ * more the answer says. */
+static void ask_clock(struct redis_client *client)
+{
+    resp_begin(&client->request, 1);
+    resp_add_text(&client->request, "TIME");
+    client->clock_asked_ms = clock_unix_ms();
+    redis_request_send(client, on_clock_answer, client);
+}
+
 static void take_greeting_answer(struct redis_client *client, const redisReply *reply)
 {
     if (reply->type == REDIS_REPLY_ERROR) {
@@ -110,7 +140,7 @@ static void take_greeting_answer(struct redis_client *client, const redisReply *
         return;
     }
     if (--client->greeting_left == 0)
-        become_ready(client);
+        ask_clock(client);
 }
 
 static void on_greeting_answer(redisAsyncContext *context, void *answer, void *data)
@@ -128,6 +158,7 @@ static void on_script_loaded(redisAsyncContext *context, void *answer, void *dat
     const redisReply *reply = answer;
     if (reply == NULL)
         return;
+    redis_suspicion_answered(client);
     if (reply->type == REDIS_REPLY_STRING && reply->len == sizeof(script->sha1) - 1)
         memcpy(script->sha1, reply->str, sizeof(script->sha1));
     if (client->state == CONNECTION_CONNECTING)
@@ -249,5 +280,6 @@ void redis_connection_fini(struct redis_client *client)
     resolution_abandon(client->resolution);
     client->is_closing = true;
     redis_adapter_close(&client->adapter, "closing");
+    redis_suspicion_end(client);
     timer_fini(&client->timer);
 }

@@ -5,8 +5,11 @@
  *        ^  \______________________^    |              |
  *        |_______________________________|______________|      whatever goes wrong
  *
- * CONNECTING lasts until Redis has answered the whole greeting: AUTH, SELECT, PING, SCRIPT LOAD of every script. So
- * Redis is READY only when it serves: not while it loads its data, nor with a wrong password.
+ * CONNECTING lasts until Redis has answered the whole greeting: AUTH, SELECT, SCRIPT LOAD of every script, PING, and
+ * then TIME, which it may refuse. So Redis is READY only when it serves: not while it loads its data, nor with a wrong
+ * password.
+ *
+ * A READY Redis that lets an impatient call wait in vain is suspect until it answers (suspicion.c).
  *
  * One timer serves all states: the end of the pause, the deadline of connecting, the deadline of the oldest command.
  */
@@ -18,6 +21,7 @@
 #include "redis/adapter.h"
 #include "redis/address.h"
 #include "redis/client.h"
+#include "redis/clock.h"
 #include "redis/refusal.h"
 
 enum connection_state { CONNECTION_PAUSING, CONNECTION_RESOLVING, CONNECTION_CONNECTING, CONNECTION_READY };
@@ -37,7 +41,9 @@ struct redis_client {
     int64_t timer_due_ms;          /* when it was to fire */
     struct resolution *resolution; /* the one under way, or NULL; see resolve.h */
     struct redis_script *scripts;
-    size_t greeting_left;           /* answers of the greeting that are still to come */
+    size_t greeting_left; /* answers of the greeting that are still to come, before TIME is asked */
+    struct redis_clock clock;
+    int64_t clock_asked_ms;         /* when TIME was asked, by this machine's clock */
     unsigned attempts;              /* to connect, since Redis was last ready for a while */
     unsigned failures;              /* attempts that failed since Redis was last ready */
     int64_t began_ms;               /* the outage that is going on, or the start */
@@ -53,6 +59,13 @@ struct redis_client {
     bool is_deadline_timer_on;
     struct buffer request;
     struct redis_refusal_log refusals;
+
+    /* suspicion.c */
+    bool is_suspect;
+    bool is_probed;            /* its PING is under way */
+    bool is_suspicion_told;    /* its beginning was logged, so its end will be */
+    int64_t suspect_ms;        /* since when */
+    int64_t suspicion_told_ms; /* when one was last logged */
 
     struct redis_counts *counts;
     struct redis_counts own_counts;
@@ -84,5 +97,16 @@ void redis_command_deadline(struct redis_client *client);
 
 /* Appends the request in client->request to what leaves at the end of the turn. False when the connection is ending. */
 bool redis_request_send(struct redis_client *client, redisCallbackFn *fn, void *data);
+
+/* -------------------- suspicion.c -------------------- */
+
+/* The patience of a call that was sent has ended: impatient calls are refused from now on. */
+void redis_suspicion_begin(struct redis_client *client, int64_t waited_ms);
+
+/* Something was answered, whatever it was: they are sent again. */
+void redis_suspicion_answered(struct redis_client *client);
+
+/* The connection is gone: its state says more than a suspicion. */
+void redis_suspicion_end(struct redis_client *client);
 
 #endif

@@ -128,6 +128,7 @@ void metrics_slot_retire(int slot)
     __atomic_fetch_add(&pool->sequence, 1, __ATOMIC_ACQ_REL);
     counts->stream_ends[STREAM_CRASHED] += open_streams(counts);
     counts->gauges = (struct worker_gauges){0};
+    counts->redis.is_suspect = 0;
     counts->published_ms = 0;
     add_counts(counts_of(SLOTS_MAX), counts);
     memset(counts, 0, metrics.counts_bytes);
@@ -312,6 +313,12 @@ bool metrics_write(struct buffer *out)
     return true;
 }
 
+static bool has_redis(int slot)
+{
+    const struct worker_counts *counts = counts_of(slot);
+    return counter_read(&counts->gauges.is_redis_ready) != 0 && counter_read(&counts->redis.is_suspect) == 0;
+}
+
 struct metrics_health metrics_health(void)
 {
     struct metrics_health health = {.is_stopping = metrics.pool->is_stopping};
@@ -320,7 +327,7 @@ struct metrics_health metrics_health(void)
         if (!metrics.pool->slots[slot].is_taken || state_of(slot, &silent_ms) != WORKER_UP)
             continue;
         health.responding++;
-        health.with_redis += counter_read(&counts_of(slot)->gauges.is_redis_ready) != 0;
+        health.with_redis += has_redis(slot);
     }
     return health;
 }

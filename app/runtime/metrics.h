@@ -125,7 +125,7 @@ MID_CHECK bool metrics_write(struct buffer *out);
 
 struct metrics_health {
     int responding; /* workers that accept, and whose loop has turned lately */
-    int with_redis; /* of these, those that are connected to Redis */
+    int with_redis; /* of these, those that are connected to Redis and do not suspect it */
     bool is_stopping;
 };
 struct metrics_health metrics_health(void);

@@ -122,7 +122,8 @@ static int64_t refusal_us(const struct site *site)
 
 static void live_through(void (*begin)(struct site *), void (*end)(struct site *))
 {
-    struct site site = site_open_with(&(struct stack_options){.workers = 2});
+    struct site site = site_open_with(
+        &(struct stack_options){.workers = 2, .environment = SETTINGS("MIDSTREAM_REDIS_HEAD_TIMEOUT_MS=90")});
     site_make_session(&site);
     struct crowd *streams = crowd_open(&site, &with_session);
     struct crowd *others = crowd_open(&site, &without_session);

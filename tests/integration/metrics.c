@@ -388,7 +388,7 @@ Test(metrics_of_a_site, probes_are_answered_while_all_workers_spin)
 
 Test(metrics_of_a_site, probes_are_answered_while_redis_is_stopped)
 {
-    struct site site = site_open(NULL);
+    struct site site = site_open(SETTINGS("MIDSTREAM_REDIS_TIMEOUT_MS=1000")); /* less than a request's patience */
     await_ready(&site, 200, "\"missing\":[]");
     process_signal(site.stack->redis, SIGSTOP);
     expect_prompt(&site, "/live");

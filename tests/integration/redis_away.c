@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "site.h"
 
 TestSuite(redis_away, .timeout = 60);
@@ -62,6 +63,91 @@ Test(redis_away, a_redis_that_hangs_is_given_up_after_the_timeout)
     cr_assert(wait_until(session_works, &site, PATIENCE_MS));
     site_close(&site);
 }
+
+/* -------------------- a stall -------------------- */
+
+static int ready_status(const struct site *site)
+{
+    struct http_response response;
+    http_send(&(struct http_request){.url = "http://admin/ready", .unix_socket = site->stack->admin_socket}, &response);
+    int status = response.status;
+    http_response_fini(&response);
+    return status;
+}
+
+static bool is_not_ready(void *arg)
+{
+    return ready_status(arg) == 503;
+}
+
+static bool is_ready(void *arg)
+{
+    return ready_status(arg) == 200;
+}
+
+/* The first to ask waits for as long as redis-head-timeout-ms says. */
+static void expect_patience_to_end(const struct site *site, int64_t patience_ms, int64_t most_ms)
+{
+    struct http_response response;
+    int status = site_send(site, "GET", "/counter", NULL, &response);
+    cr_expect_eq(status, 503, "%d", status);
+    cr_expect(strstr(response.head.data, "\r\nRetry-After: 1\r\n") != NULL, "%s", response.head.data);
+    cr_expect_geq(response.total_us, patience_ms * 1000, "it did not wait");
+    cr_expect_lt(response.total_us, most_ms * 1000, "it took %lld us", (long long)response.total_us);
+    http_response_fini(&response);
+}
+
+static void expect_told_once(const struct site *site, const char *event)
+{
+    char *log = site_log(site);
+    cr_expect_eq(text_count(log, event), 1, "%s: %s", event, log);
+    free(log);
+}
+
+static void expect_not_told(const struct site *site, const char *event)
+{
+    char *log = site_log(site);
+    cr_expect_eq(text_count(log, event), 0, "%s: %s", event, log);
+    free(log);
+}
+
+Test(redis_away, a_stall_of_two_seconds_is_told_to_requests_at_once_and_ridden_out_by_streams)
+{
+    enum { STALL_MS = 2000, HEAD_MS = 1000, BUSY_MS = 400 }; /* what a busy machine adds to a request */
+    struct http_response response;
+    struct site site = site_open(SETTINGS("MIDSTREAM_REDIS_HEAD_TIMEOUT_MS=1000"));
+    site_make_session(&site);
+    struct http_stream *stream = site_stream(&site, "/events?count=40&interval_ms=20");
+    cr_assert(http_stream_wait_text(stream, "id: 3\n", PATIENCE_MS));
+    int64_t began_ms = clock_monotonic_ms();
+    process_signal(site.stack->redis, SIGSTOP);
+    expect_patience_to_end(&site, HEAD_MS, HEAD_MS + BUSY_MS);
+    expect_unavailable(&site, "GET", "/counter");
+    expect_unavailable(&site, "GET", "/stream?count=1");
+    expect_unavailable(&site, "POST", "/logout");
+    cr_expect_eq(site_send(&site, "GET", "/null", NULL, NULL), 200);
+    cr_expect(wait_until(is_not_ready, &site, PATIENCE_MS));
+    int64_t left_ms = STALL_MS - (clock_monotonic_ms() - began_ms);
+    cr_expect_not(http_stream_wait_end(stream, left_ms > 0 ? (int)left_ms : 0), "it gave up");
+    process_signal(site.stack->redis, SIGCONT);
+
+    cr_assert(wait_until(session_works, &site, PATIENCE_MS));
+    cr_expect(wait_until(is_ready, &site, PATIENCE_MS));
+    cr_assert(http_stream_wait_end(stream, PATIENCE_MS));
+    http_stream_close(stream, &response);
+    cr_expect_eq(response.curl_code, 0, "%s", response.error);
+    cr_expect_eq(text_count(response.body.data, "id: "), 40);
+    cr_expect(text_ends(response.body.data, "event: end\ndata: {}\n\n"), "%s", response.body.data);
+    cr_expect_eq(site_number(&site, "event"), 40);
+    expect_told_once(&site, " redis.suspect ");
+    expect_told_once(&site, " redis.trusted ");
+    expect_told_once(&site, " redis.connected ");
+    expect_not_told(&site, " redis.lost ");
+    http_response_fini(&response);
+    site_close(&site);
+}
+
+/* -------------------- streams -------------------- */
 
 Test(redis_away, a_stream_rides_out_a_restart)
 {

@@ -278,6 +278,31 @@ Test(metrics, a_worker_responds_once_its_loop_has_turned)
     expect_value("midstream_workers{state=\"up\"}", "1");
 }
 
+Test(metrics, a_worker_that_suspects_redis_does_not_have_it)
+{
+    struct worker_counts *counts = metrics_enter(metrics_slot_take(0));
+    metrics_publish(&(struct worker_gauges){.is_redis_ready = 1}, 1);
+    counter_set(&counts->redis.is_suspect, 1);
+    cr_expect_eq(metrics_health().responding, 1);
+    cr_expect_eq(metrics_health().with_redis, 0);
+    expect_value("midstream_redis_connected", "1");
+    expect_value("midstream_redis_suspect", "1");
+    counter_set(&counts->redis.is_suspect, 0);
+    cr_expect_eq(metrics_health().with_redis, 1);
+    expect_value("midstream_redis_suspect", "0");
+}
+
+Test(metrics, a_dead_worker_suspects_nobody)
+{
+    int slot = metrics_slot_take(0);
+    struct worker_counts *counts = metrics_enter(slot);
+    counter_add(&counts->redis.suspicions, 2);
+    counter_set(&counts->redis.is_suspect, 1);
+    metrics_slot_retire(slot);
+    expect_value("midstream_redis_suspect", "0");
+    expect_value("midstream_redis_suspicions_total", "2");
+}
+
 Test(metrics, a_worker_whose_loop_has_not_turned_for_long_is_silent)
 {
     struct worker_counts *counts = metrics_enter(metrics_slot_take(0));
