@@ -132,9 +132,3 @@ const struct redis_counts *redis_client_counts(const struct redis_client *client
 {
     return client->counts;
 }
-
-int64_t redis_client_unix_ms(const struct redis_client *client)
-{
-    (void)client;
-    return clock_unix_ms();
-}

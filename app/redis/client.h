@@ -67,7 +67,7 @@ void redis_client_add_script(struct redis_client *client, struct redis_script *s
 bool redis_client_is_ready(const struct redis_client *client);
 
 /*
- * Ready, but a call's patience has ended without an answer, and nothing was answered since. Then calls that have a
+ * Ready, but a call's patience has ended without an answer, and no PING was answered since. Then calls that have a
  * patience_ms are refused at once, and those without are sent, and wait, as ever.
  */
 bool redis_client_is_suspect(const struct redis_client *client);
@@ -123,9 +123,6 @@ MAY_SUSPEND MID_CHECK enum mid_error redis_command(struct redis_client *client, 
 MAY_SUSPEND MID_CHECK enum mid_error redis_script_run(struct redis_client *client, struct redis_script *script,
                                                       const char *key, size_t count,
                                                       const struct redis_argument arguments[], struct redis_call *call);
-
-/* Now, by Redis's clock as far as it is known. */
-int64_t redis_client_unix_ms(const struct redis_client *client);
 
 /* Where the client counts. */
 const struct redis_counts *redis_client_counts(const struct redis_client *client);

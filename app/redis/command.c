@@ -115,8 +115,6 @@ static void on_answer(redisAsyncContext *context, void *answer, void *data)
     const redisReply *reply = answer;
     list_remove(&pending->link);
     pending->client->pending_count--;
-    if (reply != NULL)
-        redis_suspicion_answered(pending->client);
 
     bool is_script_missing = reply != NULL && reply->type == REDIS_REPLY_ERROR && pending->call != NULL &&
                              pending->run != NULL && redis_refusal_of(reply->str, reply->len) == REDIS_SCRIPT_MISSING;

@@ -158,7 +158,6 @@ static void on_script_loaded(redisAsyncContext *context, void *answer, void *dat
     const redisReply *reply = answer;
     if (reply == NULL)
         return;
-    redis_suspicion_answered(client);
     if (reply->type == REDIS_REPLY_STRING && reply->len == sizeof(script->sha1) - 1)
         memcpy(script->sha1, reply->str, sizeof(script->sha1));
     if (client->state == CONNECTION_CONNECTING)

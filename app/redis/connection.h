@@ -9,7 +9,7 @@
  * then TIME, which it may refuse. So Redis is READY only when it serves: not while it loads its data, nor with a wrong
  * password.
  *
- * A READY Redis that lets an impatient call wait in vain is suspect until it answers (suspicion.c).
+ * A READY Redis that lets an impatient call wait in vain is suspect until it answers a PING (suspicion.c).
  *
  * One timer serves all states: the end of the pause, the deadline of connecting, the deadline of the oldest command.
  */
@@ -62,7 +62,6 @@ struct redis_client {
 
     /* suspicion.c */
     bool is_suspect;
-    bool is_probed;            /* its PING is under way */
     bool is_suspicion_told;    /* its beginning was logged, so its end will be */
     int64_t suspect_ms;        /* since when */
     int64_t suspicion_told_ms; /* when one was last logged */
@@ -102,9 +101,6 @@ bool redis_request_send(struct redis_client *client, redisCallbackFn *fn, void *
 
 /* The patience of a call that was sent has ended: impatient calls are refused from now on. */
 void redis_suspicion_begin(struct redis_client *client, int64_t waited_ms);
-
-/* Something was answered, whatever it was: they are sent again. */
-void redis_suspicion_answered(struct redis_client *client);
 
 /* The connection is gone: its state says more than a suspicion. */
 void redis_suspicion_end(struct redis_client *client);
