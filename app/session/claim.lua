@@ -27,5 +27,5 @@ if held and tonumber(held) > tonumber(ARGV[2]) then
   return {LOST}
 end
 redis.call('HSET', claim, 'generation', ARGV[2], 'until', ARGV[3])
-redis.call('PEXPIREAT', claim, whole(h.expires))
+redis.call('PEXPIREAT', claim, whole(h.expires + USER_ABSOLUTE_MS)) -- a login may prolong the session
 return {OK, bytes}

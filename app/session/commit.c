@@ -32,6 +32,7 @@ enum terms_flag {
     TERMS_MUST_HOLD = 4,
     TERMS_IS_ACTIVITY = 8,
     TERMS_IS_TASK = 16,
+    TERMS_IS_ONLY_LOOKED_FOR = 32,
 };
 
 enum {
@@ -85,7 +86,8 @@ static void pack_terms(const struct commit *commit, const struct commit_terms *t
 {
     unsigned flags = (terms->is_cookie ? TERMS_IS_COOKIE : 0u) | (commit->knows_revision ? TERMS_KNOWS_REVISION : 0u) |
                      (commit->must_hold ? TERMS_MUST_HOLD : 0u) | (terms->is_activity ? TERMS_IS_ACTIVITY : 0u) |
-                     (terms->fence != NULL ? TERMS_IS_TASK : 0u);
+                     (terms->fence != NULL ? TERMS_IS_TASK : 0u) |
+                     (commit->is_only_looked_for ? TERMS_IS_ONLY_LOOKED_FOR : 0u);
     unsigned hash_fields = 0;
     if (terms->header != NULL)
         hash_fields = terms->header->fields + OWN_HASH_FIELDS + (terms->header->flags & HEADER_HAS_USER);
@@ -227,7 +229,10 @@ static void give_id(struct commit *commit)
 {
     if (commit->has_id)
         return;
-    header_put_number(commit->id, HEADER_COMMIT_BYTES, next_id++);
+    static const uint8_t none[HEADER_COMMIT_BYTES];
+    do
+        header_put_number(commit->id, HEADER_COMMIT_BYTES, next_id++);
+    while (memcmp(commit->id, none, sizeof(none)) == 0);
     commit->has_id = true;
 }
 

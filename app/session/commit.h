@@ -23,6 +23,7 @@ struct commit {
     bool must_hold;      /* its answers were computed from that revision */
     bool is_asked_there; /* its answers are computed by Redis: when somebody else was faster too often */
     bool is_in_doubt;
+    bool is_only_looked_for; /* it was sent without a revision, so it may be found applied, and not be applied now */
 };
 
 /* Of whom, and how, for one try. */

@@ -15,7 +15,7 @@
 -- Returns {status, header, results}, the result of the first operation third; with APPLIED, what an earlier try has done,
 -- they are the values of now. With another status nothing was changed.
 
-local IS_COOKIE, KNOWS_REVISION, MUST_HOLD, IS_ACTIVITY, IS_TASK = 1, 2, 4, 8, 16
+local IS_COOKIE, KNOWS_REVISION, MUST_HOLD, IS_ACTIVITY, IS_TASK, IS_ONLY_LOOKED_FOR = 1, 2, 4, 8, 16, 32
 local STEPS_MAX = 1000 -- of a task
 
 local id, known, generation, flags, touch_before = struct.unpack('>c6I6I4BI6', ARGV[3])
@@ -106,6 +106,9 @@ if band(flags, IS_COOKIE) ~= 0 and generation ~= h.generation and not is_repeate
 end
 if generation < h.login and not is_repeated_login then
   return {SUPERSEDED, bytes}
+end
+if band(flags, IS_ONLY_LOOKED_FOR) ~= 0 then
+  return {MOVED, bytes}
 end
 if band(flags, KNOWS_REVISION) ~= 0 and
   h.revision - known > (band(flags, MUST_HOLD) ~= 0 and 0 or COMMITS_KEPT) then

@@ -77,17 +77,15 @@ static bool is_renewal(const struct operation *operation)
 }
 
 /* The revision that the commit rests on, from before it was first sent. One that was sent without may not be applied by
- * a later try: nobody could tell whether the first one was. */
+ * a later try: nobody could tell whether the first one was, or will be. */
 static void note_revision(struct mid_session *session)
 {
     struct commit *commit = &session->commit;
-    if (commit->knows_revision)
+    commit->is_only_looked_for = commit->is_in_doubt && !commit->knows_revision;
+    if (commit->is_in_doubt || commit->knows_revision || !session->has_header)
         return;
-    if (!commit->is_in_doubt && session->has_header)
-        commit->revision = session->header.revision;
-    if (commit->is_in_doubt)
-        commit->must_hold = true; /* at revision 0: it is found applied, or not applied */
-    commit->knows_revision = commit->is_in_doubt || session->has_header;
+    commit->revision = session->header.revision;
+    commit->knows_revision = true;
 }
 
 MAY_SUSPEND static enum mid_error try_commit(struct mid_session *session, struct commit_answer *answer)
@@ -190,9 +188,8 @@ MAY_SUSPEND static enum mid_error follow(struct mid_session *session, const stru
                                          bool was_in_doubt, int *rounds)
 {
     struct commit *commit = &session->commit;
-    if (was_in_doubt && answer->finding.header.revision - commit->revision > HEADER_COMMITS_KEPT)
-        return nobody_knows(session);
-    if (was_in_doubt && !has_operation(commit, operation_has_answer) && commit->must_hold)
+    bool may_have_been_dropped = answer->finding.header.revision - commit->revision > HEADER_COMMITS_KEPT;
+    if (was_in_doubt && (commit->is_only_looked_for || may_have_been_dropped))
         return nobody_knows(session);
     session_take_header(session, &answer->finding);
     commit->knows_revision = false;

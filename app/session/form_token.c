@@ -65,6 +65,10 @@ enum mid_error mid_form_token_check(struct mid_session *session, const char *tok
                           sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0 ||
         length != sizeof(bytes))
         return refuse(session);
+    char spelled[FORM_TOKEN_LENGTH + 1]; /* one spelling only */
+    sodium_bin2base64(spelled, sizeof(spelled), bytes, sizeof(bytes), sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+    if (memcmp(spelled, token, FORM_TOKEN_LENGTH) != 0)
+        return refuse(session);
     bool is_ours = form_mac(session, bytes[0], mac) && sodium_memcmp(mac, bytes + 1, sizeof(mac)) == 0;
     return is_ours ? MID_OK : refuse(session);
 }

@@ -25,7 +25,7 @@ void session_take_header(struct mid_session *session, const struct store_finding
 bool session_view_is_exact(const struct mid_session *session)
 {
     return session->has_header && session->view.is_complete && session->view.revision == session->header.revision &&
-           (session->header.flags & HEADER_HAS_DEADLINES) == 0;
+           (session->header.flags & HEADER_HAS_DEADLINES) == 0 && !session->view.has_lifetimes;
 }
 
 void session_preview(struct mid_session *session)

@@ -45,7 +45,9 @@ local function unpack_header(bytes)
   return h
 end
 
+-- What another program has counted wrongly does not wrap round.
 local function pack_header(h)
+  h.fields, h.size = math.max(h.fields, 0), math.max(h.size, 0)
   return struct.pack(LAYOUT, VERSION, h.flags, h.generation, h.login, h.revision, h.touched, h.expires, h.renewed,
     h.fields, h.size) .. h.commits
 end
@@ -67,13 +69,13 @@ local function upgrade()
       return ''
     end
   end
-  redis.call('HDEL', key, '@generation', '@revision', '@touched', '@expires', '@renewed', '@commits', '@sum', '@user')
   if own['@user'] and own['@user'] ~= '' then
     h.flags, h.login = HAS_USER, h.generation
-    redis.call('HSET', key, '@user', own['@user'])
   end
   local bytes = pack_header(h)
-  redis.call('HSET', key, '@', bytes)
+  redis.call('HSET', key, '@', bytes, '@created', own['@created'] or whole(h.renewed)) -- first, or the key might go
+  redis.call('HDEL', key, '@generation', '@revision', '@touched', '@expires', '@renewed', '@commits', '@sum',
+    h.flags == 0 and '@user' or '@sum')
   return bytes
 end
 

@@ -4,6 +4,7 @@
 #include <hiredis/hiredis.h>
 #include <inttypes.h>
 #include <sodium.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -293,7 +294,8 @@ struct load {
     struct step step;
     struct view *view;
     int64_t created_ms;
-    bool is_old;         /* of format 1 */
+    int64_t generation;  /* of a record of format 1 */
+    bool is_old;         /* it is one */
     struct header older; /* what it says */
 };
 
@@ -311,24 +313,23 @@ static bool take_own_field(struct load *load, const char *name, const char *valu
         finding->has_header = header_parse(value, bytes, &finding->header);
         return finding->has_header;
     }
-    if (strncmp(name, until_prefix, strlen(until_prefix)) == 0 || strcmp(name, "@commits") == 0)
-        return true;
-    if (!parse_int64(value, &number))
-        return false;
-    if (strcmp(name, "@created") == 0)
-        load->created_ms = number;
-    else if (strcmp(name, "@generation") == 0)
-        load->older.generation = (uint32_t)number;
-    else if (strcmp(name, "@revision") == 0)
-        load->older.revision = number;
-    else if (strcmp(name, "@touched") == 0)
-        load->older.touched_ms = number;
-    else if (strcmp(name, "@expires") == 0)
-        load->older.expires_ms = number;
-    else if (strcmp(name, "@renewed") == 0)
-        load->older.renewed_ms = number;
-    load->is_old = load->is_old || strcmp(name, "@generation") == 0;
-    return true;
+    static const struct {
+        const char *name;
+        size_t at; /* in struct load */
+    } numbers[] = {
+        {"@created", offsetof(struct load, created_ms)},       {"@revision", offsetof(struct load, older.revision)},
+        {"@touched", offsetof(struct load, older.touched_ms)}, {"@expires", offsetof(struct load, older.expires_ms)},
+        {"@renewed", offsetof(struct load, older.renewed_ms)}, {"@generation", offsetof(struct load, generation)},
+    };
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        if (strcmp(name, numbers[i].name) != 0)
+            continue;
+        if (!parse_int64(value, &number))
+            return false;
+        memcpy((char *)load + numbers[i].at, &number, sizeof(number));
+        load->is_old = load->is_old || strcmp(name, "@generation") == 0;
+    }
+    return true; /* others are of a later version */
 }
 
 /* Deadlines come before or after their fields, hence a second pass. */
@@ -374,6 +375,7 @@ static enum mid_error on_loaded(const struct redisReply *reply, void *arg)
     view_forget(load->view);
     bool is_ours = reply->type == REDIS_REPLY_ARRAY && take_fields(load, reply);
     if (is_ours && !finding->has_header && load->is_old) {
+        load->older.generation = (uint32_t)load->generation;
         load->older.login = (load->older.flags & HEADER_HAS_USER) != 0 ? load->older.generation : 1;
         finding->header = load->older;
         finding->has_header = true;

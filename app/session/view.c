@@ -35,6 +35,7 @@ void view_fini(struct view *view)
     free_fields(&view->replaced[0]);
     free_fields(&view->replaced[1]);
     view->is_complete = false;
+    view->has_lifetimes = false;
     view->revision = -1;
 }
 
@@ -46,6 +47,7 @@ void view_forget(struct view *view)
         retire(view, field);
     }
     view->is_complete = false;
+    view->has_lifetimes = false;
     view->revision = -1;
 }
 
@@ -81,8 +83,10 @@ bool view_has_value(const struct view_field *field)
 void view_set_until(struct view *view, const char *name, int64_t until_ms)
 {
     struct view_field *field = view_find(view, name);
-    if (field != NULL)
-        field->until_ms = until_ms;
+    if (field == NULL)
+        return;
+    field->until_ms = until_ms;
+    view->has_lifetimes = view->has_lifetimes || until_ms != 0;
 }
 
 static struct view_field *field_new(const char *name, size_t name_bytes, size_t value_room)

@@ -144,7 +144,8 @@ static void put_pending_cookie(struct mid_session *session)
 {
     if (session->must_clear_cookie)
         put_cookie(session, "", 0);
-    else if (session->must_send_cookie && session->state != SESSION_ENDED)
+    else if (session->must_send_cookie &&
+             session->state == SESSION_LIVE) /* compared with the record, so it is of now */
         put_signed_cookie(session);
 }
 
