@@ -83,7 +83,8 @@ setup: ## install everything that building, testing and measuring need
 .PHONY: test check format
 test: ## install what is needed, then all checks and tests, under ASan and UBSan
 	scripts/setup test
-	$(MAKE) check test-library test-unit test-fuzz test-integration test-fault-short test-browser FUZZ_SECONDS=3
+	$(MAKE) check test-library test-unit test-format test-fuzz test-integration test-fault-short test-browser \
+	    FUZZ_SECONDS=3
 
 .PHONY: compose-test
 compose-test: ## build the images and prove docker-compose.yml with a real Docker engine

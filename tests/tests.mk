@@ -152,3 +152,23 @@ test-fault-short: ## the fault tests but for the long run of tasks, in some 90 s
 run-test-fault: export TASKS := $(TASKS)
 run-test-fault: $(FAULT_TESTS) $(BUILD)/midstream $(TASK_APP) $(INTEGRATION_APP)
 	$(RUN_TEST)
+
+# -------------------- the format of sessions --------------------
+
+# tests/format/*.py is a program of somebody else, who has docs/session-format.md and none of the sources.
+FORMAT_TESTS  := $(BUILD)/tests/format-tests
+FORMAT_ORACLE := $(BUILD)/tests/format-oracle
+
+$(FORMAT_TESTS): $(call objects,tests/format/format.c tests/integration/site.c) $(TEST_SUPPORT_OBJECTS) $(LIBRARY_OBJECTS)
+	$(LINK_TEST) $(TEST_LIBS)
+
+$(FORMAT_ORACLE): $(call objects,tests/format/oracle.c) $(LIBRARY_OBJECTS)
+	$(LINK_TEST) $(LDLIBS)
+
+.PHONY: test-format run-test-format
+test-format: ## whether docs/session-format.md is true, by a Python program that knows nothing else
+	$(MAKE) FLAVOUR=$(TEST_FLAVOUR) run-test-format
+
+run-test-format: export FORMAT_ORACLE := $(abspath $(FORMAT_ORACLE))
+run-test-format: $(FORMAT_TESTS) $(FORMAT_ORACLE) $(BUILD)/midstream $(INTEGRATION_APP)
+	$(RUN_TEST)
