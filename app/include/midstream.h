@@ -296,6 +296,8 @@ MID_PUBLIC MID_CHECK enum mid_error mid_session_find(struct mid_request *rq, str
 MID_PUBLIC MID_CHECK enum mid_error mid_session_get(struct mid_session *session, const char *field, const char **value);
 MID_PUBLIC MID_CHECK enum mid_error mid_session_get_int(struct mid_session *session, const char *field,
                                                         int64_t fallback, int64_t *value);
+
+/* Calls `visit` for each field. It may change the session, but neither commit nor refresh it. Errors as above. */
 MID_PUBLIC MID_CHECK enum mid_error
 mid_session_each(struct mid_session *session,
                  void (*visit)(const char *field, const char *value, size_t bytes, void *arg), void *arg);
@@ -362,12 +364,12 @@ MID_PUBLIC MID_CHECK enum mid_error mid_session_compare_and_set(struct mid_sessi
  * cookie can be sent any more. MID_ENDED: the request's cookie is from before another login.
  *
  * The absolute lifetime begins anew, as that of visitors who are logged in, or not. When the user changes, handles that
- * were opened before end: open streams, tasks and after-response functions get MID_ENDED, and the clients of event
- * streams and rows are told to come back. When the user stays the same (he has given his password once more), they go
- * on.
+ * were opened before end: open streams, tasks and after-response functions get MID_ENDED when they next ask Redis (to
+ * commit, to refresh, to read what they have not loaded), and the clients of event streams and rows are told to come
+ * back. When the user stays the same (he has given his password once more), they go on.
  *
  * A login that was stored, but whose answer came too late, may be repeated with the old cookie for 30 seconds: the same
- * renewal then gets the new cookie.
+ * renewal then gets the new cookie, if the handler uses the session for nothing else before.
  */
 MID_PUBLIC MID_CHECK enum mid_error mid_session_renew(struct mid_session *session, const char *user);
 

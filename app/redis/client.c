@@ -107,7 +107,7 @@ bool redis_client_is_suspect(const struct redis_client *client)
 
 int64_t redis_client_unix_ms(const struct redis_client *client)
 {
-    return clock_unix_ms() + client->clock.offset_ms;
+    return clock_unix_ms() + (client != NULL ? client->clock.offset_ms : 0);
 }
 
 void redis_client_became_ready(struct redis_client *client)

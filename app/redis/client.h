@@ -74,7 +74,7 @@ bool redis_client_is_suspect(const struct redis_client *client);
 
 /*
  * Now, in milliseconds since 1970, by Redis's clock as far as it is known; by this machine's before the first
- * connection, and where Redis does not tell it.
+ * connection, where Redis does not tell it, and without a client.
  */
 int64_t redis_client_unix_ms(const struct redis_client *client);
 

@@ -73,11 +73,20 @@ static void count_stream_end(const struct mid_request *rq, enum mid_error error)
                                                      : STREAM_FAILED);
 }
 
+/* After-response functions begin with nothing recorded. */
+static void drop_if_failed(struct mid_request *rq, enum mid_error error)
+{
+    if (error != MID_OK)
+        session_drop_changes(rq->session);
+}
+
 /* The end of a stream: commit, end marker, END_REQUEST; or that it goes on elsewhere; or the reason and a cut. */
 MAY_SUSPEND static enum mid_outcome conclude_stream(struct mid_request *rq, enum mid_error error)
 {
-    if (error == MID_OK && rq->hooks.before_end != NULL)
+    if (error == MID_OK && rq->hooks.before_end != NULL) {
         error = rq->hooks.before_end(rq);
+        drop_if_failed(rq, error);
+    }
     bool is_failed = error != MID_OK && error != MID_GONE && error != MID_STALLED;
     if (error == MID_OK) {
         error = stream_end(rq);
@@ -96,8 +105,10 @@ MAY_SUSPEND static enum mid_outcome conclude_stream(struct mid_request *rq, enum
 /* A whole response, which shows what is stored; or the error's. */
 MAY_SUSPEND static enum mid_outcome conclude_whole(struct mid_request *rq, enum mid_error error)
 {
-    if (error == MID_OK && rq->hooks.before_head != NULL)
+    if (error == MID_OK && rq->hooks.before_head != NULL) {
         error = rq->hooks.before_head(rq, false);
+        drop_if_failed(rq, error);
+    }
     if (request_is_gone(rq)) {
         response_abort(rq);
         return MID_LEFT;
@@ -117,8 +128,7 @@ MAY_SUSPEND static enum mid_outcome conclude_whole(struct mid_request *rq, enum 
 
 MAY_SUSPEND static enum mid_outcome conclude(struct mid_request *rq, enum mid_error error)
 {
-    if (error != MID_OK)
-        session_drop_changes(rq->session);
+    drop_if_failed(rq, error);
     switch (rq->response.phase) {
     case RESPONSE_STREAMING:
         return conclude_stream(rq, error);

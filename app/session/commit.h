@@ -33,7 +33,6 @@ struct commit_terms {
     bool is_cookie;                  /* and it was not compared with the record yet, or has to be the one of now */
     bool is_activity;                /* a visitor is there: renew the idle lifetime */
     const struct header *header;     /* the one to believe in; NULL: none is known */
-    bool is_view_exact;              /* the operations were previewed on a view of the very record */
     const struct store_fence *fence; /* NULL: not of a task */
     store_patience patience_ms;
 };

@@ -78,7 +78,7 @@ for i = 2, #names do
   end
 end
 local is_repeated_login = renewal and generation == h.generation - 1 and renewal.user ~= '' and
-  renewal.user == renewal.of and now_ms() - h.renewed <= LATE_MS
+  h.login == h.generation and renewal.user == renewal.of and now_ms() - h.renewed <= LATE_MS
 
 -- Was it applied before?
 local is_applied = false
@@ -94,8 +94,10 @@ if step ~= '' then
 end
 if is_applied then -- tell what is there now
   local reply = {APPLIED, bytes}
-  for i = 2, #names do
-    reply[i + 1] = record[i]
+  if generation >= h.login then
+    for i = 2, #names do
+      reply[i + 1] = record[i]
+    end
   end
   return reply
 end
@@ -110,8 +112,8 @@ end
 if band(flags, IS_ONLY_LOOKED_FOR) ~= 0 then
   return {MOVED, bytes}
 end
-if band(flags, KNOWS_REVISION) ~= 0 and
-  h.revision - known > (band(flags, MUST_HOLD) ~= 0 and 0 or COMMITS_KEPT) then
+local ahead = band(flags, KNOWS_REVISION) ~= 0 and h.revision - known or 0
+if ahead < 0 or ahead > (band(flags, MUST_HOLD) ~= 0 and 0 or COMMITS_KEPT) then -- below: Redis has lost its last second
   return {MOVED, bytes}
 end
 if task and not is_claimed(task, task_generation) then

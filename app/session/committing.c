@@ -102,7 +102,6 @@ MAY_SUSPEND static enum mid_error try_commit(struct mid_session *session, struct
                           .is_cookie = session->state == SESSION_CLAIMED || has_operation(&session->commit, is_renewal),
                           .is_activity = session_is_activity(session),
                           .header = believed,
-                          .is_view_exact = session_view_is_exact(session),
                           .fence = session->fence,
                           .patience_ms = session_patience_ms(session),
                       },
@@ -110,6 +109,17 @@ MAY_SUSPEND static enum mid_error try_commit(struct mid_session *session, struct
 }
 
 /* -------------------- what is needed before it -------------------- */
+
+/* On the very record, as far as is known. */
+static bool answers_are_foreseen(const struct mid_session *session)
+{
+    const struct operation *operation = session->commit.operations.first;
+    for (; operation != NULL; operation = operation->next)
+        if (operation_has_answer(operation) &&
+            (!operation->is_foreseen || operation->foreseen_at != session->header.revision))
+            return false;
+    return session->has_header && (session->header.flags & HEADER_HAS_DEADLINES) == 0;
+}
 
 /* Whether the next try needs the record first: its revision, because it may have to be repeated, or its fields, because
  * an answer is asked for. */
@@ -119,7 +129,7 @@ static bool needs_record(const struct mid_session *session, bool is_patient)
     if (commit->is_in_doubt)
         return false; /* it is as it was sent */
     if (has_operation(commit, operation_has_answer) && !commit->is_asked_there)
-        return !session_view_is_exact(session);
+        return !answers_are_foreseen(session);
     return is_patient && !session->has_header;
 }
 
@@ -129,7 +139,7 @@ static void decide_who_answers(struct mid_session *session)
     struct commit *commit = &session->commit;
     if (commit->is_in_doubt || !has_operation(commit, operation_has_answer))
         return;
-    commit->is_asked_there = commit->is_asked_there || !session_view_is_exact(session);
+    commit->is_asked_there = commit->is_asked_there || !answers_are_foreseen(session);
     commit->must_hold = !commit->is_asked_there;
     commit->knows_revision = true;
     commit->revision = session->header.revision;
@@ -178,13 +188,16 @@ static enum mid_error settle(struct mid_session *session, const struct commit_an
     session->was_step_skipped = answer->finding.verdict == STORE_SKIPPED;
     if (was_applied_before && commit->is_asked_there && has_operation(commit, operation_has_answer))
         return mid_fail(session->rq, MID_FAILED, "the session's changes were stored, but the answer was lost");
-    if (has_operation(commit, is_renewal))
+    if (has_operation(commit, is_renewal)) { /* whichever call has settled it */
         session->generation++;
+        session->must_send_cookie = true;
+    }
     session_take_header(session, &answer->finding);
     session->state = SESSION_LIVE;
     if (session->was_step_skipped)
         commit_drop(commit);
-    if (session->was_step_skipped || (was_applied_before && session->fence != NULL))
+    bool is_superseded = session->generation < session->header.login; /* it was stored before that */
+    if (session->was_step_skipped || (was_applied_before && (session->fence != NULL || is_superseded)))
         distrust_view(session); /* what the record has now was not told */
     else
         settle_view(session, answer, was_surprise);
@@ -196,10 +209,11 @@ MAY_SUSPEND static enum mid_error follow(struct mid_session *session, const stru
                                          bool was_in_doubt, int *rounds)
 {
     struct commit *commit = &session->commit;
-    bool may_have_been_dropped = answer->finding.header.revision - commit->revision > HEADER_COMMITS_KEPT;
-    if (was_in_doubt && (commit->is_only_looked_for || may_have_been_dropped))
+    int64_t ahead = answer->finding.header.revision - commit->revision;
+    if (was_in_doubt && (commit->is_only_looked_for || ahead < 0 || ahead > HEADER_COMMITS_KEPT))
         return nobody_knows(session);
     session_take_header(session, &answer->finding);
+    distrust_view(session);
     commit->knows_revision = false;
     commit->must_hold = false;
     commit->is_asked_there = ++*rounds > ROUNDS_MAX;
@@ -259,8 +273,10 @@ static enum mid_error conclude(struct mid_session *session, enum mid_error error
 {
     session_count(session, SESSION_ACTION_COMMIT, error);
     bool may_be_repeated = error == MID_UNAVAILABLE || error == MID_OVERLOADED;
-    if (may_be_repeated && (session->commit.is_in_doubt || session->commit.step != NULL))
-        return error;      /* a step keeps its name */
+    bool is_alone = session->recorded.count == 0 && session->refused == MID_OK;
+    bool stays_together = session->commit.is_in_doubt || session->commit.step != NULL; /* a step keeps its name */
+    if (may_be_repeated && (stays_together || !is_alone))
+        return error;
     if (may_be_repeated) { /* it has not left: as if it had not been tried */
         operations_move(&session->recorded, &session->commit.operations);
         commit_drop(&session->commit);
@@ -277,7 +293,9 @@ MAY_SUSPEND static enum mid_error settle_doubt(struct mid_session *session)
 {
     if (!commit_is_pending(&session->commit))
         return MID_OK;
-    return conclude(session, send_until_settled(session));
+    enum mid_error error = conclude(session, send_until_settled(session));
+    view_turn(&session->view);
+    return error;
 }
 
 static enum mid_error tell_refusal(struct mid_session *session)
@@ -287,6 +305,7 @@ static enum mid_error tell_refusal(struct mid_session *session)
         error = mid_fail(session->rq, error, "%s", session->refusal);
     drop_recorded(session);
     distrust_view(session);
+    view_turn(&session->view);
     session_count(session, SESSION_ACTION_COMMIT, error);
     return error;
 }
@@ -320,6 +339,7 @@ MAY_SUSPEND static enum mid_error commit_all(struct mid_session *session, const 
         return MID_OK;
     begin_commit(session, step);
     enum mid_error error = send_until_settled(session);
+    view_turn(&session->view); /* now, since what the caller passed may have been lent */
     if (error == MID_OK && answer != NULL)
         *answer = newest_answer(session);
     return conclude(session, error);
@@ -327,7 +347,6 @@ MAY_SUSPEND static enum mid_error commit_all(struct mid_session *session, const 
 
 enum mid_error mid_session_commit(struct mid_session *session)
 {
-    view_turn(&session->view);
     return commit_all(session, NULL, NULL);
 }
 
@@ -344,6 +363,7 @@ static bool is_in_doubt_already(const struct mid_session *session, enum operatio
 MAY_SUSPEND static enum mid_error ask_again(struct mid_session *session, const char **answer)
 {
     enum mid_error error = send_until_settled(session);
+    view_turn(&session->view);
     if (error == MID_OK)
         *answer = newest_answer(session);
     return conclude(session, error);
@@ -362,7 +382,6 @@ enum mid_error session_ask(struct mid_session *session, enum operation_code code
     enum mid_error error = MID_OK;
     if (session->state == SESSION_ENDED)
         return MID_ENDED;
-    view_turn(&session->view);
     if (is_in_doubt_already(session, code, (struct operation_text){field, strlen(field)}, value, number))
         return ask_again(session, answer);
     MID_TRY(settle_doubt(session));
@@ -388,10 +407,9 @@ enum mid_error session_commit_step(struct mid_session *session, const char *step
             *was_applied = true;
         return session->state == SESSION_ENDED ? MID_ENDED : MID_OK;
     }
-    view_turn(&session->view);
     if (is_repetition)
         MID_TRY(settle_doubt(session));
-    else
+    if (!is_repetition || session_is_dirty(session)) /* what came in addition is skipped: the step was applied before */
         MID_TRY(commit_all(session, step, NULL));
     if (was_applied != NULL)
         *was_applied = !session->was_step_skipped;

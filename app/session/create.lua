@@ -4,6 +4,9 @@
 -- Returns {status, header}.
 
 local bytes = read_header()
+if not bytes and absence() == LOGGED_OUT then -- this was under way for long
+  return {LOGGED_OUT}
+end
 if not bytes then
   local now = now_ms()
   local h = {flags = 0, generation = 1, login = 1, revision = 0, expires = now + ABSOLUTE_MS, renewed = now, fields = 0,

@@ -5,17 +5,23 @@
 
 enum { FIELDS_COMPARED_MAX = 16 };
 
+/* What it does was found out on a view of the record at that very revision. */
+static bool is_foreseen_at(const struct operation *operation, int64_t revision)
+{
+    return operation->is_foreseen && operation->foreseen_at == revision;
+}
+
 /* That it needs nothing of the record but what the worker knows. */
-static bool is_plain(const struct operation *operation, bool is_view_exact)
+static bool is_plain(const struct operation *operation, int64_t revision)
 {
     switch (operation->does) {
     case OPERATION_SET:
     case OPERATION_DELETE:
     case OPERATION_APPEND:
     case OPERATION_NOTHING:
-        return is_view_exact && operation->is_foreseen;
+        return is_foreseen_at(operation, revision);
     case OPERATION_INCREMENT: /* Redis adds, and notices if the field is a new one */
-        return !is_view_exact || operation->is_foreseen;
+        return operation->is_foreseen || operation->foreseen_at != revision;
     default:
         return false;
     }
@@ -69,11 +75,12 @@ bool foresee(const struct commit *commit, const struct commit_terms *terms, stru
     int64_t fields = terms->header->fields;
     int64_t size = terms->header->size;
     for (const struct operation *operation = commit->operations.first; operation != NULL; operation = operation->next) {
-        if (!is_plain(operation, terms->is_view_exact) || touches_again(&commit->operations, operation) ||
+        if (!is_plain(operation, terms->header->revision) || touches_again(&commit->operations, operation) ||
             is_misplaced(&commit->operations, operation) ||
             operation->longest > (size_t)store_settings()->value_bytes_max)
             return false;
-        if (terms->is_view_exact) { /* otherwise it is an increment, and Redis looks whether its field is a new one */
+        if (is_foreseen_at(operation, terms->header->revision)) { /* otherwise it is an increment, and Redis looks
+                                                                     whether its field is a new one */
             fields += operation->fields_change;
             size += operation->size_change;
         }

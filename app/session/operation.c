@@ -214,6 +214,7 @@ void operation_preview(struct operations *operations, struct operation *operatio
     struct operation_text value;
     const struct operation_text *was = known_value(view, operation->field.data, &value) ? &value : NULL;
     operation->is_foreseen = false;
+    operation->foreseen_at = view->has_lifetimes ? -1 : view->revision;
     operation->does = operation->code;
     operation->fields_change = 0;
     operation->size_change = 0;
@@ -247,6 +248,14 @@ void operations_preview(struct operations *operations, struct view *view)
 {
     for (struct operation *operation = operations->first; operation != NULL; operation = operation->next)
         operation_preview(operations, operation, view);
+}
+
+void operations_show(struct operations *operations, struct view *view)
+{
+    for (struct operation *operation = operations->first; operation != NULL; operation = operation->next) {
+        struct operation copy = *operation;
+        operation_preview(operations, &copy, view);
+    }
 }
 
 /* -------------------- what they have done -------------------- */

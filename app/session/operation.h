@@ -40,6 +40,7 @@ struct operation {
 
     /* What it does to the record that the view shows: by operation_preview(). */
     bool is_foreseen;         /* all of the following is known */
+    int64_t foreseen_at;      /* the record's revision that it is known of; -1: of none in particular */
     enum operation_code does; /* what it comes to; another code than its own for one with an answer */
     int fields_change;
     int64_t size_change;
@@ -84,6 +85,9 @@ bool operation_is_equal(const struct operation *operation, enum operation_code c
 
 /* Shows in the view what all of them will have done, as far as that can be told before Redis has answered. */
 void operations_preview(struct operations *operations, struct view *view);
+
+/* The same, without a change of what is known of them: they were sent as they are. */
+void operations_show(struct operations *operations, struct view *view);
 void operation_preview(struct operations *operations, struct operation *operation, struct view *view);
 
 /* Shows in the view what they have done, by Redis's answers; but for a field that a later operation touches, of them or

@@ -1,8 +1,10 @@
 /* Sessions: reading. See session.h. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/number.h"
+#include "base/panic.h"
 #include "http/query.h"
 #include "http/request.h"
 #include "session/known_headers.h"
@@ -28,9 +30,21 @@ bool session_view_is_exact(const struct mid_session *session)
            (session->header.flags & HEADER_HAS_DEADLINES) == 0 && !session->view.has_lifetimes;
 }
 
+/* The record has it already. */
+static bool is_in_record(const struct mid_session *session, const struct commit *commit)
+{
+    for (int i = 0; session->has_header && i < HEADER_COMMITS_KEPT; i++)
+        if (memcmp(session->header.commits[i], commit->id, HEADER_COMMIT_BYTES) == 0)
+            return true;
+    return false;
+}
+
 void session_preview(struct mid_session *session)
 {
-    operations_preview(&session->commit.operations, &session->view);
+    if (!session->commit.is_in_doubt)
+        operations_preview(&session->commit.operations, &session->view);
+    else if (!is_in_record(session, &session->commit))
+        operations_show(&session->commit.operations, &session->view);
     operations_preview(&session->recorded, &session->view);
 }
 
@@ -125,11 +139,21 @@ enum mid_error mid_session_each(struct mid_session *session,
                                 void (*visit)(const char *field, const char *value, size_t bytes, void *arg), void *arg)
 {
     MID_TRY(ensure_loaded(session));
+    size_t count = 0;
     for (struct view_field *field = session->view.fields; field != NULL; field = field->next)
-        field->is_lent = true; /* what `visit` changes takes nothing away */
+        count++;
+    struct view_field **fields = malloc((count + 1) * sizeof(struct view_field *)); /* `visit` may change the list */
+    if (fields == NULL)
+        panic("out of memory for %zu session fields", count);
+    count = 0;
     for (struct view_field *field = session->view.fields; field != NULL; field = field->next)
-        if (field->name[0] != '@' && view_has_value(field))
-            visit(field->name, field->value, field->value_bytes, arg);
+        if (field->name[0] != '@' && view_has_value(field)) {
+            field->is_lent = true;
+            fields[count++] = field;
+        }
+    for (size_t i = 0; i < count; i++)
+        visit(fields[i]->name, fields[i]->value, fields[i]->value_bytes, arg);
+    free(fields);
     return MID_OK;
 }
 

@@ -1,7 +1,9 @@
 /* Sessions: recording changes. See session.h. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/number.h"
+#include "base/panic.h"
 #include "http/request.h"
 #include "session/field.h"
 #include "session/limits.h"
@@ -124,8 +126,14 @@ enum mid_error mid_session_compare_and_set(struct mid_session *session, const ch
 {
     const char *answer;
     size_t expected_bytes = strlen(expected);
-    const char *both = mid_printf(session->rq, "%s%s", expected, value);
-    MID_TRY(session_ask(session, OPERATION_COMPARE_AND_SET, field, text_of(both), (int64_t)expected_bytes, &answer));
+    char *both = malloc(expected_bytes + strlen(value) + 1);
+    if (both == NULL)
+        panic("out of memory for a value of %zu bytes", strlen(value));
+    stpcpy(stpcpy(both, expected), value);
+    enum mid_error error =
+        session_ask(session, OPERATION_COMPARE_AND_SET, field, text_of(both), (int64_t)expected_bytes, &answer);
+    free(both);
+    MID_TRY(error);
     *was_set = answer != NULL && strcmp(answer, "1") == 0;
     return MID_OK;
 }

@@ -118,7 +118,7 @@ static int64_t touch_after_ms(const struct header *header)
 int64_t store_touch_before_ms(const struct header *header)
 {
     static const struct header nobody;
-    return clock_unix_ms() - touch_after_ms(header != NULL ? header : &nobody);
+    return redis_client_unix_ms(settings.redis) - touch_after_ms(header != NULL ? header : &nobody);
 }
 
 bool store_must_touch(const struct header *header)

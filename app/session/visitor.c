@@ -81,6 +81,7 @@ static void become_absent(struct mid_session *session)
     session->commit.knows_revision = session->commit.must_hold = session->commit.is_in_doubt = false;
     view_forget(&session->view);
     session->view.is_complete = true;
+    session->view.revision = 0; /* which a new record has */
     session_preview(session);
 }
 
@@ -305,7 +306,6 @@ enum mid_error session_create(struct mid_session *session)
         return session_found(session, &finding);
     session_take_header(session, &finding);
     session->state = SESSION_LIVE;
-    session->view.revision = finding.header.revision;
     session->created_ms = finding.header.renewed_ms;
     session->must_send_cookie = true;
     session->must_clear_cookie = false;

@@ -116,7 +116,7 @@ struct finding {
     struct mid_request *rq;
     struct mid_task_info *info;
     bool has_state;
-    char rid[RID_TEXT_BYTES];
+    char session[SESSION_TEXT_BYTES]; /* its rid, and its generation when the task was added */
 };
 
 static void take_state(struct finding *finding, const char *value)
@@ -162,8 +162,8 @@ static void take_field(const char *field, const char *value, size_t bytes, void 
         info->detail = arena_strndup(arena, value, bytes);
     else if (strcmp(field, "cancel") == 0)
         info->is_to_be_stopped = true;
-    else if (strcmp(field, "rid") == 0 && bytes >= 2 * TOKEN_RID_BYTES)
-        memcpy(finding->rid, value, 2 * TOKEN_RID_BYTES); /* the rest of it is zero */
+    else if (strcmp(field, "rid") == 0 && bytes < sizeof(finding->session))
+        memcpy(finding->session, value, bytes); /* the rest of it is zero */
 }
 
 /* The id is what visitors send: nothing is asked of Redis for what is none. */
@@ -173,13 +173,17 @@ static enum mid_error check_id(struct mid_request *rq, const char *id)
     return id != NULL && task_id_parse(id, queue) ? MID_OK : mid_fail(rq, MID_BAD_REQUEST, "this is no task's id");
 }
 
-static bool is_own(const struct mid_request *rq, const char *rid)
+/* Of this session, and of no login before that of now. */
+static bool is_own(const struct mid_request *rq, const char *session)
 {
     char own[RID_TEXT_BYTES];
     if (rq->session == NULL || rq->session->state != SESSION_LIVE)
         return false;
     sodium_bin2hex(own, sizeof(own), rq->session->rid, TOKEN_RID_BYTES);
-    return strcmp(own, rid) == 0;
+    const char *generation = session + 2 * TOKEN_RID_BYTES;
+    bool is_of_login = !rq->session->has_header || session[0] == '\0' || generation[0] == '\0' ||
+                       strtoul(generation, NULL, 16) >= rq->session->header.login;
+    return is_of_login && strncmp(own, session, 2 * TOKEN_RID_BYTES) == 0;
 }
 
 enum mid_error mid_task_find(struct mid_request *rq, const char *id, struct mid_task_info *info)
@@ -191,7 +195,7 @@ enum mid_error mid_task_find(struct mid_request *rq, const char *id, struct mid_
     if (error == MID_NOT_FOUND || (error == MID_OK && !finding.has_state))
         return mid_fail(rq, MID_NOT_FOUND, "there is no such task, or no more");
     MID_TRY(error);
-    found.is_own = is_own(rq, finding.rid);
+    found.is_own = is_own(rq, finding.session);
     found.is_to_be_stopped = found.is_to_be_stopped && found.state == MID_TASK_RUNNING;
     *info = found;
     return MID_OK;

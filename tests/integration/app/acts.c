@@ -228,6 +228,28 @@ static enum mid_error many_act(struct player *player, const char *const words[])
     return MID_OK;
 }
 
+static void delete_visited(const char *field, const char *value, size_t bytes, void *arg)
+{
+    (void)value;
+    (void)bytes;
+    if (mid_session_delete(arg, field) != MID_OK)
+        abort();
+}
+
+static enum mid_error clear_act(struct player *player, const char *const words[])
+{
+    (void)words;
+    return mid_session_each(player->session, delete_visited, player->session);
+}
+
+static enum mid_error kept_if_absent_act(struct player *player, const char *const words[])
+{
+    bool was_set;
+    MID_TRY(mid_session_set_if_absent(player->session, words[1], player->kept, &was_set));
+    player->value = was_set ? "set" : "not set";
+    return MID_OK;
+}
+
 static enum mid_error commit_act(struct player *player, const char *const words[])
 {
     (void)words;
@@ -352,6 +374,8 @@ static const struct act {
     {"big", big_act, true},
     {"many", many_act, true},
     {"commit", commit_act, true},
+    {"clear", clear_act, true},
+    {"kept-if-absent", kept_if_absent_act, true},
     {"step", step_act, false},
     {"take", take_act, true},
     {"set-if-absent", set_if_absent_act, true},
