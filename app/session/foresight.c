@@ -73,8 +73,10 @@ bool foresee(const struct commit *commit, const struct commit_terms *terms, stru
             is_misplaced(&commit->operations, operation) ||
             operation->longest > (size_t)store_settings()->value_bytes_max)
             return false;
-        fields += operation->fields_change;
-        size += operation->size_change;
+        if (terms->is_view_exact) { /* otherwise it is an increment, which makes no field and no longer value */
+            fields += operation->fields_change;
+            size += operation->size_change;
+        }
     }
     if (fields < 0 || fields > UINT16_MAX || size < 0 || size > UINT32_MAX)
         return false;
