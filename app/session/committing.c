@@ -160,8 +160,7 @@ static void settle_view(struct mid_session *session, const struct commit_answer 
 {
     const struct header *header = &answer->finding.header;
     bool was_next = session->view.is_complete && session->view.revision == header->revision - 1;
-    for (struct operation *operation = session->commit.operations.first; operation != NULL; operation = operation->next)
-        operation_settle(operation, &session->view);
+    operations_settle(&session->commit.operations, &session->recorded, &session->view);
     session->view.revision = was_next && answer->finding.verdict != STORE_APPLIED ? header->revision : -1;
 }
 

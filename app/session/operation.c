@@ -283,3 +283,18 @@ void operation_settle(const struct operation *operation, struct view *view)
         break; /* what the preview showed is what was done */
     }
 }
+
+static bool has_field(const struct operation *first, struct operation_text field)
+{
+    for (const struct operation *operation = first; operation != NULL; operation = operation->next)
+        if (text_is_equal(operation->field, field))
+            return true;
+    return false;
+}
+
+void operations_settle(const struct operations *operations, const struct operations *later, struct view *view)
+{
+    for (const struct operation *operation = operations->first; operation != NULL; operation = operation->next)
+        if (!has_field(operation->next, operation->field) && !has_field(later->first, operation->field))
+            operation_settle(operation, view);
+}

@@ -86,7 +86,9 @@ bool operation_is_equal(const struct operation *operation, enum operation_code c
 void operations_preview(struct operations *operations, struct view *view);
 void operation_preview(struct operations *operations, struct operation *operation, struct view *view);
 
-/* Shows in the view what it has done, by Redis's answer. */
+/* Shows in the view what they have done, by Redis's answers; but for a field that a later operation touches, of them or
+ * of those recorded since, whose preview stays. */
+void operations_settle(const struct operations *operations, const struct operations *later, struct view *view);
 void operation_settle(const struct operation *operation, struct view *view);
 
 #endif

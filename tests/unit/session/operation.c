@@ -224,3 +224,29 @@ Test(operation, operations_keep_their_order_and_copies_of_their_texts)
     operations_add(&operations, OPERATION_DELETE, text_of("z"), text_of(NULL), 0);
     cr_expect_str_eq(operations.first->field.data, "z");
 }
+
+Test(operation, what_is_settled_does_not_hide_what_follows_on_the_field)
+{
+    struct operations later;
+    operations_init(&later);
+    begin_with("41");
+    struct operation *increment = apply(OPERATION_INCREMENT, "1", 0);
+    apply(OPERATION_SET, "new", 0);
+    increment->result = text_of("42");
+    operations_settle(&operations, &later, &view);
+    cr_expect_str_eq(shown(), "new");
+    operations_drop(&later);
+}
+
+Test(operation, what_is_settled_does_not_hide_what_was_recorded_since)
+{
+    struct operations later;
+    operations_init(&later);
+    begin_with("41");
+    struct operation *increment = apply(OPERATION_INCREMENT, "1", 0);
+    operation_preview(&later, operations_add(&later, OPERATION_DELETE, text_of("x"), text_of(NULL), 0), &view);
+    increment->result = text_of("42");
+    operations_settle(&operations, &later, &view);
+    cr_expect_str_eq(shown(), "(absent)");
+    operations_drop(&later);
+}
