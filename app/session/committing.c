@@ -156,9 +156,15 @@ static enum mid_error nobody_knows(struct mid_session *session)
     return mid_fail(session->rq, MID_FAILED, "it is not known whether the session's changes were stored");
 }
 
-static void settle_view(struct mid_session *session, const struct commit_answer *answer)
+/* `was_surprise`: what the preview showed may not be what was done. */
+static void settle_view(struct mid_session *session, const struct commit_answer *answer, bool was_surprise)
 {
     const struct header *header = &answer->finding.header;
+    if (was_surprise) {
+        view_forget(&session->view);
+        operations_preview(&session->recorded, &session->view);
+        return;
+    }
     bool was_next = session->view.is_complete && session->view.revision == header->revision - 1;
     operations_settle(&session->commit.operations, &session->recorded, &session->view);
     session->view.revision = was_next && answer->finding.verdict != STORE_APPLIED ? header->revision : -1;
@@ -168,6 +174,9 @@ static enum mid_error settle(struct mid_session *session, const struct commit_an
 {
     struct commit *commit = &session->commit;
     bool was_applied_before = answer->finding.verdict == STORE_APPLIED;
+    /* A field's lifetime may have ended between the recording and now, and who lets Redis answer has an old view. */
+    bool was_surprise =
+        (session->has_header && (session->header.flags & HEADER_HAS_DEADLINES) != 0) || commit->is_asked_there;
     session->was_step_skipped = answer->finding.verdict == STORE_SKIPPED;
     if (was_applied_before && commit->is_asked_there && has_operation(commit, operation_has_answer))
         return mid_fail(session->rq, MID_FAILED, "the session's changes were stored, but the answer was lost");
@@ -180,7 +189,7 @@ static enum mid_error settle(struct mid_session *session, const struct commit_an
     if (session->was_step_skipped || (was_applied_before && session->fence != NULL))
         distrust_view(session); /* what the record has now was not told */
     else
-        settle_view(session, answer);
+        settle_view(session, answer, was_surprise);
     return MID_OK;
 }
 
