@@ -183,7 +183,7 @@ for i = 2, #names do
     lifetime = lifetime or {}
     lifetime[field] = false
   end
-  if new and #new > VALUE_MAX then
+  if new and new ~= old and #new > VALUE_MAX then
     return {LIMIT, bytes, field}
   end
   now[field] = new
