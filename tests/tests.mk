@@ -51,12 +51,15 @@ RUN_TEST = MIDSTREAM=$(abspath $(BUILD)/midstream) INTEGRATION_APP=$(abspath $(I
            LSAN_OPTIONS=suppressions=$(abspath tests/lsan.supp):print_suppressions=0 \
            $(TEST_WRAPPER) $< --jobs $(TEST_JOBS) $(if $(TEST_FILTER),--filter '$(TEST_FILTER)')
 
-.PHONY: test-unit test-integration test-browser test-fuzz test-valgrind
+.PHONY: test-unit test-integration test-speeds test-browser test-fuzz test-valgrind
 test-unit: ## unit tests (tests/unit, no network)
 	$(MAKE) FLAVOUR=$(TEST_FLAVOUR) run-test-unit
 
 test-integration: ## tests with the real nginx, Redis and workers
 	$(MAKE) FLAVOUR=$(TEST_FLAVOUR) run-test-integration
+
+test-speeds: ## random commits the fast way and the slow one (part of test-integration; SEED=1 COUNT=100000)
+	$(MAKE) FLAVOUR=$(TEST_FLAVOUR) run-test-integration TEST_FILTER='two_speeds*/*'
 
 test-browser: ## tests of the page in headless Chromium
 	$(MAKE) FLAVOUR=$(TEST_FLAVOUR) run-test-browser
@@ -84,6 +87,8 @@ test-fuzz: ## fuzzes each parser for FUZZ_SECONDS (5), beginning with tests/fuzz
 run-test-unit: $(UNIT_TESTS)
 	$(RUN_TEST)
 
+run-test-integration: export SEED := $(SEED)
+run-test-integration: export COUNT := $(COUNT)
 run-test-integration: $(INTEGRATION_TESTS) $(INTEGRATION_APP) $(BUILD)/midstream
 	$(RUN_TEST)
 
