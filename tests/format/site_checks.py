@@ -426,7 +426,7 @@ def check_claim(s):
     hash_ = s.site.redis.hash(claim)
     s.expect("the generation", hash_[b"generation"], b"1")
     s.expect("until when", int(hash_[b"until"]) > s.site.redis.now_ms(), True)
-    s.expect("the claim's end", s.site.redis("PEXPIRETIME", claim), s.site.header(rid).expires)
+    s.expect("the claim's end", s.site.redis("PEXPIRETIME", claim), s.site.header(rid).expires + USER_ABSOLUTE_MS)
     known = s.site.header(rid).revision
     s.expect("a stranger beside the task", type(s.commit(rid, known, 1, {b"beside": b"1"})), int)
     s.expect("the task's end", wait_until(lambda: (visitor.fields() or {}).get("reports") == "1"), True)

@@ -26,7 +26,7 @@ void describe(void)
 bool is_view_exact(void)
 {
     return world.has_header && world.view.is_complete && world.view.revision == world.header.revision &&
-           (world.header.flags & HEADER_HAS_DEADLINES) == 0;
+           (world.header.flags & HEADER_HAS_DEADLINES) == 0 && !world.view.has_lifetimes;
 }
 
 void take_header(const struct store_finding *finding)
@@ -279,7 +279,6 @@ enum store_verdict try_both(struct commit *commit)
     struct record before = world.record;
     struct commit_terms terms = terms_of(&world.sent, world.fast_key);
     terms.header = world.sent.is_believed ? &world.sent.believed : NULL;
-    terms.is_view_exact = is_view_exact();
     world.record = (struct record){0};
     record_free(&before);
     record_read(direct, world.fast_key, &before);

@@ -25,7 +25,7 @@ MAY_SUSPEND static enum mid_error commit(const char *key, enum operation_code co
 {
     struct commit made = {.knows_revision = header != NULL, .revision = header != NULL ? header->revision : 0};
     struct commit_answer answer;
-    struct commit_terms terms = {.key = key, .generation = 3, .header = header, .is_view_exact = view->is_complete};
+    struct commit_terms terms = {.key = key, .generation = 3, .header = header};
     struct operation_text by = {"1", 1};
     operations_init(&made.operations);
     operations_add(&made.operations, code, field, code == OPERATION_INCREMENT ? by : value, 0);
