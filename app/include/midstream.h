@@ -386,8 +386,8 @@ MID_PUBLIC MID_CHECK enum mid_error mid_form_token(struct mid_session *session, 
 MID_PUBLIC MID_CHECK enum mid_error mid_form_token_check(struct mid_session *session, const char *token);
 
 /* Logout: removes the session; every later commit of anybody reports MID_ENDED. Clears the cookie if the head is not
- * out. May suspend. MID_ENDED: the cookie is from before a login. MID_LOST_LEASE: the task is another worker's by now.
- * MID_UNAVAILABLE. */
+ * out. May suspend. MID_ENDED: the handle is from before a login, and the session goes on. MID_LOST_LEASE: the task is
+ * another worker's by now. MID_UNAVAILABLE. */
 MID_PUBLIC MID_CHECK enum mid_error mid_session_destroy(struct mid_session *session);
 
 /* -------------------- Redis -------------------- */

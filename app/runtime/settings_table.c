@@ -48,7 +48,7 @@ const struct setting settings_table[] = {
      "ms", "a session ends so long after the login, whatever happens"},
     {"session-fields-max", SETTING_NUMBER, AT(session_fields_max), "64", 1, 10000, "fields",
      "the most fields of a session"},
-    {"session-value-max-bytes", SETTING_NUMBER, AT(session_value_max_bytes), "16384", 16, 1 << 20, "bytes",
+    {"session-value-max-bytes", SETTING_NUMBER, AT(session_value_max_bytes), "16384", 20, 1 << 20, "bytes",
      "the longest value of a field"},
     {"session-max-bytes", SETTING_NUMBER, AT(session_max_bytes), "65536", 1024, 64ll << 20, "bytes",
      "the most that a session's fields may have in all, where each counts its name and at least 20 bytes of value"},

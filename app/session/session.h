@@ -36,6 +36,7 @@ struct mid_session {
     uint32_t generation; /* that this handle was opened with, by a cookie or for a task */
     bool must_send_cookie;
     bool must_clear_cookie;
+    bool lives_on;        /* it has ended for this handle only */
     bool is_at_end;       /* the stream's handler has returned */
     bool has_header;      /* Redis has told it */
     struct header header; /* as it was then */

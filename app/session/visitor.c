@@ -267,6 +267,7 @@ static enum mid_error found_stale(struct mid_session *session, int64_t ago_ms)
         return found_missing(session);
     /* A request that was under way when the visitor logged in: a cookie now would replace the one of the login. */
     session->state = SESSION_ENDED;
+    session->lives_on = true;
     return mid_fail(session->rq, MID_ENDED,
                     "the session was renewed meanwhile; repeat the request with the new cookie");
 }
@@ -283,6 +284,7 @@ enum mid_error session_found(struct mid_session *session, const struct store_fin
         return found_stale(session, finding->renewed_ago_ms);
     case STORE_SUPERSEDED:
         session->state = SESSION_ENDED;
+        session->lives_on = true;
         session->rq->is_superseded = true;
         return mid_fail(session->rq, MID_ENDED, "somebody has logged in to this session meanwhile");
     case STORE_LOST:
@@ -330,6 +332,8 @@ enum mid_error mid_session_renew(struct mid_session *session, const char *user)
 enum mid_error mid_session_destroy(struct mid_session *session)
 {
     struct store_finding finding;
+    if (session->lives_on)
+        return MID_ENDED;
     if (session->state == SESSION_CLAIMED || session->state == SESSION_LIVE) {
         enum mid_error error = store_destroy(session->key, session->generation, session->state == SESSION_CLAIMED,
                                              session->fence, session_patience_ms(session), &finding);

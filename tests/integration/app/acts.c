@@ -199,6 +199,11 @@ static enum mid_error set_act(struct player *player, const char *const words[])
     return mid_session_set(player->session, words[1], words[2]);
 }
 
+static enum mid_error set_for_act(struct player *player, const char *const words[])
+{
+    return mid_session_set_for(player->session, words[1], words[2], strtoll(words[3], NULL, 10));
+}
+
 static enum mid_error increment_act(struct player *player, const char *const words[])
 {
     return mid_session_increment(player->session, words[1], 1);
@@ -368,6 +373,7 @@ static const struct act {
     {"keep-user", keep_user_act, true},
     {"kept", kept_act, false},
     {"set", set_act, true},
+    {"set-for", set_for_act, true},
     {"increment", increment_act, true},
     {"append", append_act, true},
     {"delete", delete_act, true},
