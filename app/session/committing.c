@@ -268,16 +268,20 @@ MAY_SUSPEND static enum mid_error send_until_settled(struct mid_session *session
 
 /* -------------------- the commit's life -------------------- */
 
+static bool may_be_repeated(enum mid_error error)
+{
+    return error == MID_UNAVAILABLE || error == MID_OVERLOADED;
+}
+
 /* It ends here, unless it may be sent again. */
 static enum mid_error conclude(struct mid_session *session, enum mid_error error)
 {
     session_count(session, SESSION_ACTION_COMMIT, error);
-    bool may_be_repeated = error == MID_UNAVAILABLE || error == MID_OVERLOADED;
     bool is_alone = session->recorded.count == 0 && session->refused == MID_OK;
     bool stays_together = session->commit.is_in_doubt || session->commit.step != NULL; /* a step keeps its name */
-    if (may_be_repeated && (stays_together || !is_alone))
+    if (may_be_repeated(error) && (stays_together || !is_alone))
         return error;
-    if (may_be_repeated) { /* it has not left: as if it had not been tried */
+    if (may_be_repeated(error)) { /* it has not left: as if it had not been tried */
         operations_move(&session->recorded, &session->commit.operations);
         commit_drop(&session->commit);
         return error;
@@ -288,12 +292,17 @@ static enum mid_error conclude(struct mid_session *session, enum mid_error error
     return error;
 }
 
-/* What is in doubt comes first. */
+/* What is in doubt comes first. When that has failed, what was recorded behind it is gone as well: it may rest on it.
+ */
 MAY_SUSPEND static enum mid_error settle_doubt(struct mid_session *session)
 {
     if (!commit_is_pending(&session->commit))
         return MID_OK;
     enum mid_error error = conclude(session, send_until_settled(session));
+    if (error != MID_OK && !may_be_repeated(error)) {
+        drop_recorded(session);
+        distrust_view(session);
+    }
     view_turn(&session->view);
     return error;
 }
@@ -390,7 +399,7 @@ enum mid_error session_ask(struct mid_session *session, enum operation_code code
         return tell_refusal(session);
     MID_TRY(error);
     error = commit_all(session, NULL, answer);
-    bool was_not_sent = (error == MID_UNAVAILABLE || error == MID_OVERLOADED) && !commit_is_pending(&session->commit);
+    bool was_not_sent = may_be_repeated(error) && !commit_is_pending(&session->commit);
     if (is_recorded && was_not_sent)
         take_question_back(session);
     return error;
