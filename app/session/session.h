@@ -4,13 +4,13 @@
  * A session is loaded on first use. Changes are recorded as operations, not as a new whole, and a commit applies them
  * in one atomic step. What handlers call is in midstream.h; this is what the files of this room and the runtime share:
  *
- *     visitor.c   which session a request has: its cookie in, its cookie out, login and logout
- *     reading.c   reading
- *     recording.c recording changes
- *     committing.c  what is recorded becomes a commit, until that is settled
- *     claim.c     a task's session
- *     commit.c    one try of a commit; foresight.c whether it can go the fast way
- *     store.c     the other steps in Redis
+ *     visitor.c      which session a request has: its cookie in, its cookie out, login and logout
+ *     reading.c      what the view of a session shows
+ *     recording.c    changes
+ *     committing.c   what is recorded becomes a commit, and is sent until that is settled
+ *     commit.c       one try of it; foresight.c: whether it can go the fast way
+ *     claim.c        a task's session
+ *     store.c        the other steps in Redis
  */
 #ifndef SESSION_SESSION_H
 #define SESSION_SESSION_H
