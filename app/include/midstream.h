@@ -343,7 +343,7 @@ MID_PUBLIC MID_CHECK enum mid_error mid_session_append(struct mid_session *sessi
  * the next commit sends, without being applied twice; what is recorded meanwhile follows them. MID_UNPROCESSABLE: a
  * limit; nothing was written, the operations are dropped. MID_FAILED: nobody can tell any more whether they were
  * stored. When a commit in doubt ends in such an error, what was recorded behind it is dropped as well. MID_ENDED after
- * MID_UNAVAILABLE leaves open whether the commit was stored before the end.
+ * a logout leaves open whether a commit whose answer was lost was stored before it.
  */
 MID_PUBLIC MID_CHECK enum mid_error mid_session_commit(struct mid_session *session);
 

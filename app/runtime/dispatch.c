@@ -90,7 +90,7 @@ MAY_SUSPEND static enum mid_outcome conclude_stream(struct mid_request *rq, enum
     bool is_failed = error != MID_OK && error != MID_GONE && error != MID_STALLED;
     if (error == MID_OK) {
         error = stream_end(rq);
-    } else if (error == MID_DRAINING || (error == MID_ENDED && rq->is_superseded)) {
+    } else if (error == MID_DRAINING || (is_failed && rq->is_superseded)) {
         stream_reconnect(rq);
     } else if (is_failed) {
         log_failure(rq, error);

@@ -220,6 +220,17 @@ MAY_SUSPEND static enum mid_error follow(struct mid_session *session, const stru
     return MID_OK;
 }
 
+/* The session has ended, for this handle at least. Where the record goes on, it may have the commit, and no longer its
+ * identifier. */
+static enum mid_error end(struct mid_session *session, const struct commit_answer *answer, bool was_in_doubt)
+{
+    const struct commit *commit = &session->commit;
+    int64_t ahead = answer->finding.has_header ? answer->finding.header.revision - commit->revision : 0;
+    bool is_unknown = was_in_doubt && (commit->is_only_looked_for || ahead > HEADER_COMMITS_KEPT);
+    enum mid_error error = session_found(session, &answer->finding);
+    return error == MID_ENDED && answer->finding.has_header && is_unknown ? nobody_knows(session) : error;
+}
+
 /* One step further. MID_OK with *is_settled false: try again. */
 MAY_SUSPEND static enum mid_error advance(struct mid_session *session, bool is_patient, int *rounds, bool *is_settled)
 {
@@ -243,7 +254,7 @@ MAY_SUSPEND static enum mid_error advance(struct mid_session *session, bool is_p
         session_take_header(session, &answer.finding);
         return mid_fail(session->rq, MID_UNPROCESSABLE, "%s", answer.refused);
     default:
-        return session_found(session, &answer.finding); /* MID_OK: in a new session */
+        return end(session, &answer, was_in_doubt); /* MID_OK: in a new session */
     }
 }
 
