@@ -284,19 +284,12 @@ static bool may_be_repeated(enum mid_error error)
     return error == MID_UNAVAILABLE || error == MID_OVERLOADED;
 }
 
-/* It ends here, unless it may be sent again. */
+/* It ends here, unless it may be sent again: whether it was sent or not, it stays together until then. */
 static enum mid_error conclude(struct mid_session *session, enum mid_error error)
 {
     session_count(session, SESSION_ACTION_COMMIT, error);
-    bool is_alone = session->recorded.count == 0 && session->refused == MID_OK;
-    bool stays_together = session->commit.is_in_doubt || session->commit.step != NULL; /* a step keeps its name */
-    if (may_be_repeated(error) && (stays_together || !is_alone))
+    if (may_be_repeated(error))
         return error;
-    if (may_be_repeated(error)) { /* it has not left: as if it had not been tried */
-        operations_move(&session->recorded, &session->commit.operations);
-        commit_drop(&session->commit);
-        return error;
-    }
     commit_drop(&session->commit);
     if (error != MID_OK)
         distrust_view(session);
@@ -372,9 +365,9 @@ enum mid_error mid_session_commit(struct mid_session *session)
 
 /* -------------------- questions -------------------- */
 
-/* The same, asked once more after nobody knew what had become of it. */
-static bool is_in_doubt_already(const struct mid_session *session, enum operation_code code,
-                                struct operation_text field, struct operation_text value, int64_t number)
+/* The same, asked once more after MID_UNAVAILABLE. */
+static bool is_asked_already(const struct mid_session *session, enum operation_code code, struct operation_text field,
+                             struct operation_text value, int64_t number)
 {
     return commit_is_pending(&session->commit) && session->recorded.count == 0 && session->refused == MID_OK &&
            operation_is_equal(operations_last(&session->commit.operations), code, field, value, number);
@@ -389,31 +382,20 @@ MAY_SUSPEND static enum mid_error ask_again(struct mid_session *session, const c
     return conclude(session, error);
 }
 
-/* What was not even sent is not asked by a later commit, whose caller would not hear the answer. */
-static void take_question_back(struct mid_session *session)
-{
-    operations_drop_last(&session->recorded);
-    distrust_view(session);
-}
-
 enum mid_error session_ask(struct mid_session *session, enum operation_code code, const char *field,
                            struct operation_text value, int64_t number, const char **answer)
 {
     enum mid_error error = MID_OK;
     if (session->state == SESSION_ENDED)
         return MID_ENDED;
-    if (is_in_doubt_already(session, code, (struct operation_text){field, strlen(field)}, value, number))
+    if (is_asked_already(session, code, (struct operation_text){field, strlen(field)}, value, number))
         return ask_again(session, answer);
     MID_TRY(settle_doubt(session));
-    bool is_recorded = session_record(session, code, field, value, number, &error) != NULL;
+    session_record(session, code, field, value, number, &error);
     if (session->refused != MID_OK)
         return tell_refusal(session);
     MID_TRY(error);
-    error = commit_all(session, NULL, answer);
-    bool was_not_sent = may_be_repeated(error) && !commit_is_pending(&session->commit);
-    if (is_recorded && was_not_sent)
-        take_question_back(session);
-    return error;
+    return commit_all(session, NULL, answer);
 }
 
 /* -------------------- steps of a task -------------------- */

@@ -60,17 +60,6 @@ struct operation *operations_last(const struct operations *operations)
     return last;
 }
 
-void operations_drop_last(struct operations *operations)
-{
-    struct operation **link = &operations->first;
-    while ((*link)->next != NULL)
-        link = &(*link)->next;
-    operations->bytes -= (*link)->field.bytes + (*link)->value.bytes;
-    operations->count--;
-    *link = NULL;
-    operations->end = link;
-}
-
 bool operation_has_answer(const struct operation *operation)
 {
     return operation->code == OPERATION_SET_IF_ABSENT || operation->code == OPERATION_COMPARE_AND_SET ||

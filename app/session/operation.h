@@ -73,9 +73,6 @@ struct operation *operations_add(struct operations *operations, enum operation_c
 /* The newest one; NULL: there is none. */
 struct operation *operations_last(const struct operations *operations);
 
-/* Forgets the newest one. There is one. */
-void operations_drop_last(struct operations *operations);
-
 /* Whether the answer of Redis is needed, or foreseen. */
 bool operation_has_answer(const struct operation *operation);
 

@@ -171,22 +171,6 @@ Test(operation, the_answer_shows_what_was_done)
     cr_expect_str_eq(shown(), "new");
 }
 
-Test(operation, the_newest_one_can_be_taken_back)
-{
-    operations_add(&operations, OPERATION_DELETE, text_of("a"), text_of(NULL), 0);
-    struct operation *question = operations_add(&operations, OPERATION_TAKE, text_of("b"), text_of(NULL), 0);
-    cr_expect_eq(operations_last(&operations), question);
-    operations_drop_last(&operations);
-    cr_expect_eq(operations.count, 1);
-    cr_expect_eq(operations.bytes, 1);
-    operations_add(&operations, OPERATION_DELETE, text_of("c"), text_of(NULL), 0);
-    cr_expect_str_eq(operations.first->next->field.data, "c");
-    operations_drop_last(&operations);
-    operations_drop_last(&operations);
-    cr_expect_null(operations.first);
-    cr_expect_null(operations_last(&operations));
-}
-
 Test(operation, moved_operations_leave_an_empty_list_that_can_be_used)
 {
     struct operations moved;
