@@ -359,13 +359,13 @@ Test(sessions, a_session_has_so_many_fields_and_no_more)
 Test(sessions, a_value_has_so_many_bytes_and_no_more)
 {
     struct http_response response;
-    struct site site = site_open(SETTINGS("MIDSTREAM_SESSION_VALUE_MAX_BYTES=16"));
-    cr_expect_eq(site_send(&site, "PUT", "/api/session/value", X16, NULL), 204);
-    cr_expect_eq(site_send(&site, "PUT", "/api/session/value", X16 "x", &response), 422);
-    cr_expect(strstr(response.body.data, "the field \"value\" would have more than 16 bytes") != NULL, "%s",
+    struct site site = site_open(SETTINGS("MIDSTREAM_SESSION_VALUE_MAX_BYTES=32"));
+    cr_expect_eq(site_send(&site, "PUT", "/api/session/value", X16 X16, NULL), 204);
+    cr_expect_eq(site_send(&site, "PUT", "/api/session/value", X16 X16 "x", &response), 422);
+    cr_expect(strstr(response.body.data, "the field \"value\" would have more than 32 bytes") != NULL, "%s",
               response.body.data);
     char *value = site_field(&site, "value");
-    cr_expect_str_eq(value, X16);
+    cr_expect_str_eq(value, X16 X16);
     free(value);
     http_response_fini(&response);
     site_close(&site);
