@@ -83,7 +83,7 @@ setup: ## install everything that building, testing and measuring need
 .PHONY: test check format
 test: ## install what is needed, then all checks and tests, under ASan and UBSan
 	scripts/setup test
-	$(MAKE) check test-library test-unit test-format test-fuzz test-integration test-fault-short test-browser \
+	$(MAKE) check test-library test-unit test-format test-fuzz test-integration test-model test-fault-short test-browser \
 	    FUZZ_SECONDS=3
 
 .PHONY: compose-test

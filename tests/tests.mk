@@ -177,3 +177,30 @@ test-format: ## whether docs/session-format.md is true, by a Python program that
 run-test-format: export FORMAT_ORACLE := $(abspath $(FORMAT_ORACLE))
 run-test-format: $(FORMAT_TESTS) $(FORMAT_ORACLE) $(BUILD)/midstream $(INTEGRATION_APP)
 	$(RUN_TEST)
+
+# -------------------- the model --------------------
+
+MODEL_TESTS      := $(BUILD)/tests/model-tests
+MODEL_APP        := $(BUILD)/tests/model-app
+MODEL_APP_SOURCE := $(wildcard tests/model/app/*.c) # a program of its own; the tests write into its journal, too
+OPERATIONS       ?= 100000
+SEED             ?= $(shell od -An -N4 -tu4 /dev/urandom | tr -d ' ')
+
+$(MODEL_APP): $(MODEL_APP_SOURCE) $(wildcard tests/model/app/*.h) $(BUILD)/libmidstream.a app/include/midstream.h
+	@mkdir -p $(@D)
+	$(CC) -D_GNU_SOURCE -Iapp/include $(CFLAGS) $(LDFLAGS) -o $@ $(MODEL_APP_SOURCE) $(BUILD)/libmidstream.a $(LDLIBS)
+
+$(MODEL_TESTS): $(call objects,$(wildcard tests/model/*.c) tests/model/app/journal.c tests/integration/site.c) \
+                $(TEST_SUPPORT_OBJECTS) $(LIBRARY_OBJECTS)
+	$(LINK_TEST) $(TEST_LIBS)
+
+# FAULT_MS, KILL_MS and KEEP_GOING in the environment: see tests/model/model.c.
+.PHONY: test-model run-test-model
+test-model: ## OPERATIONS (100000) of all kinds through a proxy that loses things, and a check of each answer (SEED)
+	$(MAKE) FLAVOUR=$(TEST_FLAVOUR) run-test-model OPERATIONS=$(OPERATIONS) SEED=$(SEED)
+
+run-test-model: export OPERATIONS := $(OPERATIONS)
+run-test-model: export SEED := $(SEED)
+run-test-model: export MODEL_APP := $(abspath $(MODEL_APP))
+run-test-model: $(MODEL_TESTS) $(MODEL_APP) $(BUILD)/midstream
+	$(RUN_TEST)

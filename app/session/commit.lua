@@ -86,11 +86,9 @@ for at = 1, #h.commits, COMMIT_BYTES do
   is_applied = is_applied or string.sub(h.commits, at, at + COMMIT_BYTES - 1) == id
 end
 local claim = task and key .. ':task:' .. task
-if step ~= '' then
-  local applied_by = redis.call('HGET', claim, 'step:' .. step)
-  if applied_by then
-    return {applied_by == id and APPLIED or SKIPPED, bytes}
-  end
+local applied_by = step ~= '' and redis.call('HGET', claim, 'step:' .. step)
+if applied_by == id then
+  return {APPLIED, bytes}
 end
 if is_applied then -- tell what is there now
   local reply = {APPLIED, bytes}
@@ -108,6 +106,9 @@ if band(flags, IS_COOKIE) ~= 0 and generation ~= h.generation and not is_repeate
 end
 if generation < h.login and not is_repeated_login then
   return {SUPERSEDED, bytes}
+end
+if applied_by then
+  return {SKIPPED, bytes}
 end
 if band(flags, IS_ONLY_LOOKED_FOR) ~= 0 then
   return {MOVED, bytes}
