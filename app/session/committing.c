@@ -365,12 +365,12 @@ enum mid_error mid_session_commit(struct mid_session *session)
 
 /* -------------------- questions -------------------- */
 
-/* The same, asked once more after MID_UNAVAILABLE. */
-static bool is_asked_already(const struct mid_session *session, enum operation_code code, struct operation_text field,
-                             struct operation_text value, int64_t number)
+/* Whether the newest of them is this very question, to which there was no answer. */
+static bool ends_with(const struct operations *operations, enum operation_code code, struct operation_text field,
+                      struct operation_text value, int64_t number)
 {
-    return commit_is_pending(&session->commit) && session->recorded.count == 0 && session->refused == MID_OK &&
-           operation_is_equal(operations_last(&session->commit.operations), code, field, value, number);
+    const struct operation *last = operations_last(operations);
+    return last != NULL && operation_is_equal(last, code, field, value, number);
 }
 
 MAY_SUSPEND static enum mid_error ask_again(struct mid_session *session, const char **answer)
@@ -386,16 +386,17 @@ enum mid_error session_ask(struct mid_session *session, enum operation_code code
                            struct operation_text value, int64_t number, const char **answer)
 {
     enum mid_error error = MID_OK;
+    struct operation_text name = {field, strlen(field)};
     if (session->state == SESSION_ENDED)
         return MID_ENDED;
-    if (is_asked_already(session, code, (struct operation_text){field, strlen(field)}, value, number))
+    bool is_alone = session->recorded.count == 0 && session->refused == MID_OK;
+    if (is_alone && ends_with(&session->commit.operations, code, name, value, number))
         return ask_again(session, answer);
-    MID_TRY(settle_doubt(session));
-    session_record(session, code, field, value, number, &error);
-    if (session->refused != MID_OK)
-        return tell_refusal(session);
-    MID_TRY(error);
-    return commit_all(session, NULL, answer);
+    if (!ends_with(&session->recorded, code, name, value, number))
+        session_record(session, code, field, value, number, &error);
+    if (error != MID_OK && session->refused == MID_OK)
+        return error;
+    return commit_all(session, NULL, answer); /* which tells what was refused */
 }
 
 /* -------------------- steps of a task -------------------- */

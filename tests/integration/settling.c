@@ -59,8 +59,6 @@ Test(settling, an_increment_does_not_hide_a_deletion_after_it)
     EXPECT_NOTE(&stage, "h.5", "get:made MID_OK nothing");
     EXPECT_NOTE(&stage, "h.6", "set-if-absent:made:again MID_OK set");
     expect_stored(&stage, key, "made", "again");
-    cr_log_warn("fields in header %u, HLEN %lld", stored_header(&stage.site, key).fields,
-                (long long)redis_int(stage.site.redis, "HLEN %s", key));
     free(key);
     stage_close(&stage);
 }
@@ -71,8 +69,6 @@ Test(settling, operations_on_one_field_do_not_shift_the_count_of_fields)
     char *key = make_session(&stage);
     for (int i = 0; i < 6; i++) {
         stage_act(&stage, "get:old,increment:made,delete:made,commit,set:made:1,commit&who=z", NULL);
-        cr_log_warn("fields in header %u, HLEN %lld", stored_header(&stage.site, key).fields,
-                    (long long)redis_int(stage.site.redis, "HLEN %s", key));
     }
     cr_expect_eq(stored_header(&stage.site, key).fields, 3);
     free(key);
@@ -165,13 +161,8 @@ Test(settling, what_was_recorded_behind_a_question_in_doubt_survives_a_full_redi
     pid_t before = site_worker(&stage.site);
     stage_open_gate(&stage, "h", "on");
     cr_assert(http_stream_wait_end(stream, PATIENCE_MS));
-    struct http_response response;
-    http_stream_close(stream, &response);
-    char *log = site_log(&stage.site);
-    const char *line = strstr(log, "panic");
-    cr_expect_null(line, "%.300s", line);
-    cr_expect_null(strstr(log, "ENSURE"), "%.300s", strstr(log, "ENSURE"));
-    cr_log_warn("worker %d; %s", before, log + (strlen(log) > 900 ? strlen(log) - 900 : 0));
+    http_stream_close(stream, NULL);
+    cr_expect_eq(site_worker(&stage.site), before, "the worker has ended");
     free(key);
     stage_close(&stage);
 }
@@ -196,6 +187,7 @@ Test(settling, a_value_that_was_read_can_be_passed_on)
     expect_stored(&stage, key, "before", "saved");
     char *log = site_log(&stage.site);
     cr_expect_null(strstr(log, "AddressSanitizer"), "%.600s", strstr(log, "AddressSanitizer"));
+    free(log);
     free(key);
     stage_close(&stage);
 }
@@ -229,10 +221,10 @@ Test(settling, a_renewal_that_the_response_settles_sends_its_cookie)
     struct proxy *proxy = proxy_open(&stage.site);
     cr_assert_eq(stage_act(&stage, "ping&who=p", NULL), 200);
     proxy_lose_next(proxy, LOSE_ANSWER);
-    int status = stage_act(&stage, "renew:grace,ping", &response);
-    cr_log_warn("status %d: %s", status, response.head.data);
-    status = stage_act(&stage, "user,return&who=u", &response);
+    stage_act(&stage, "renew:grace,ping", NULL);
+    int status = stage_act(&stage, "user,return&who=u", &response);
     cr_expect_eq(status, 200, "after a response of 200 the visitor gets %d %s", status, response.body.data);
+    http_response_fini(&response);
     proxy_close(proxy);
     free(key);
     stage_close(&stage);
@@ -291,11 +283,11 @@ Test(settling, an_old_cookie_does_not_get_the_cookie_of_a_higher_privilege)
     char *key = make_session(&stage);
     struct stage thief = with_cookie_of(&stage); /* of generation 1 */
     cr_assert_eq(stage_act(&stage, "renew:grace,return&who=v", NULL), 200);
-    int status = stage_act(&thief, "renew:grace,return&who=w", NULL); /* generation 2 */
-    cr_log_warn("password with planted cookie: %d", status);
+    stage_act(&thief, "renew:grace,return&who=w", NULL); /* generation 2 */
     cr_assert_eq(stage_act(&stage, "set:mfa:passed,renew:grace,return&who=x", NULL), 200);
-    status = stage_act(&thief, "renew:grace,get:mfa,return&who=y", &response);
+    int status = stage_act(&thief, "renew:grace,get:mfa,return&who=y", &response);
     cr_expect_neq(status, 200, "%d %s", status, response.body.data);
+    http_response_fini(&response);
     EXPECT_NOTE(&stage, "y.2", "get:mfa MID_ENDED");
     free(key);
     stage_close(&stage);
@@ -410,6 +402,8 @@ Test(settling, a_commit_in_doubt_whose_session_went_survives_a_refused_creation)
     http_stream_close(stream, NULL);
     char *log = site_log(&stage.site);
     cr_expect_null(strstr(log, "panic"), "%.300s", strstr(log, "panic"));
+    free(log);
+    free(key);
     proxy_close(proxy);
     stage_close(&stage);
 }

@@ -244,6 +244,23 @@ function pieceSink(kind, expected) {
     };
 }
 
+/* The answer to the login that was sent while the stream runs; null: none was. */
+let login = null;
+
+/* A login ends what was asked for before it, so that nobody who has planted a cookie reads on: the page asks again. */
+async function readThroughLogins(kind, choice, sink, record) {
+    for (;;) {
+        login = null;
+        try {
+            return await kind.read(kind.target(choice), sink, leaving.signal);
+        } catch (error) {
+            if (!(error instanceof Cut) || !(await login))
+                throw error;
+            note(record, "you have logged in: what was asked for before ends, and the page asks again", { tone: "rest" });
+        }
+    }
+}
+
 async function runStream() {
     const choice = streamChoice();
     const kind = kinds[choice.kind];
@@ -260,7 +277,7 @@ async function runStream() {
         note(record, choice.prompt, { tone: "rest" });
     const sink = pieceSink(kind, kind.expected(choice));
     try {
-        await watch.during(kind.read(kind.target(choice), sink, leaving.signal));
+        await watch.during(readThroughLogins(kind, choice, sink, record));
         show("stream-state", "complete", "Complete");
         note(record, "the end: the response is complete", { tone: "end" });
     } catch (error) {
@@ -335,7 +352,7 @@ byId("field-increment").addEventListener("click", async () => {
 byId("login-form").addEventListener("submit", (event) => {
     event.preventDefault();
     const body = new URLSearchParams({ user: byId("login-user").value });
-    watch.withoutReading(() => send("login-answer", "POST", "/login", { body }));
+    login = watch.withoutReading(() => send("login-answer", "POST", "/login", { body }));
 });
 byId("logout").addEventListener("click", () => send("login-answer", "POST", "/logout"));
 
