@@ -23,6 +23,8 @@ struct commit {
     bool must_hold;      /* its answers were computed from that revision */
     bool is_asked_there; /* its answers are computed by Redis: when somebody else was faster too often */
     bool is_in_doubt;
+    bool is_unbound; /* it rests on no revision, having been overtaken too often: it is sent once, and then only looked
+                        for */
     bool is_only_looked_for; /* it was sent without a revision, so it may be found applied, and not be applied now */
 };
 

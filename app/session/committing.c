@@ -10,7 +10,7 @@
  *
  * Operations with an answer are foreseen on a view of the very record, and the commit holds only if the record is still
  * at that revision. So the answer is known before it is sent, and true whatever becomes of Redis's answers. Who is
- * overtaken again and again lets Redis answer.
+ * overtaken again and again lets Redis apply and answer it whatever the revision is; then it is sent once.
  */
 #include <string.h>
 
@@ -19,7 +19,7 @@
 #include "session/limits.h"
 #include "session/session.h"
 
-enum { ROUNDS_MAX = 4 }; /* of being overtaken, until Redis is to answer */
+enum { ROUNDS_MAX = 4 }; /* of being overtaken, until Redis is to apply it whatever the revision, and to answer */
 
 bool session_is_dirty(const struct mid_session *session)
 {
@@ -82,7 +82,7 @@ static void note_revision(struct mid_session *session)
 {
     struct commit *commit = &session->commit;
     commit->is_only_looked_for = commit->is_in_doubt && !commit->knows_revision;
-    if (commit->is_in_doubt || commit->knows_revision || !session->has_header)
+    if (commit->is_in_doubt || commit->is_unbound || commit->knows_revision || !session->has_header)
         return;
     commit->revision = session->header.revision;
     commit->knows_revision = true;
@@ -141,7 +141,7 @@ static void decide_who_answers(struct mid_session *session)
         return;
     commit->is_asked_there = commit->is_asked_there || !answers_are_foreseen(session);
     commit->must_hold = !commit->is_asked_there;
-    commit->knows_revision = true;
+    commit->knows_revision = !commit->is_unbound;
     commit->revision = session->header.revision;
 }
 
@@ -216,7 +216,7 @@ MAY_SUSPEND static enum mid_error follow(struct mid_session *session, const stru
     distrust_view(session);
     commit->knows_revision = false;
     commit->must_hold = false;
-    commit->is_asked_there = ++*rounds > ROUNDS_MAX;
+    commit->is_asked_there = commit->is_unbound = ++*rounds > ROUNDS_MAX;
     return MID_OK;
 }
 

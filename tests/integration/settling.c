@@ -3,6 +3,7 @@
  * commit protocol found all of these; each failed when it was written.
  */
 #include <criterion/criterion.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -405,5 +406,29 @@ Test(settling, a_commit_in_doubt_whose_session_went_survives_a_refused_creation)
     free(log);
     free(key);
     proxy_close(proxy);
+    stage_close(&stage);
+}
+
+/* A hundred commits of others come between any two turns of its own. */
+Test(settling, a_stream_is_not_starved_by_a_crowd_on_its_session)
+{
+    struct stage stage = stage_open(NULL);
+    char *key = make_session(&stage);
+    char *cookie = http_visitor_cookie(stage.site.visitor, "mid");
+    char *header = text_printf("Cookie: mid=%s", cookie);
+    char *url = stack_url(stage.site.stack, "/tab");
+    pid_t crowd = process_spawn((const char *const[]){"wrk", "-t1", "-c128", "-d30s", "-H", header, url, NULL},
+                                &(struct process_options){0});
+    cr_assert(stored_reaches(&stage.site, key, "shared", 1000));
+    struct http_stream *stream = stage_stream(
+        &stage, "open,begin:bytes,increment:a,commit,set:b:1,commit,set-if-absent:c:1,take:flash,increment:a,commit");
+    cr_expect(http_stream_wait_end(stream, PATIENCE_MS), "it waits for ever");
+    process_signal(crowd, SIGTERM);
+    process_wait(crowd, PATIENCE_MS);
+    EXPECT_NOTE(&stage, "h.7", "set-if-absent:c:1 MID_OK set");
+    EXPECT_NOTE(&stage, "h.8", "take:flash MID_OK saved");
+    expect_stored(&stage, key, "a", "2");
+    http_stream_close(stream, NULL);
+    free(url), free(header), free(cookie), free(key);
     stage_close(&stage);
 }
