@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "fcgi/record_filter.h"
+#include "support/process.h"
 
 enum { PATIENCE_MS = 15000 };
 
@@ -73,13 +74,30 @@ static struct sockaddr_un name_of(const char *socket_path)
     return name;
 }
 
+struct connecting {
+    int fd;
+    struct sockaddr_un name;
+};
+
+/* A socket is there when it is bound, and refuses until somebody listens on it: a server that starts is between the
+ * two. */
+static bool is_connected(void *arg)
+{
+    struct connecting *connecting = arg;
+    return connect(connecting->fd, (struct sockaddr *)&connecting->name, sizeof(connecting->name)) == 0 ||
+           errno != ECONNREFUSED;
+}
+
 int fastcgi_connect(const char *socket_path)
 {
-    struct sockaddr_un name = name_of(socket_path);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    cr_assert(fd >= 0 && connect(fd, (struct sockaddr *)&name, sizeof(name)) == 0, "%s: %s", socket_path,
-              strerror(errno));
-    return fd;
+    enum { LISTEN_MS = 5000 };
+    struct connecting connecting = {.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), .name = name_of(socket_path)};
+    struct sockaddr_un peer;
+    socklen_t size = sizeof(peer);
+    cr_assert(connecting.fd >= 0 && wait_until(is_connected, &connecting, LISTEN_MS) &&
+                  getpeername(connecting.fd, (struct sockaddr *)&peer, &size) == 0,
+              "%s: %s", socket_path, strerror(errno));
+    return connecting.fd;
 }
 
 /* The other side may close before it has taken everything; that is for the test to see when it reads. */
