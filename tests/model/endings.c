@@ -64,10 +64,16 @@ static bool may_be_older(const struct call *call, const struct call *renewal)
            (after == 0 || has_renewed(call) || call->handle->run->generation < after);
 }
 
+/* An earlier attempt has applied the step; the call itself has done nothing. */
+static bool was_skipped(const struct call *call)
+{
+    return call->way == WAY_STEP && call->answer != NULL && call->answer[0] == '0';
+}
+
 /* It was answered that the session is there. Who reads nothing at all may have been given a new one. */
 static bool has_met_session(const struct call *call)
 {
-    bool is_met = call_is_change(call) && call->way != WAY_DESTROY && call->way != WAY_DROP;
+    bool is_met = call_is_change(call) && call->way != WAY_DESTROY && call->way != WAY_DROP && !was_skipped(call);
     return !call->is_lost && call_is_answered(call, "MID_OK") &&
            (is_met || (call->sight != NULL && call->sight->count > 0));
 }
@@ -116,20 +122,28 @@ static void check_after_logout(struct check *check, const struct call *logout)
     }
 }
 
+/* Whether the call was before the renewal in no way: it began after it was over, or stands behind it in the log. A
+ * renewal of the same user concerns only those who come with an older cookie. */
+static bool is_after(const struct call *call, const struct call *renewal)
+{
+    if (!is_other_user(renewal))
+        return has_met_session(call) && call->handle->run->begin > renewal->end;
+    return (has_met_session(call) && call->begin > renewal->end) ||
+           (renewal->position > 0 && call->position > renewal->position);
+}
+
 static void check_after_renewal(struct check *check, const struct call *renewal)
 {
+    const struct handle *told = NULL; /* one finding for a handle is enough, as far as they do not alternate */
     for (size_t i = 0; i < check->record->calls.count; i++) {
         const struct call *call = check->record->calls.items[i];
-        bool is_too_late =
-            is_other_user(renewal) ? call->begin > renewal->end : call->handle->run->begin > renewal->end;
-        bool is_applied_later = is_other_user(renewal) && renewal->position > 0 && call->position > renewal->position;
-        if (!is_older(call, renewal))
+        if (call->handle == told || !is_older(call, renewal) || !is_after(call, renewal))
             continue;
-        if ((has_met_session(call) && is_too_late) || is_applied_later)
-            found(check, ABOUT(check, "ok-after-login", .call = call, .other = renewal),
-                  "%s %s, and its handle is older than the %s of %s", call->value,
-                  call->way == WAY_READ ? "has read the session" : "was applied",
-                  is_other_user(renewal) ? "login" : "renewal", renewal->value);
+        told = call->handle;
+        found(check, ABOUT(check, "ok-after-login", .call = call, .other = renewal),
+              "%s %s, and its handle is older than the %s of %s", call->value,
+              call->way == WAY_READ ? "has read the session" : "was applied",
+              is_other_user(renewal) ? "login" : "renewal", renewal->value);
     }
     const struct run *run = renewal->handle->run;
     if (renewal->phase == 'h' && run->renewed > 0 && run->renewed <= run->generation)
@@ -151,9 +165,11 @@ static bool has_reason(const struct check *check, const struct call *ended)
             continue;
         if (call->way == WAY_DESTROY)
             return true;
-        if (call->way == WAY_RENEW && may_be_older(ended, call) &&
+        /* Who renews what somebody else has just renewed may be refused, too; not so who repeats his own login. */
+        bool is_again = ended->way == WAY_RENEW && is_other_user(ended) && repeats(ended, call);
+        if (call->way == WAY_RENEW && !is_again && may_be_older(ended, call) &&
             (is_other_user(call) || ended->way == WAY_RENEW || !call_is_in_contact(ended, call->begin)))
-            return true; /* a renewal is for the cookie of now */
+            return true;
     }
     return false;
 }
@@ -225,8 +241,7 @@ static void check_lease(struct check *check, const struct call *call)
 {
     const struct row *handles = &call->handle->run->handles;
     bool is_later = false;
-    bool was_skipped = call->way == WAY_STEP && call->answer != NULL && call->answer[0] == '0';
-    if (!call_is_change(call) || !call_is_answered(call, "MID_OK") || call->way == WAY_IMPLICIT || was_skipped)
+    if (!call_is_change(call) || !call_is_answered(call, "MID_OK") || call->way == WAY_IMPLICIT || was_skipped(call))
         return;
     for (size_t i = 0; i < handles->count; i++) {
         const struct handle *handle = handles->items[i];
@@ -248,20 +263,20 @@ static const struct operation *last_on(const struct call *call, const char *fiel
     return NULL;
 }
 
-/* Whether another handle, of the same writer, may have changed the field meanwhile: after-response functions go on
- * beside the next request. */
-static bool has_rival(const struct check *check, const struct call *before, const struct call *peek, const char *field)
+/* Somebody else may have changed the field since. */
+static bool is_contended(const struct check *check, const struct call *before, const struct call *peek,
+                         const char *field)
 {
     for (size_t i = 0; i < check->record->calls.count; i++) {
         const struct call *call = check->record->calls.items[i];
-        bool is_over = call_is_answered(call, "MID_OK") && call->end < before->begin;
-        if (call->handle != peek->handle && call->begin < peek->end && !is_over && last_on(call, field) != NULL)
+        if (call->first != before->first && call->verdict != NOT && call_is_change(call) &&
+            last_on(call, field) != NULL && call->begin < peek->end && call->until > before->begin)
             return true;
     }
     return false;
 }
 
-/* What it has just set is what it sees, without asking Redis. */
+/* What it has just set is what it sees. */
 static void check_peek(struct check *check, const struct call *peek)
 {
     const struct row *calls = &peek->handle->calls;
@@ -270,11 +285,10 @@ static void check_peek(struct check *check, const struct call *peek)
         before = calls->items[i];
     const struct operation *operation =
         before != NULL && peek->count > 0 ? last_on(before, peek->operations[0].field) : NULL;
-    if (operation == NULL || operation->code != CODE_SET || !call_is_answered(before, "MID_OK") ||
-        (before->way == WAY_STEP && (before->answer == NULL || before->answer[0] == '0')))
+    if (operation == NULL || operation->code != CODE_SET || !call_is_answered(before, "MID_OK") || was_skipped(before))
         return;
-    if (call_is_answered(peek, "MID_OK") && (peek->answer == NULL || strcmp(peek->answer, before->value) != 0) &&
-        !has_rival(check, before, peek, operation->field))
+    bool sees_own = peek->answer != NULL && strcmp(peek->answer, before->value) == 0;
+    if (call_is_answered(peek, "MID_OK") && !sees_own && !is_contended(check, before, peek, operation->field))
         found(check, ABOUT(check, "own-write-not-seen", .field = operation->field, .call = peek),
               "the handle has set %s, and sees %s", before->value, peek->answer != NULL ? peek->answer : "nothing");
 }

@@ -207,24 +207,29 @@ static void check_time(struct check *check)
     }
 }
 
-/* The commits of a handle leave in their order. A task's step may be of any attempt. */
+/* The commits of a handle leave in their order. What is in doubt when a handler has failed is dropped, and may be
+ * under way beside what after-response functions do. A task's step may be of any attempt. */
+static void check_handle(struct check *check, const struct handle *handle)
+{
+    const struct call *last = NULL;
+    for (size_t i = 0; i < handle->calls.count; i++) {
+        const struct call *next = handle->calls.items[i];
+        if (next->position == 0 || strcmp(next->name, next->value) != 0)
+            continue;
+        bool was_dropped = last != NULL && last->phase != next->phase && last->verdict == MAYBE;
+        if (last != NULL && last->position > next->position && !was_dropped)
+            found(check, ABOUT(check, "order-of-handle", .field = "log", .call = last, .other = next),
+                  "%s was recorded before %s, and was applied after it", last->value, next->value);
+        last = next;
+    }
+}
+
 static void check_handles(struct check *check)
 {
     for (size_t i = 0; i < check->record->calls.count; i++) {
-        struct call *call = check->record->calls.items[i];
-        const struct handle *handle = call->handle;
-        if (handle->calls.items[0] != call)
-            continue;
-        const struct call *last = NULL;
-        for (size_t k = 0; k < handle->calls.count; k++) {
-            const struct call *next = handle->calls.items[k];
-            if (next->position == 0 || strcmp(next->name, next->value) != 0)
-                continue;
-            if (last != NULL && last->position > next->position)
-                found(check, ABOUT(check, "order-of-handle", .field = "log", .call = last, .other = next),
-                      "%s was recorded before %s, and was applied after it", last->value, next->value);
-            last = next;
-        }
+        const struct call *call = check->record->calls.items[i];
+        if (call->handle->calls.items[0] == call)
+            check_handle(check, call->handle);
     }
 }
 

@@ -182,8 +182,8 @@ static enum fault choose(struct random *random)
         enum fault fault;
         uint32_t weight;
     } weights[] = {
-        {FAULT_DELAYED_COMMANDS, 16}, {FAULT_DELAYED_ANSWERS, 16}, {FAULT_CUT_BEFORE, 14}, {FAULT_CUT_IN_COMMAND, 12},
-        {FAULT_CUT_AFTER, 28},        {FAULT_CUT_IN_ANSWER, 12},   {FAULT_STOP, 2},
+        {FAULT_DELAYED_COMMANDS, 12}, {FAULT_DELAYED_ANSWERS, 12}, {FAULT_CUT_BEFORE, 16}, {FAULT_CUT_IN_COMMAND, 15},
+        {FAULT_CUT_AFTER, 30},        {FAULT_CUT_IN_ANSWER, 14},   {FAULT_STOP, 1},
     };
     uint32_t at = random_below(random, 100);
     size_t i = 0;

@@ -125,7 +125,7 @@ static void add_unmarked(struct writing *writing)
 /* A request that was not answered mostly gives up; others have time, and go on. */
 static void add_stop(struct writing *writing, char phase)
 {
-    if (chance(writing, phase == 'h' && writing->scenario->kind != SCENARIO_STREAM ? 60 : 10))
+    if (chance(writing, phase == 'h' && writing->scenario->kind != SCENARIO_STREAM ? 80 : 10))
         buffer_printf(&writing->text, "%c stop\n", phase);
 }
 
@@ -223,7 +223,8 @@ static void write_last(struct writing *writing, char phase, bool may_fail)
         add(writing, "\n"); /* there is nothing more to be recorded */
         return;
     }
-    if (chance(writing, 40)) {
+    bool is_silent = phase == 'a' || phase == 'b'; /* only the log tells whether it was stored */
+    if (is_silent || chance(writing, 40)) {
         add_mark(writing);
         add_all_marked(writing, 4);
     } else if (chance(writing, 50)) {

@@ -314,6 +314,18 @@ Test(model_check, a_renewal_of_the_same_user_ends_older_cookies_only)
     expect_found("ok-after-login", strcat(journal, STORED("3.h.1;2.h.1;4.h.1;", "")));
 }
 
+Test(model_check, a_login_that_is_repeated_and_refused_is_found)
+{
+    static const char login[] = MADE SENT("2") "3 > 2.h.1 7 2.h.1 renew app:log renew:ada\n"
+                                               "3 < 2.h.1 MID_UNAVAILABLE\n"
+                                               "5 = 2 unknown - 0\n" SENT("3") "6 > 3.h.1 7 3.h.1 renew renew:ada\n";
+    char journal[1000];
+    strcat(strcpy(journal, login), "6 < 3.h.1 MID_OK\n7 = 3 ok R 2\n");
+    expect_nothing(strcat(journal, STORED("2.h.1;", "@user=ada")));
+    strcat(strcpy(journal, login), "6 < 3.h.1 MID_ENDED\n7 = 3 ended - 0\n");
+    expect_found("ended-without-reason", strcat(journal, STORED("2.h.1;", "@user=ada")));
+}
+
 Test(model_check, an_end_without_a_reason_is_found)
 {
     expect_found("ended-without-reason", MADE SENT("2") "2 > 2.h.1 7 2.h.1 commit app:log\n"

@@ -22,20 +22,30 @@ enum {
     LANES = 8,
     RUNS_STEP = 2 * VISITORS * LANES, /* between two runs of a lane: one for a request, one for its task */
     TRIES_MAX = 6,
-    PAUSE_MS = 50, /* after a failure */
+    PAUSE_MS = 100, /* after a failure */
+    REST_MS = 50,   /* at most, after a request that went well */
     TASK_WAIT_MS = 60000,
+    LOOK_EVERY_MS = 10,
     LOOK_MARKS = 50, /* of the log's, which holds some 200 */
     TASK_ID_BYTES = 68,
 };
 
 /* One in so many runs of a request. */
-enum { LOGIN_EVERY = 60, RENEW_EVERY = 60, LOGOUT_EVERY = 150, OLD_COOKIE_EVERY = 50, TASK_LOGOUT_EVERY = 60 };
+enum {
+    LOGIN_EVERY = 30,
+    RENEW_EVERY = 40,
+    LOGOUT_EVERY = 80,
+    OLD_COOKIE_EVERY = 50,
+    TASK_LOGOUT_EVERY = 20,
+    LEAVE_EVERY = 8
+};
 
 struct lane {
     struct writers *writers;
     struct visitor *visitor;
     unsigned number; /* of the visitor's */
     unsigned long next_run;
+    int patience_ms; /* after which the client leaves; 0: he stays */
     enum scenario_kind kind;
     struct random random; /* of the run */
     pthread_t thread;
@@ -46,6 +56,7 @@ struct writers {
     struct visitor visitors[VISITORS];
     pthread_mutex_t making[VISITORS]; /* of a session */
     struct lane lanes[VISITORS * LANES];
+    pthread_t looker;
     atomic_bool is_stopped;
     atomic_size_t lanes_left;
     atomic_size_t runs[SCENARIO_KINDS];
@@ -129,7 +140,10 @@ static struct outcome send_run(struct lane *lane, unsigned long run, const char 
     const char *const headers[] = {cookie->value[0] != '\0' ? field : NULL, NULL};
     visitor_count_marks(lane->visitor, text_count(script, "app:log"));
     note_sent(run, kind, cookie);
-    http_send(&(struct http_request){.method = "POST", .url = url, .headers = headers, .body = script}, &response);
+    http_send(
+        &(struct http_request){
+            .method = "POST", .url = url, .headers = headers, .body = script, .timeout_ms = lane->patience_ms},
+        &response);
     read_cookie(&response, &outcome.cookie);
     outcome.verdict = verdict_of(&response);
     note_heard(run, outcome.verdict, &outcome.cookie);
@@ -252,14 +266,17 @@ static void run_request(struct lane *lane, const struct cookie *cookie)
     if (scenario.end == END_LOGOUT)
         look_at(lane->writers->options.glass, cookie->rid); /* nobody can later */
     visitor_set_login(lane->visitor, scenario.end == END_LOGIN || scenario.end == END_RENEW);
+    if (lane->kind == SCENARIO_STREAM && random_is_one_in(&lane->random, LEAVE_EVERY))
+        lane->patience_ms = (int)random_between(&lane->random, 30, 400);
     struct outcome outcome = send_run(lane, scenario.run, kinds[lane->kind], cookie, script);
+    lane->patience_ms = 0;
     conclude(lane, &scenario, cookie, &outcome);
     visitor_set_login(lane->visitor, false);
     free(script);
     if (strcmp(outcome.verdict, "unknown") == 0)
         pause_ms(PAUSE_MS);
     else if (lane->kind != SCENARIO_STREAM)
-        pause_ms(random_below(&lane->random, PAUSE_MS)); /* or streams and tasks would have too small a share */
+        pause_ms(random_below(&lane->random, REST_MS)); /* or streams and tasks would have too small a share */
 }
 
 /* -------------------- tasks -------------------- */
@@ -379,6 +396,21 @@ static void start_lane(struct writers *writers, unsigned index)
     ENSURE(pthread_create(&lane->thread, NULL, run_lane, lane) == 0);
 }
 
+/* On a thread of its own, since nothing else may keep it waiting. */
+static void *look_on(void *arg)
+{
+    struct writers *writers = arg;
+    while (writers->lanes_left > 0) {
+        for (size_t i = 0; i < VISITORS; i++) {
+            struct cookie cookie = visitor_due(&writers->visitors[i], LOOK_MARKS);
+            if (cookie.value[0] != '\0')
+                look_at(writers->options.glass, cookie.rid);
+        }
+        pause_ms(LOOK_EVERY_MS);
+    }
+    return NULL;
+}
+
 struct writers *writers_start(const struct writers_options *options)
 {
     struct writers *writers = calloc(1, sizeof(*writers));
@@ -393,16 +425,8 @@ struct writers *writers_start(const struct writers_options *options)
     for (unsigned i = 0; i < VISITORS * LANES; i++)
         start_lane(writers, i);
     http_visitor_free(first);
+    ENSURE(pthread_create(&writers->looker, NULL, look_on, writers) == 0);
     return writers;
-}
-
-void writers_look(struct writers *writers)
-{
-    for (size_t i = 0; i < VISITORS; i++) {
-        struct cookie cookie = visitor_due(&writers->visitors[i], LOOK_MARKS);
-        if (cookie.value[0] != '\0')
-            look_at(writers->options.glass, cookie.rid);
-    }
 }
 
 void writers_stop(struct writers *writers)
@@ -419,6 +443,7 @@ struct writers_counts writers_end(struct writers *writers)
 {
     for (size_t i = 0; i < VISITORS * LANES; i++)
         pthread_join(writers->lanes[i].thread, NULL);
+    pthread_join(writers->looker, NULL);
     struct writers_counts counts = {
         .sessions = writers->sessions,
         .logins = writers->logins,

@@ -2,7 +2,8 @@
  * The writers: a few visitors, each with several lanes, on threads of their own, that send one run after another.
  *
  * All lanes of a visitor use his session at the same time. When it has ended, or cannot be reached any more because the
- * answer to a login was lost, he gets another one.
+ * answer to a login was lost, he gets another one. Whenever a session was changed a good deal, its record is looked at,
+ * before its log has lost what was not seen yet.
  */
 #ifndef MODEL_WRITERS_H
 #define MODEL_WRITERS_H
@@ -32,9 +33,6 @@ struct writers_counts {
 struct writers;
 
 struct writers *writers_start(const struct writers_options *options);
-
-/* Looks into the record of each session that was changed a good deal since the last time. */
-void writers_look(struct writers *writers);
 
 /* No more runs. */
 void writers_stop(struct writers *writers);
