@@ -194,7 +194,7 @@ $(MODEL_TESTS): $(call objects,$(wildcard tests/model/*.c) tests/model/app/journ
                 $(TEST_SUPPORT_OBJECTS) $(LIBRARY_OBJECTS)
 	$(LINK_TEST) $(TEST_LIBS)
 
-# FAULT_MS, KILL_MS and KEEP_GOING in the environment: see tests/model/model.c.
+# FAULT_MS, KILL_MS, KEEP_GOING and JOURNAL in the environment: see tests/model/model.c.
 .PHONY: test-model run-test-model
 test-model: ## OPERATIONS (100000) of all kinds through a proxy that loses things, and a check of each answer (SEED)
 	$(MAKE) FLAVOUR=$(TEST_FLAVOUR) run-test-model OPERATIONS=$(OPERATIONS) SEED=$(SEED)
