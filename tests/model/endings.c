@@ -200,28 +200,39 @@ static void check_existence(struct check *check)
 
 /* -------------------- tasks -------------------- */
 
-/* The calls of one step, in all attempts. */
-static void check_step(struct check *check, const struct call *call)
+/* Whether another attempt, an earlier one or the one that has the lease now, had begun the step by the line. */
+static bool was_begun_by_another(const struct call *attempt, size_t line)
 {
-    const struct row *handles = &call->handle->run->handles;
+    const struct row *handles = &attempt->handle->run->handles;
+    for (size_t i = 0; i < handles->count; i++) {
+        const struct handle *handle = handles->items[i];
+        for (size_t k = 0; handle != attempt->handle && k < handle->calls.count; k++) {
+            const struct call *other = handle->calls.items[k];
+            if (other->first == attempt->first && other->begin < line)
+                return true;
+        }
+    }
+    return false;
+}
+
+/* The calls of one step, in all attempts. */
+static void check_step(struct check *check, const struct call *step)
+{
+    const struct row *handles = &step->handle->run->handles;
     const struct call *applied = NULL;
-    bool is_first = true;
     for (size_t i = 0; i < handles->count; i++) {
         const struct handle *handle = handles->items[i];
         for (size_t k = 0; k < handle->calls.count; k++) {
             const struct call *attempt = handle->calls.items[k];
-            if (attempt->first != call)
+            if (attempt->first != step || !call_is_answered(attempt, "MID_OK") || attempt->answer == NULL)
                 continue;
-            bool is_told = call_is_answered(attempt, "MID_OK") && attempt->answer != NULL;
-            if (is_told && attempt->answer[0] == '1' && applied != NULL)
-                found(check, ABOUT(check, "step-twice", .call = attempt, .other = applied),
-                      "two attempts were told that they have applied the step %s", call->value);
-            if (is_told && attempt->answer[0] == '0' && is_first)
+            if (was_skipped(attempt) && !was_begun_by_another(attempt, attempt->end))
                 found(check, ABOUT(check, "false-answer", .call = attempt),
-                      "%s was told that an earlier attempt has applied it, and there was none", call->value);
-            if (is_told && attempt->answer[0] == '1')
-                applied = attempt;
-            is_first = false;
+                      "%s was told that another attempt has applied it, and there was none", step->value);
+            if (!was_skipped(attempt) && applied != NULL)
+                found(check, ABOUT(check, "step-twice", .call = attempt, .other = applied),
+                      "two attempts were told that they have applied the step %s", step->value);
+            applied = was_skipped(attempt) ? applied : attempt;
         }
     }
 }

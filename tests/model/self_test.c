@@ -107,6 +107,19 @@ Test(model_check, a_step_that_an_earlier_attempt_has_applied_is_fine)
                         "3 < 5.t8-1.1 MID_OK 0\n" STORED("5.s.1;", "m.sum=2"));
 }
 
+Test(model_check, a_step_that_the_attempt_with_the_lease_has_applied_is_fine)
+{
+    expect_nothing(MADE "1 + 5 task R 1\n"
+                        "2 > 5.t7-1.1 7 5.s.1 step app:log\n"
+                        "2 < 5.t7-1.1 MID_OK 1\n"
+                        "3 > 5.t8-1.1 8 5.s.1 step app:log\n"
+                        "3 < 5.t8-1.1 MID_OK 0\n"
+                        "3 > 5.t8-1.2 8 5.s.2 step app:log\n"
+                        "3 < 5.t8-1.2 MID_OK 1\n"
+                        "4 > 5.t7-1.2 7 5.s.2 step app:log\n"
+                        "4 < 5.t7-1.2 MID_OK 0\n" STORED("5.s.1;5.s.2;", ""));
+}
+
 Test(model_check, a_visitor_who_lost_his_session_and_was_given_another_is_fine)
 {
     expect_nothing(MADE SENT("2") "2 > 2.h.1 7 2.h.1 destroy\n"
