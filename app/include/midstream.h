@@ -265,9 +265,10 @@ typedef void mid_after(struct mid_request *rq, enum mid_outcome outcome, void *a
 
 /*
  * Calls `fn` once when the response is over, whatever its outcome, in the order of registration. It runs on its own
- * time: the client has the response and the connection serves the next request. The session can still be changed and
- * its changes are committed when `fn` returns; calls that suspend return MID_TIMEOUT once after-timeout-ms has passed.
- * Shutdown waits for it.
+ * time: the client has the response and the connection serves the next request. What a handler that failed has recorded
+ * is dropped before; a commit of its that was not answered may still arrive, also after those made here. The session
+ * can still be changed and its changes are committed when `fn` returns; calls that suspend return MID_TIMEOUT once
+ * after-timeout-ms has passed. Shutdown waits for it.
  */
 MID_PUBLIC void mid_after_response(struct mid_request *rq, mid_after *fn, void *arg);
 
