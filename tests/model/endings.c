@@ -165,6 +165,11 @@ static bool has_reason(const struct check *check, const struct call *ended)
             continue;
         if (call->way == WAY_DESTROY)
             return true;
+        /* A login that was in doubt when the response was over, and is dropped with it, may have been stored: then it
+         * ends its own handle, which does not know the new generation. */
+        if (call->way == WAY_RENEW && call->handle == ended->handle && call->phase != ended->phase &&
+            call->verdict == MAYBE)
+            return true;
         /* Who renews what somebody else has just renewed may be refused, too; not so who repeats his own login. */
         bool is_again = ended->way == WAY_RENEW && is_other_user(ended) && repeats(ended, call);
         if (call->way == WAY_RENEW && !is_again && may_be_older(ended, call) &&
