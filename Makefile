@@ -9,13 +9,16 @@ BUILD   := build/$(FLAVOUR)
 VERSION := 0.1.0
 
 PACKAGES := hiredis libsodium libuv jansson
-CPPFLAGS += -D_GNU_SOURCE -Iapp/include -Iapp -I$(BUILD)/generated -DMIDSTREAM_VERSION='"$(VERSION)"' \
-            $(shell pkg-config --cflags $(PACKAGES))
+# On a fresh machine `make run` and `make test` come before what they install: no word about it then.
+PKG_CONFIG := $(if $(shell command -v pkg-config),pkg-config --silence-errors,:)
+PACKAGE_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PACKAGES))
+PACKAGE_LIBS   := $(shell $(PKG_CONFIG) --libs $(PACKAGES))
+CPPFLAGS += -D_GNU_SOURCE -Iapp/include -Iapp -I$(BUILD)/generated -DMIDSTREAM_VERSION='"$(VERSION)"' $(PACKAGE_CFLAGS)
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 \
             -Wundef -Wcast-qual -Wwrite-strings -Werror
 CFLAGS   += -std=c17 -g -fvisibility=hidden -fno-omit-frame-pointer $(WARNINGS)
 # libfcgi comes as an archive, so that its calls of the OS_* functions meet ours (docs/adr/0002-libfcgi-on-fibers.md).
-LDLIBS   := -l:libfcgi.a $(shell pkg-config --libs $(PACKAGES)) -lpthread
+LDLIBS   := -l:libfcgi.a $(PACKAGE_LIBS) -lpthread
 
 CFLAGS_release  := -O2 -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection -fcf-protection -fPIE
 LDFLAGS_release := -pie -Wl,-z,relro,-z,now

@@ -24,7 +24,7 @@ BROWSER_TEST_OBJECTS     := $(call objects,$(filter-out $(SCREENSHOT_SOURCE),$(w
 
 $(BUILD)/tests/%.o: CPPFLAGS += -Itests
 
-TEST_LIBS := -lcriterion $(shell pkg-config --libs libcurl) $(LDLIBS)
+TEST_LIBS := -lcriterion $(shell $(PKG_CONFIG) --libs libcurl) $(LDLIBS)
 LINK_TEST  = @mkdir -p $(@D) && $(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
 
 $(UNIT_TESTS): $(UNIT_TEST_OBJECTS) $(LIBRARY_OBJECTS)

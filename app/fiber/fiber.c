@@ -44,9 +44,12 @@
 #define WITH_TSAN 0
 #endif
 
+#if defined(__has_include)
 #if __has_include(<valgrind/valgrind.h>)
 #include <valgrind/valgrind.h>
-#else
+#endif
+#endif
+#ifndef VALGRIND_STACK_REGISTER
 #define VALGRIND_STACK_REGISTER(start, end) 0
 #endif
 

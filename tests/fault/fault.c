@@ -105,24 +105,24 @@ void fault_start_redis(struct site *site)
 int64_t fault_stored_number(const struct site *site, const char *cookie, const char *field)
 {
     struct site other = *site;
-    other.visitor = http_visitor_new();
-    http_visitor_set_cookie(other.visitor, site->stack->url, "mid", cookie);
+    other.visitor = cookie_jar_new();
+    cookie_jar_set(other.visitor, "mid", cookie);
     char *key = site_key(&other);
     int64_t number = stored_number(&other, key, field);
     free(key);
-    http_visitor_free(other.visitor);
+    cookie_jar_free(other.visitor);
     return number > 0 ? number : 0;
 }
 
 int64_t fault_stored_revision(const struct site *site, const char *cookie)
 {
     struct site other = *site;
-    other.visitor = http_visitor_new();
-    http_visitor_set_cookie(other.visitor, site->stack->url, "mid", cookie);
+    other.visitor = cookie_jar_new();
+    cookie_jar_set(other.visitor, "mid", cookie);
     char *key = site_key(&other);
     int64_t revision = stored_header(&other, key).revision;
     free(key);
-    http_visitor_free(other.visitor);
+    cookie_jar_free(other.visitor);
     return revision;
 }
 

@@ -12,7 +12,7 @@
 
 struct visitor {
     struct hammer *hammer;
-    struct http_visitor *visitor;
+    struct cookie_jar *visitor;
     pthread_t thread;
     struct hammer_sum sum;
 };
@@ -71,7 +71,7 @@ struct hammer *hammer_start(struct site *site, size_t visitors)
     hammer->count = visitors;
     for (size_t i = 0; i < visitors; i++) {
         struct visitor *visitor = &hammer->visitors[i];
-        *visitor = (struct visitor){.hammer = hammer, .visitor = http_visitor_new()};
+        *visitor = (struct visitor){.hammer = hammer, .visitor = cookie_jar_new()};
         send_one(visitor);
     }
     for (size_t i = 0; i < visitors; i++)
@@ -86,7 +86,7 @@ size_t hammer_requests(struct hammer *hammer)
 
 static void add_visitor(struct hammer *hammer, const struct visitor *visitor, struct hammer_sum *sum)
 {
-    char *cookie = http_visitor_cookie(visitor->visitor, "mid");
+    char *cookie = cookie_jar_get(visitor->visitor, "mid");
     size_t stored = cookie != NULL ? (size_t)fault_stored_number(hammer->site, cookie, "counter") : 0;
     sum->requests += visitor->sum.requests;
     sum->acknowledged += visitor->sum.acknowledged;
@@ -109,7 +109,7 @@ struct hammer_sum hammer_stop(struct hammer *hammer)
         pthread_join(hammer->visitors[i].thread, NULL);
     for (size_t i = 0; i < hammer->count; i++) {
         add_visitor(hammer, &hammer->visitors[i], &sum);
-        http_visitor_free(hammer->visitors[i].visitor);
+        cookie_jar_free(hammer->visitors[i].visitor);
     }
     free(hammer->get_url);
     free(hammer->post_url);

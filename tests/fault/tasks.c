@@ -178,7 +178,7 @@ static void start_redis(void)
         process_spawn((const char *const[]){"redis-server", "scripts/redis.conf", "--port", "0", "--unixsocket", socket,
                                             "--unixsocketperm", "777", "--dir", data, "--pidfile", pidfile, "--logfile",
                                             "/dev/null", NULL},
-                      NULL);
+                      &(struct process_options){.outlives_caller = true}); /* the killer's thread ends before it */
     free(pidfile);
     free(data);
     free(socket);

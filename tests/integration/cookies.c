@@ -40,7 +40,7 @@ Test(cookies, what_we_did_not_sign_is_no_session_and_is_never_asked_for_in_redis
 {
     struct site site = site_open(NULL);
     site_make_session(&site);
-    char *good = http_visitor_cookie(site.visitor, "mid");
+    char *good = cookie_jar_get(site.visitor, "mid");
     char *forged = strdup(good);
     forged[TOKEN_TEXT_LENGTH - 1] = forged[TOKEN_TEXT_LENGTH - 1] == 'A' ? 'B' : 'A';
     char *other_rid = strdup(good);
@@ -105,11 +105,11 @@ Test(cookies, a_visitor_with_a_forged_cookie_gets_a_session_of_his_own)
     struct http_response response;
     struct site site = site_open(NULL);
     site_make_session(&site);
-    char *good = http_visitor_cookie(site.visitor, "mid");
+    char *good = cookie_jar_get(site.visitor, "mid");
     char *key = site_key(&site);
     char *forged = strdup(good);
     forged[TOKEN_TEXT_LENGTH - 1] = forged[TOKEN_TEXT_LENGTH - 1] == 'A' ? 'B' : 'A';
-    http_visitor_set_cookie(site.visitor, site.stack->url, "mid", forged);
+    cookie_jar_set(site.visitor, "mid", forged);
     site_send(&site, "GET", "/counter", NULL, &response);
     cr_expect(strstr(response.body.data, "\"counter\":1") != NULL, "%s", response.body.data);
     cr_expect_eq(text_count(response.head.data, "Set-Cookie: mid="), 1);
@@ -150,24 +150,12 @@ Test(cookies, the_cookie_has_the_attributes_that_protect_it_and_is_never_cached)
     site_close(&site);
 }
 
-static bool is_listening(void *arg)
-{
-    return access(arg, F_OK) == 0;
-}
-
 /* scripts/run serves plain http; so the default is tried on a pool of its own, with the site's Redis and keys. */
 Test(cookies, by_default_the_cookie_is_for_https_only)
 {
     struct site site = site_open(NULL);
-    char *socket = text_printf("%s/secure.sock", site.stack->dir);
-    char *listen = text_printf("unix:%s", socket);
-    char *redis = text_printf("unix:%s", site.stack->redis_socket);
-    char *keys = text_printf("%s/keys", site.stack->dir);
-    const char *program = getenv("MIDSTREAM");
-    pid_t master = process_spawn((const char *const[]){program ? program : "build/asan/midstream", "serve", "--workers",
-                                                       "1", "--listen", listen, "--redis", redis, "--keys", keys, NULL},
-                                 NULL);
-    cr_assert(wait_until(is_listening, socket, PATIENCE_MS));
+    char *socket;
+    pid_t master = site_start_pool(&site, "secure", NULL, &socket);
 
     struct buffer request = {0};
     fastcgi_get(&request, "/counter", NULL, 0);
@@ -189,9 +177,6 @@ Test(cookies, by_default_the_cookie_is_for_https_only)
     cr_expect_eq(process_wait(master, PATIENCE_MS), 0);
     fastcgi_answer_fini(&answer);
     buffer_fini(&request);
-    free(keys);
-    free(redis);
-    free(listen);
     free(socket);
     site_close(&site);
 }

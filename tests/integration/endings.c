@@ -52,12 +52,12 @@ Test(endings, login_renews_the_cookie_and_keeps_the_session)
     struct http_response response;
     struct site site = site_open(NULL);
     site_make_session(&site);
-    char *old = http_visitor_cookie(site.visitor, "mid");
+    char *old = cookie_jar_get(site.visitor, "mid");
     char *key = site_key(&site);
     cr_assert_eq(log_in(&site, "user=grace+hopper", &response), 204);
     cr_expect_eq(text_count(response.head.data, "Set-Cookie: mid="), 1);
     http_response_fini(&response);
-    char *new = http_visitor_cookie(site.visitor, "mid");
+    char *new = cookie_jar_get(site.visitor, "mid");
     char *new_key = site_key(&site);
     cr_expect_str_neq(new, old);
     cr_expect_str_eq(new_key, key);
@@ -88,7 +88,7 @@ Test(endings, a_cookie_from_before_the_login_is_refused)
     struct http_response response;
     struct site site = site_open(NULL);
     site_make_session(&site);
-    char *old = http_visitor_cookie(site.visitor, "mid");
+    char *old = cookie_jar_get(site.visitor, "mid");
     char *key = site_key(&site);
     cr_assert_eq(log_in(&site, "user=grace", &response), 204);
     http_response_fini(&response);
@@ -131,7 +131,7 @@ Test(endings, an_old_cookie_cannot_log_anybody_out)
     struct http_response response;
     struct site site = site_open(NULL);
     site_make_session(&site);
-    char *old = http_visitor_cookie(site.visitor, "mid");
+    char *old = cookie_jar_get(site.visitor, "mid");
     cr_assert_eq(log_in(&site, "user=grace", &response), 204);
     http_response_fini(&response);
     char *field = text_printf("Cookie: mid=%s", old);
@@ -255,7 +255,7 @@ Test(endings, a_request_with_the_cookie_of_an_ended_session_begins_another)
     struct http_response response;
     struct site site = site_open(NULL);
     site_make_session(&site);
-    char *old = http_visitor_cookie(site.visitor, "mid");
+    char *old = cookie_jar_get(site.visitor, "mid");
     char *key = site_key(&site);
     cr_assert_eq(site_send(&site, "POST", "/logout", NULL, NULL), 204);
 
@@ -432,7 +432,7 @@ Test(endings, after_a_key_rotation_old_cookies_are_believed_and_issued_again)
     struct http_response response;
     struct site site = site_open(NULL);
     site_make_session(&site);
-    char *old = http_visitor_cookie(site.visitor, "mid");
+    char *old = cookie_jar_get(site.visitor, "mid");
     char *key = site_key(&site);
     char *keys = text_printf("%s/keys", site.stack->dir);
     const char *program = getenv("MIDSTREAM");
@@ -447,7 +447,7 @@ Test(endings, after_a_key_rotation_old_cookies_are_believed_and_issued_again)
     cr_expect(strstr(response.body.data, "\"counter\":2") != NULL, "the session is lost: %s", response.body.data);
     cr_expect_eq(text_count(response.head.data, "Set-Cookie: mid="), 1);
     http_response_fini(&response);
-    char *new = http_visitor_cookie(site.visitor, "mid");
+    char *new = cookie_jar_get(site.visitor, "mid");
     char *new_key = site_key(&site);
     cr_expect_str_neq(new, old);
     cr_expect_str_eq(new_key, key);

@@ -79,13 +79,13 @@ struct connecting {
     struct sockaddr_un name;
 };
 
-/* A socket is there when it is bound, and refuses until somebody listens on it: a server that starts is between the
- * two. */
+/* A server that starts binds its socket, so that the file is there, and listens a moment later; until then it refuses.
+ */
 static bool is_connected(void *arg)
 {
     struct connecting *connecting = arg;
     return connect(connecting->fd, (struct sockaddr *)&connecting->name, sizeof(connecting->name)) == 0 ||
-           errno != ECONNREFUSED;
+           (errno != ECONNREFUSED && errno != ENOENT);
 }
 
 int fastcgi_connect(const char *socket_path)

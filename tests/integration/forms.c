@@ -23,10 +23,10 @@ Test(forms, a_form_is_taken_with_a_token_of_its_own_session_only)
     }
 
     struct site other = site;
-    other.visitor = http_visitor_new();
+    other.visitor = cookie_jar_new();
     free(site_get(&other, "/form"));
     cr_expect_eq(site_send(&other, "POST", "/form", token, NULL), 403, "it is another visitor's");
-    http_visitor_free(other.visitor);
+    cookie_jar_free(other.visitor);
     free(token);
     site_close(&site);
 }

@@ -23,14 +23,14 @@ struct fixation {
 static struct stage with_cookie(const struct stage *stage, const char *cookie)
 {
     struct stage other = *stage;
-    other.site.visitor = http_visitor_new();
-    http_visitor_set_cookie(other.site.visitor, stage->site.stack->url, "mid", cookie);
+    other.site.visitor = cookie_jar_new();
+    cookie_jar_set(other.site.visitor, "mid", cookie);
     return other;
 }
 
 static struct stage with_same_cookie(const struct stage *stage)
 {
-    char *cookie = http_visitor_cookie(stage->site.visitor, "mid");
+    char *cookie = cookie_jar_get(stage->site.visitor, "mid");
     struct stage other = with_cookie(stage, cookie);
     free(cookie);
     return other;
@@ -54,7 +54,7 @@ static void fixation_close(struct fixation *fixation)
 {
     cr_expect_eq(stage_act(&fixation->victim, "get:secret,return&who=v", NULL), 200);
     cr_expect_eq(redis_int(fixation->stage.site.redis, "HEXISTS %s x", fixation->key), 0, "the attacker has written");
-    http_visitor_free(fixation->victim.site.visitor);
+    cookie_jar_free(fixation->victim.site.visitor);
     free(fixation->key);
     stage_close(&fixation->stage);
 }
@@ -271,7 +271,7 @@ Test(logins, a_form_from_before_a_renewal_is_refused)
     expect_refused(&old, token, "with the old cookie");
     char *new_token = site_get(&stage.site, "/form");
     cr_expect_eq(send_form(&stage, new_token), 200);
-    http_visitor_free(old.site.visitor);
+    cookie_jar_free(old.site.visitor);
     free(new_token);
     free(token);
     stage_close(&stage);
@@ -285,7 +285,7 @@ Test(logins, a_form_from_before_a_logout_is_refused)
     cr_assert_eq(stage_act(&stage, "destroy,return", NULL), 200);
     expect_refused(&stage, token, "without a cookie");
     expect_refused(&old, token, "with the old cookie");
-    http_visitor_free(old.site.visitor);
+    cookie_jar_free(old.site.visitor);
     free(token);
     stage_close(&stage);
 }
@@ -302,9 +302,9 @@ Test(logins, a_form_for_a_visitor_without_a_session_is_accepted)
     cr_expect_eq(stored_sessions(&stage.site), 1);
 
     struct stage other = stage;
-    other.site.visitor = http_visitor_new();
+    other.site.visitor = cookie_jar_new();
     expect_refused(&other, response.body.data, "of somebody without a cookie");
-    http_visitor_free(other.site.visitor);
+    cookie_jar_free(other.site.visitor);
     http_response_fini(&response);
     stage_close(&stage);
 }
@@ -334,7 +334,7 @@ static void expect_login_repeated(const struct stage *stage, const char *key)
     cr_expect_eq(stage_act(stage, "user", &response), 200);
     cr_expect_str_eq(response.body.data, "grace", "%s", response.body.data);
     http_response_fini(&response);
-    http_visitor_free(other.site.visitor);
+    cookie_jar_free(other.site.visitor);
     free(new_key);
 }
 

@@ -35,7 +35,7 @@ static void start_guard(struct master *master)
     cr_assert_eq(pipe2(ends, O_CLOEXEC), 0);
     char *pid = text_printf("%d", (int)master->pid);
     master->guard = process_spawn((const char *const[]){"/bin/sh", "-c", guard_script, "guard", pid, NULL},
-                                  &(struct process_options){.input_fd = ends[0]});
+                                  &(struct process_options){.input_fd = ends[0], .outlives_caller = true});
     close(ends[0]);
     master->guard_fd = ends[1];
     free(pid);

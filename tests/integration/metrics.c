@@ -280,19 +280,19 @@ Test(metrics_of_a_site, a_forged_cookie_is_counted)
     get_and_drop(&site, "/counter");
     await_sample(&site, "midstream_session_cookies_total{verdict=\"valid\"}", 1);
 
-    char *cookie = http_visitor_cookie(site.visitor, "mid");
+    char *cookie = cookie_jar_get(site.visitor, "mid");
     size_t middle = strlen(cookie) / 2;
     cookie[middle] = cookie[middle] == 'A' ? 'B' : 'A';
-    struct http_visitor *forger = http_visitor_new();
+    struct cookie_jar *forger = cookie_jar_new();
     char *url = stack_url(site.stack, "/counter");
-    http_visitor_set_cookie(forger, url, "mid", cookie);
+    cookie_jar_set(forger, "mid", cookie);
     struct http_response response;
     http_send(&(struct http_request){.url = url, .visitor = forger}, &response);
     cr_expect_eq(response.status, 200);
     http_response_fini(&response);
     await_sample(&site, "midstream_session_cookies_total{verdict=\"forged\"}", 1);
     await_sample(&site, "midstream_session_cookies_total{verdict=\"valid\"}", 1);
-    http_visitor_free(forger);
+    cookie_jar_free(forger);
     free(url);
     free(cookie);
     site_close(&site);

@@ -116,12 +116,12 @@ Test(reload, a_cookie_under_an_old_key_goes_on_and_is_signed_anew)
 {
     struct site site = site_open(NULL);
     site_make_session(&site);
-    char *before = http_visitor_cookie(site.visitor, "mid");
+    char *before = cookie_jar_get(site.visitor, "mid");
     rotate_keys(&site);
     reload(&site, 1);
     char *body = site_get(&site, "/counter");
     cr_expect_not_null(strstr(body, "\"counter\":2"), "%s", body);
-    char *after = http_visitor_cookie(site.visitor, "mid");
+    char *after = cookie_jar_get(site.visitor, "mid");
     cr_expect_str_neq(before, after);
     free(body);
     body = site_get(&site, "/counter");

@@ -225,7 +225,7 @@ static char *upload_bytes(void)
 
 static int begin_upload(const struct site *site, const char *framing)
 {
-    char *cookie = http_visitor_cookie(site->visitor, "mid");
+    char *cookie = cookie_jar_get(site->visitor, "mid");
     char *head =
         text_printf("POST /upload HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nCookie: mid=%s\r\n%s\r\n\r\n",
                     cookie, framing);

@@ -119,7 +119,7 @@ static void *run_tab(void *arg)
 
 static void start_tab(struct tab *tab, const struct site *site, const char *own)
 {
-    char *cookie = http_visitor_cookie(site->visitor, "mid");
+    char *cookie = cookie_jar_get(site->visitor, "mid");
     *tab = (struct tab){.url = text_printf("%s/tab?own=%s", site->stack->url, own),
                         .cookie = text_printf("mid=%s", cookie)};
     cr_assert_eq(pthread_create(&tab->thread, NULL, run_tab, tab), 0);
@@ -399,7 +399,7 @@ Test(sessions, an_error_after_a_commit_keeps_what_was_committed_and_sends_the_co
     struct http_response response;
     struct site site = site_open_app(NULL);
     cr_assert_eq(site_send(&site, "GET", "/fail-after-commit", NULL, &response), 403);
-    char *cookie = http_visitor_cookie(site.visitor, "mid");
+    char *cookie = cookie_jar_get(site.visitor, "mid");
     cr_assert_not_null(cookie, "the visitor's new session is lost:\n%s", response.head.data);
     char *key = site_key(&site);
     char *committed = redis_text(site.redis, "HGET %s committed", key);
@@ -409,7 +409,7 @@ Test(sessions, an_error_after_a_commit_keeps_what_was_committed_and_sends_the_co
 
     /* A login whose handler fails afterwards has raised the generation: the old cookie is of no use any more. */
     cr_assert_eq(site_send(&site, "GET", "/fail-after-login", NULL, NULL), 403);
-    char *renewed = http_visitor_cookie(site.visitor, "mid");
+    char *renewed = cookie_jar_get(site.visitor, "mid");
     cr_expect_str_neq(renewed, cookie);
     cr_expect_eq(site_send(&site, "GET", "/tab", NULL, NULL), 204);
     cr_expect_eq(stored_number(&site, key, "shared"), 1);
@@ -506,14 +506,14 @@ Test(sessions, a_new_visitor_gets_one_cookie_and_only_once)
     for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
         struct http_response response;
         struct site other = site;
-        other.visitor = http_visitor_new();
+        other.visitor = cookie_jar_new();
         cr_expect_eq(site_send(&other, "GET", paths[i], NULL, &response), 200);
         cr_expect_eq(text_count(response.head.data, "Set-Cookie: mid="), 1, "%s:\n%s", paths[i], response.head.data);
         http_response_fini(&response);
         cr_expect_eq(site_send(&other, "GET", paths[i], NULL, &response), 200);
         cr_expect_eq(text_count(response.head.data, "Set-Cookie"), 0, "%s, again:\n%s", paths[i], response.head.data);
         http_response_fini(&response);
-        http_visitor_free(other.visitor);
+        cookie_jar_free(other.visitor);
     }
     cr_expect_eq(stored_sessions(&site), sizeof(paths) / sizeof(paths[0]));
     site_close(&site);

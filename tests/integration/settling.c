@@ -267,10 +267,10 @@ Test(settling, an_answer_does_not_hold_for_a_record_that_went_back)
 
 static struct stage with_cookie_of(const struct stage *stage)
 {
-    char *cookie = http_visitor_cookie(stage->site.visitor, "mid");
+    char *cookie = cookie_jar_get(stage->site.visitor, "mid");
     struct stage other = *stage;
-    other.site.visitor = http_visitor_new();
-    http_visitor_set_cookie(other.site.visitor, stage->site.stack->url, "mid", cookie);
+    other.site.visitor = cookie_jar_new();
+    cookie_jar_set(other.site.visitor, "mid", cookie);
     free(cookie);
     return other;
 }

@@ -47,7 +47,7 @@ size_t text_count(const char *text, const char *part)
 
 struct site site_open_with(const struct stack_options *options)
 {
-    struct site site = {.stack = stack_start(options), .visitor = http_visitor_new()};
+    struct site site = {.stack = stack_start(options), .visitor = cookie_jar_new()};
     site.redis = redis_probe_open(site.stack->redis_socket);
     return site;
 }
@@ -70,7 +70,7 @@ struct site site_open_app(const char *const settings[])
 void site_close(struct site *site)
 {
     redis_probe_close(site->redis);
-    http_visitor_free(site->visitor);
+    cookie_jar_free(site->visitor);
     stack_stop(site->stack);
 }
 
@@ -212,6 +212,23 @@ bool site_wait_log(const struct site *site, const char *text)
     return wait_until(log_has, &(struct log_wish){site, text}, PATIENCE_MS);
 }
 
+pid_t site_start_pool(const struct site *site, const char *name, const char *flag, char **socket_path)
+{
+    *socket_path = text_printf("%s/%s.sock", site->stack->dir, name);
+    char *listen = text_printf("unix:%s", *socket_path);
+    char *redis = text_printf("unix:%s", site->stack->redis_socket);
+    char *keys = text_printf("%s/keys", site->stack->dir);
+    const char *program = getenv("MIDSTREAM");
+    pid_t master =
+        process_spawn((const char *const[]){program ? program : "build/asan/midstream", "serve", "--workers", "2",
+                                            "--listen", listen, "--redis", redis, "--keys", keys, flag, NULL},
+                      NULL);
+    free(keys);
+    free(redis);
+    free(listen);
+    return master;
+}
+
 /* -------------------- Redis -------------------- */
 
 static bool is_stopped(void *arg)
@@ -288,7 +305,7 @@ void site_start_redis(struct site *site)
 
 char *site_key(const struct site *site)
 {
-    char *cookie = http_visitor_cookie(site->visitor, "mid");
+    char *cookie = cookie_jar_get(site->visitor, "mid");
     cr_assert_not_null(cookie, "the visitor has no cookie");
     unsigned char token[TOKEN_BYTES];
     size_t bytes;

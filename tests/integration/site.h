@@ -20,7 +20,7 @@ enum { PATIENCE_MS = 15000 }; /* how long a condition is awaited before the test
 
 struct site {
     struct stack *stack;
-    struct http_visitor *visitor;
+    struct cookie_jar *visitor;
     struct redis_probe *redis;
 };
 
@@ -55,6 +55,13 @@ pid_t site_worker(const struct site *site);
 
 /* Waits until the site's one worker is another than that one. */
 void site_wait_new_worker(const struct site *site, pid_t old);
+
+/*
+ * Starts a pool beside the site's, with its Redis and keys and one more flag ("--name=value" or NULL). Its master is
+ * the test's child, because only a parent sees an exit code. Its socket may not accept yet: fastcgi_connect() waits for
+ * that.
+ */
+pid_t site_start_pool(const struct site *site, const char *name, const char *flag, char **socket_path);
 
 /* The site's log of the workers, and whether it has, or gets, that text. */
 char *site_log(const struct site *site);

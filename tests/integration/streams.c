@@ -176,30 +176,6 @@ Test(streams, a_stopped_pool_lets_its_streams_end)
     site_close(&site);
 }
 
-static bool is_there(void *arg)
-{
-    return access(arg, F_OK) == 0;
-}
-
-/* A pool beside the site's, whose master is this test's child: only a parent sees an exit code. */
-static pid_t start_pool(const struct site *site, const char *name, const char *drain_ms, char **socket_path)
-{
-    *socket_path = text_printf("%s/%s.sock", site->stack->dir, name);
-    char *listen = text_printf("unix:%s", *socket_path);
-    char *redis = text_printf("unix:%s", site->stack->redis_socket);
-    char *keys = text_printf("%s/keys", site->stack->dir);
-    const char *program = getenv("MIDSTREAM");
-    pid_t master = process_spawn((const char *const[]){program ? program : "build/asan/midstream", "serve", "--workers",
-                                                       "2", "--listen", listen, "--redis", redis, "--keys", keys,
-                                                       "--drain-timeout-ms", drain_ms, NULL},
-                                 NULL);
-    cr_assert(wait_until(is_there, *socket_path, PATIENCE_MS));
-    free(keys);
-    free(redis);
-    free(listen);
-    return master;
-}
-
 static int open_raw_stream(const char *socket_path, const char *path)
 {
     struct buffer request = {0};
@@ -219,7 +195,7 @@ Test(streams, a_drained_pool_exits_with_zero_also_when_a_stream_had_to_be_cut)
 {
     struct site site = site_open(NULL);
     char *socket_path;
-    pid_t master = start_pool(&site, "drained", "5000", &socket_path);
+    pid_t master = site_start_pool(&site, "drained", "--drain-timeout-ms=5000", &socket_path);
     int fd = open_raw_stream(socket_path, "/fail?at=1000000");
     close(fd);
     fd = open_raw_stream(socket_path, "/null");
@@ -230,7 +206,7 @@ Test(streams, a_drained_pool_exits_with_zero_also_when_a_stream_had_to_be_cut)
     free(socket_path);
 
     /* Beyond the drain timeout: the client sees the cut, and the exit code is still zero. */
-    master = start_pool(&site, "cut", "300", &socket_path);
+    master = site_start_pool(&site, "cut", "--drain-timeout-ms=300", &socket_path);
     fd = open_raw_stream(socket_path, "/fail?at=1000000");
     process_signal(master, SIGTERM);
     struct fastcgi_answer answer = fastcgi_read_answer(fd);
@@ -353,7 +329,7 @@ Test(streams, a_stalled_client_is_dropped_with_a_visible_cut_while_others_go_on_
     int clients[STALLED];
     cr_assert_eq(site_send(&site, "GET", "/tab", NULL, NULL), 204);
     char *key = site_key(&site);
-    char *cookie = http_visitor_cookie(site.visitor, "mid");
+    char *cookie = cookie_jar_get(site.visitor, "mid");
     char *request = text_printf("GET /flood HTTP/1.1\r\nHost: localhost\r\nCookie: mid=%s\r\n\r\n", cookie);
     struct http_stream *other = site_stream(&site, "/increments?times=100000&interval_ms=10");
     cr_assert_eq(http_stream_wait_head(other, PATIENCE_MS), 200);

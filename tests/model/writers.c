@@ -421,10 +421,10 @@ struct writers *writers_start(const struct writers_options *options)
         visitor_init(&writers->visitors[i]);
         pthread_mutex_init(&writers->making[i], NULL);
     }
-    struct http_visitor *first = http_visitor_new(); /* libcurl has to be set up before there are threads */
+    struct cookie_jar *first = cookie_jar_new(); /* libcurl has to be set up before there are threads */
     for (unsigned i = 0; i < VISITORS * LANES; i++)
         start_lane(writers, i);
-    http_visitor_free(first);
+    cookie_jar_free(first);
     ENSURE(pthread_create(&writers->looker, NULL, look_on, writers) == 0);
     return writers;
 }

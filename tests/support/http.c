@@ -3,7 +3,7 @@
  *
  * DESIGN: every exchange is a stream on a thread of its own with a curl multi handle, so that it can be woken and left
  * at any time; http_send() waits for its end. The thread owns the curl handles; `mutex` guards everything that both
- * sides read. A visitor's jar is a curl share, with a lock.
+ * sides read. A visitor's jar has a lock of its own.
  */
 #include "support/http.h"
 
@@ -24,16 +24,12 @@ enum {
     POLL_MS = 1000,
 };
 
-struct http_visitor {
-    CURLSH *jar;
-    pthread_mutex_t mutex;
-};
-
 struct http_stream {
     /* read-only after the thread has started */
     CURL *easy;
     CURLM *multi;
     struct curl_slist *headers;
+    struct cookie_jar *jar; /* the visitor's, or NULL */
     http_on_piece *on_piece;
     void *on_piece_arg;
     int64_t start_us;
@@ -49,8 +45,6 @@ struct http_stream {
     bool is_leaving;
 };
 
-/* -------------------- visitors -------------------- */
-
 /* libcurl is set up once per process, before there is a second thread. */
 static void set_up_once(void)
 {
@@ -58,100 +52,6 @@ static void set_up_once(void)
     if (!is_done)
         ENSURE(curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK);
     is_done = true;
-}
-
-static void lock_jar(CURL *easy, curl_lock_data data, curl_lock_access access, void *arg)
-{
-    (void)easy, (void)data, (void)access;
-    struct http_visitor *visitor = arg;
-    pthread_mutex_lock(&visitor->mutex);
-}
-
-static void unlock_jar(CURL *easy, curl_lock_data data, void *arg)
-{
-    (void)easy, (void)data;
-    struct http_visitor *visitor = arg;
-    pthread_mutex_unlock(&visitor->mutex);
-}
-
-struct http_visitor *http_visitor_new(void)
-{
-    set_up_once();
-    struct http_visitor *visitor = calloc(1, sizeof(*visitor));
-    ENSURE(visitor != NULL);
-    pthread_mutex_init(&visitor->mutex, NULL);
-    visitor->jar = curl_share_init();
-    ENSURE(visitor->jar != NULL);
-    curl_share_setopt(visitor->jar, CURLSHOPT_LOCKFUNC, lock_jar);
-    curl_share_setopt(visitor->jar, CURLSHOPT_UNLOCKFUNC, unlock_jar);
-    curl_share_setopt(visitor->jar, CURLSHOPT_USERDATA, visitor);
-    curl_share_setopt(visitor->jar, CURLSHOPT_SHARE, CURL_LOCK_DATA_COOKIE);
-    return visitor;
-}
-
-void http_visitor_free(struct http_visitor *visitor)
-{
-    if (!visitor)
-        return;
-    ENSURE(curl_share_cleanup(visitor->jar) == CURLSHE_OK);
-    pthread_mutex_destroy(&visitor->mutex);
-    free(visitor);
-}
-
-static CURL *jar_handle(struct http_visitor *visitor)
-{
-    CURL *easy = curl_easy_init();
-    ENSURE(easy != NULL);
-    curl_easy_setopt(easy, CURLOPT_SHARE, visitor->jar);
-    curl_easy_setopt(easy, CURLOPT_COOKIEFILE, "");
-    return easy;
-}
-
-/* The last of the seven tab-separated columns when the sixth is the name (curl's documentation of CURLINFO_COOKIELIST).
- */
-static const char *cookie_value(const char *line, const char *name)
-{
-    const char *column = line;
-    for (int i = 0; i < 5 && column; i++) {
-        column = strchr(column, '\t');
-        column = column ? column + 1 : NULL;
-    }
-    size_t length = strlen(name);
-    if (!column || strncmp(column, name, length) != 0 || column[length] != '\t')
-        return NULL;
-    return column + length + 1;
-}
-
-char *http_visitor_cookie(struct http_visitor *visitor, const char *name)
-{
-    CURL *easy = jar_handle(visitor);
-    struct curl_slist *lines = NULL;
-    curl_easy_getinfo(easy, CURLINFO_COOKIELIST, &lines);
-    char *found = NULL;
-    for (struct curl_slist *line = lines; line && !found; line = line->next) {
-        const char *value = cookie_value(line->data, name);
-        found = value ? strdup(value) : NULL;
-    }
-    curl_slist_free_all(lines);
-    curl_easy_cleanup(easy);
-    return found;
-}
-
-void http_visitor_set_cookie(struct http_visitor *visitor, const char *url, const char *name, const char *value)
-{
-    CURLU *parts = curl_url();
-    char *host = NULL;
-    ENSURE(curl_url_set(parts, CURLUPART_URL, url, 0) == CURLUE_OK);
-    ENSURE(curl_url_get(parts, CURLUPART_HOST, &host, 0) == CURLUE_OK);
-    struct buffer line = {0};
-    buffer_printf(&line, "Set-Cookie: %s=%s; Domain=%s; Path=/", name, value, host);
-    buffer_append(&line, "", 1);
-    CURL *easy = jar_handle(visitor);
-    curl_easy_setopt(easy, CURLOPT_COOKIELIST, line.data);
-    curl_easy_cleanup(easy);
-    buffer_fini(&line);
-    curl_free(host);
-    curl_url_cleanup(parts);
 }
 
 /* -------------------- the stream's thread -------------------- */
@@ -172,6 +72,8 @@ static size_t take_head(char *data, size_t size, size_t count, void *arg)
     if (bytes >= 5 && memcmp(data, "HTTP/", 5) == 0)
         response->head.length = 0;
     append_terminated(&response->head, data, bytes);
+    if (stream->jar)
+        cookie_jar_take(stream->jar, data, bytes);
     if (bytes <= 2) {
         long status = 0;
         curl_easy_getinfo(stream->easy, CURLINFO_RESPONSE_CODE, &status);
@@ -301,11 +203,11 @@ static CURL *easy_for(const struct http_request *request, struct http_stream *st
         stream->headers = curl_slist_append(stream->headers, *header);
     /* No 100-continue: a test that wants the exchange asks for it with a header of its own. */
     stream->headers = curl_slist_append(stream->headers, "Expect:");
+    char *cookies = request->visitor ? cookie_jar_field(request->visitor) : NULL;
+    if (cookies)
+        stream->headers = curl_slist_append(stream->headers, cookies);
+    free(cookies);
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, stream->headers);
-    if (request->visitor) {
-        curl_easy_setopt(easy, CURLOPT_SHARE, request->visitor->jar);
-        curl_easy_setopt(easy, CURLOPT_COOKIEFILE, "");
-    }
     return easy;
 }
 
@@ -316,6 +218,7 @@ struct http_stream *http_stream_open(const struct http_request *request, http_on
     ENSURE(stream != NULL);
     stream->on_piece = on_piece;
     stream->on_piece_arg = arg;
+    stream->jar = request->visitor;
     pthread_condattr_t attributes;
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);

@@ -13,32 +13,19 @@
 #include <stdint.h>
 
 #include "base/buffer.h"
-
-/* A visitor: a cookie jar that all of its requests share, streams included. */
-struct http_visitor;
-
-struct http_visitor *http_visitor_new(void);
-
-/* No request of the visitor may be under way. */
-void http_visitor_free(struct http_visitor *visitor);
-
-/* The value of a cookie in the jar as a new text for the caller to free; NULL when there is none. */
-char *http_visitor_cookie(struct http_visitor *visitor, const char *name);
-
-/* Puts a cookie for the host of `url` into the jar. */
-void http_visitor_set_cookie(struct http_visitor *visitor, const char *url, const char *name, const char *value);
+#include "support/cookie_jar.h"
 
 struct http_request {
     const char *method; /* NULL: GET */
     const char *url;
-    struct http_visitor *visitor; /* NULL: a visitor of one request */
-    const char *const *headers;   /* "Name: value", NULL at the end; or NULL */
-    const char *body;             /* NULL: none. Must outlive a stream. */
-    size_t body_bytes;            /* 0: the length of the text */
-    bool has_http2;               /* HTTP/2 with prior knowledge */
-    int timeout_ms;               /* for the whole exchange; 0: 30 s */
-    int64_t receive_bytes_per_s;  /* a slow reader; 0: no limit */
-    const char *unix_socket;      /* the path of the server's socket, whatever the URL's host is; or NULL */
+    struct cookie_jar *visitor;  /* a visitor's cookies, streams' included; NULL: a visitor of one request */
+    const char *const *headers;  /* "Name: value", NULL at the end; or NULL */
+    const char *body;            /* NULL: none. Must outlive a stream. */
+    size_t body_bytes;           /* 0: the length of the text */
+    bool has_http2;              /* HTTP/2 with prior knowledge */
+    int timeout_ms;              /* for the whole exchange; 0: 30 s */
+    int64_t receive_bytes_per_s; /* a slow reader; 0: no limit */
+    const char *unix_socket;     /* the path of the server's socket, whatever the URL's host is; or NULL */
 };
 
 struct http_response {

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -24,8 +25,11 @@ static void step(void)
 }
 
 /* In the child, between fork and exec. */
-_Noreturn static void become(const char *const argv[], const struct process_options *options)
+_Noreturn static void become(const char *const argv[], const struct process_options *options, pid_t caller)
 {
+    /* The caller may have ended before this took effect. */
+    if (!options->outlives_caller && (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != caller))
+        _exit(127);
     int input = options->input_fd > 0 ? options->input_fd : open("/dev/null", O_RDONLY);
     dup2(input, STDIN_FILENO);
     if (options->output_fd > 0)
@@ -49,11 +53,12 @@ pid_t process_spawn(const char *const argv[], const struct process_options *opti
 {
     static const struct process_options nothing_special;
     fflush(NULL);
+    pid_t caller = getpid();
     pid_t pid = fork();
     if (pid < 0)
         panic("fork: %s", strerror(errno));
     if (pid == 0)
-        become(argv, options ? options : &nothing_special);
+        become(argv, options ? options : &nothing_special, caller);
     return pid;
 }
 

@@ -17,11 +17,15 @@ struct process_options {
     int input_fd;                   /* becomes standard input; 0: /dev/null */
     int output_fd;                  /* becomes standard output; 0: the caller's */
     bool has_errors_in_output;      /* standard error goes where standard output goes */
+    bool outlives_caller;           /* it stays when the thread that started it ends; see process_spawn() */
 };
 
 /*
  * Starts a program, found as the shell finds it; `argv` is NULL-ended, `options` may be NULL. It inherits the three
  * standard descriptors and no others. The caller waits for it with process_wait().
+ *
+ * If the calling thread ends first, as it does when the test fails, the kernel kills the program (PR_SET_PDEATHSIG),
+ * and with a master its workers; what that program has started otherwise is its own business.
  */
 pid_t process_spawn(const char *const argv[], const struct process_options *options);
 

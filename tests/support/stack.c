@@ -54,7 +54,7 @@ static void start_guard(struct stack *stack)
     if (pipe2(ends, O_CLOEXEC) < 0)
         panic("pipe: %s", strerror(errno));
     const char *const argv[] = {"/bin/sh", "-c", guard_script, "guard", stack->dir, NULL};
-    stack->guard = process_spawn(argv, &(struct process_options){.input_fd = ends[0]});
+    stack->guard = process_spawn(argv, &(struct process_options){.input_fd = ends[0], .outlives_caller = true});
     close(ends[0]);
     stack->guard_fd = ends[1];
 }

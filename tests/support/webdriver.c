@@ -126,7 +126,7 @@ static int start_driver(struct browser *browser)
     if (pipe2(ends, O_CLOEXEC) < 0)
         panic("pipe: %s", strerror(errno));
     const char *const argv[] = {"/bin/sh", "-c", guard_script, "guard", browser->dir, NULL};
-    browser->guard = process_spawn(argv, &(struct process_options){.input_fd = ends[0]});
+    browser->guard = process_spawn(argv, &(struct process_options){.input_fd = ends[0], .outlives_caller = true});
     close(ends[0]);
     browser->guard_fd = ends[1];
     struct buffer log = {0};
