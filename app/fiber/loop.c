@@ -14,6 +14,7 @@ static struct {
     struct list yielded;
     struct list flushes;
     int64_t longest_turn_us;
+    bool is_stopping;
 } loop;
 
 /* -------------------- the turn -------------------- */
@@ -57,6 +58,8 @@ static void on_turn_end(uv_prepare_t *handle)
     int64_t turn_us = (int64_t)(uv_hrtime() / 1000) - begin_us;
     if (turn_us > loop.longest_turn_us)
         loop.longest_turn_us = turn_us;
+    if (loop.is_stopping)
+        uv_stop(&loop.uv);
 }
 
 static void on_no_wait(uv_idle_t *handle)
@@ -88,11 +91,14 @@ void loop_init(void)
 void loop_run(void)
 {
     uv_run(&loop.uv, UV_RUN_DEFAULT);
+    loop.is_stopping = false;
 }
 
+/* Not uv_stop() at once: libuv has run timers before the first turn since 1.45, and a stop from one of them would leave
+ * ready fibers and flushes behind. */
 void loop_stop(void)
 {
-    uv_stop(&loop.uv);
+    loop.is_stopping = true;
 }
 
 static void close_handle(uv_handle_t *handle, void *arg)

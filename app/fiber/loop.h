@@ -24,7 +24,8 @@ enum wake {
 /* Starts the loop of this process. Asserts when libuv cannot be had. */
 void loop_init(void);
 
-/* Runs until loop_stop(); then returns without waiting for anything. */
+/* Runs until loop_stop(), from wherever it is called; then ends the turn, in which ready fibers run and what was to be
+ * flushed is, and returns without waiting for anything. */
 void loop_run(void);
 void loop_stop(void);
 void loop_fini(void);

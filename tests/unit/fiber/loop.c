@@ -152,6 +152,33 @@ Test(loop, a_turn_is_flushed_once_when_its_fibers_have_run)
     cr_assert_eq(flush_count, 1);
 }
 
+static void count_and_flush(void *arg)
+{
+    *(int *)arg += 1;
+    loop_request_flush(&flush);
+}
+
+static struct timer stopping;
+static int run_after_stop;
+
+static void spawn_and_stop(struct timer *timer)
+{
+    (void)timer;
+    loop_stop();
+    loop_spawn(count_and_flush, &run_after_stop);
+}
+
+Test(loop, a_stop_from_a_timer_leaves_neither_a_ready_fiber_nor_a_flush_behind)
+{
+    flush_init(&flush, on_flush, NULL);
+    timer_start(&stopping, 0, spawn_and_stop);
+    loop_run();
+    timer_fini(&stopping);
+    cr_assert_eq(run_after_stop, 1);
+    cr_assert_eq(flush_count, 1);
+    cr_assert_eq(fiber_count(), 0);
+}
+
 static void do_nothing(void *arg)
 {
     (void)arg;
