@@ -132,6 +132,11 @@ void request_finish(struct mid_request *rq)
     arena_fini(&rq->arena);
 }
 
+bool request_is_detached(const struct mid_request *rq)
+{
+    return rq->fcgi.connection == NULL;
+}
+
 bool request_is_gone(const struct mid_request *rq)
 {
     return !rq->is_after && rq->fcgi.connection->is_gone;
@@ -239,10 +244,13 @@ void mid_log(struct mid_request *rq, enum mid_level level, const char *event, co
     va_end(arguments);
 }
 
-void mid_after_response(struct mid_request *rq, mid_after *fn, void *arg)
+enum mid_error mid_after_response(struct mid_request *rq, mid_after *fn, void *arg)
 {
+    if (request_is_detached(rq))
+        return mid_fail(rq, MID_FAILED, "a task has no response after which something could be done");
     struct after_function *after = arena_alloc(&rq->arena, sizeof(*after));
     *after = (struct after_function){.fn = fn, .arg = arg};
     *rq->after_end = after;
     rq->after_end = &after->next;
+    return MID_OK;
 }

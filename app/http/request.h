@@ -36,6 +36,7 @@ struct response {
     size_t body_bytes;
     struct response_field *fields; /* newest first */
     int64_t begun_us;              /* clock_monotonic_us() when the head went out; 0: not yet */
+    bool is_cut;
 };
 
 /* What a room above http wants to do at the turning points of a response; the session sets them when it is opened. */
@@ -102,6 +103,8 @@ MAY_SUSPEND bool request_accept(struct mid_request *rq, struct connection *conne
 /* A request without a client, for work that is none: memory, log and waiting work as after a response. `id` stays the
  * caller's. request_finish() ends it. */
 void request_init_detached(struct mid_request *rq, const char *id);
+
+bool request_is_detached(const struct mid_request *rq);
 
 /* Gives everything back. The response has to be over. */
 void request_finish(struct mid_request *rq);

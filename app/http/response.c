@@ -149,8 +149,6 @@ enum mid_error response_send_prepared(struct mid_request *rq)
 
 enum mid_error response_begin_stream(struct mid_request *rq, int status, const char *content_type)
 {
-    if (!head_is_open(rq) || rq->response.phase == RESPONSE_PREPARED)
-        return MID_HEAD_SENT;
     if (rq->hooks.before_head != NULL)
         MID_TRY(rq->hooks.before_head(rq, true));
     request_discard_body(rq);
@@ -161,8 +159,12 @@ enum mid_error response_begin_stream(struct mid_request *rq, int status, const c
     struct iovec head = format_head(rq, false);
     rq->response.begun_us = clock_monotonic_us();
     rq->response.phase = rq->is_head ? RESPONSE_OVER : RESPONSE_STREAMING;
-    MID_TRY(fcgi_request_send(&rq->fcgi, &head, 1, rq->is_head));
-    return rq->is_head ? MID_GONE : MID_OK;
+    enum mid_error error = fcgi_request_send(&rq->fcgi, &head, 1, rq->is_head);
+    if (!rq->is_head)
+        return error;
+    if (error != MID_OK)
+        response_abort(rq);
+    return MID_GONE;
 }
 
 /* -------------------- streams -------------------- */
@@ -183,5 +185,6 @@ enum mid_error response_end_stream(struct mid_request *rq, const char *last, siz
 void response_abort(struct mid_request *rq)
 {
     rq->response.phase = RESPONSE_OVER;
+    rq->response.is_cut = true;
     connection_abort(rq->fcgi.connection);
 }

@@ -14,8 +14,9 @@
 void response_set_field(struct mid_request *rq, const char *name, const char *value);
 
 /*
- * Runs the hook of the head, drops an unread body and sends the head. May suspend. To a HEAD it is the whole response:
- * MID_GONE then, and when the client has left.
+ * Runs the hook of the head, drops an unread body and sends the head. May suspend. To a HEAD it is the whole response,
+ * and MID_GONE. An error of sending, MID_GONE or MID_STALLED, leaves the phase at RESPONSE_STREAMING: the stream has
+ * begun and is broken; after one of the hook nothing has begun.
  */
 MAY_SUSPEND MID_CHECK enum mid_error response_begin_stream(struct mid_request *rq, int status,
                                                            const char *content_type);

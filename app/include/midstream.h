@@ -116,7 +116,8 @@ MID_PUBLIC const char *mid_method(const struct mid_request *rq); /* "GET"; a HEA
 MID_PUBLIC const char *mid_path(struct mid_request *rq);         /* percent-decoded, without the query */
 MID_PUBLIC const char *mid_request_id(const struct mid_request *rq);
 
-/* A parameter of the route's pattern, percent-decoded. A name that the pattern does not have is a bug, and asserts. */
+/* A parameter of the route's pattern, percent-decoded. A name that the pattern does not have is a bug, and asserts; in
+ * a task, which has no route, NULL. */
 MID_PUBLIC const char *mid_param(const struct mid_request *rq, const char *name);
 
 /* A request field such as "Accept", or NULL. Names compare without case (RFC 9110, 5.1). Of several equal fields, the
@@ -193,7 +194,9 @@ MID_PUBLIC MID_CHECK enum mid_error mid_fail(struct mid_request *rq, enum mid_er
 
 /*
  * Sends the head and begins a stream; the session's cookie, if it has to be sent, goes out with it. May suspend.
- * MID_GONE: the client has left, or asked for the head only (HEAD): return, there is nothing to do.
+ * MID_GONE: the client has left, or asked for the head only (HEAD): return, there is nothing to do. A handler that goes
+ * on all the same gets MID_GONE from every call that sends; one that outlives its client (see below) gets MID_OK here,
+ * too, if the client has left.
  */
 MID_PUBLIC MID_CHECK enum mid_error mid_stream_begin(struct mid_request *rq, int status, const char *content_type);
 
@@ -268,9 +271,10 @@ typedef void mid_after(struct mid_request *rq, enum mid_outcome outcome, void *a
  * time: the client has the response and the connection serves the next request. What a handler that failed has recorded
  * is dropped before; a commit of its that was not answered may still arrive, also after those made here. The session
  * can still be changed and its changes are committed when `fn` returns; calls that suspend return MID_TIMEOUT once
- * after-timeout-ms has passed. Shutdown waits for it.
+ * after-timeout-ms has passed. Shutdown waits for it. MID_FAILED: this is a task, which has no response; nothing is
+ * registered.
  */
-MID_PUBLIC void mid_after_response(struct mid_request *rq, mid_after *fn, void *arg);
+MID_PUBLIC enum mid_error mid_after_response(struct mid_request *rq, mid_after *fn, void *arg);
 
 /* -------------------- sessions -------------------- */
 
@@ -281,7 +285,8 @@ MID_PUBLIC void mid_after_response(struct mid_request *rq, mid_after *fn, void *
  */
 MID_PUBLIC MID_CHECK enum mid_error mid_session_open(struct mid_request *rq, struct mid_session **session);
 
-/* The same, but gives NULL in *session to a visitor without one, and never creates any. May suspend. */
+/* The same, but gives NULL in *session to a visitor without one, and never creates any. Every function that takes a
+ * session returns MID_ENDED for NULL. May suspend. */
 MID_PUBLIC MID_CHECK enum mid_error mid_session_find(struct mid_request *rq, struct mid_session **session);
 
 /*

@@ -133,7 +133,7 @@ MAY_SUSPEND static enum mid_outcome conclude(struct mid_request *rq, enum mid_er
     case RESPONSE_STREAMING:
         return conclude_stream(rq, error);
     case RESPONSE_OVER: /* the head was all that was asked for */
-        return MID_COMPLETE;
+        return rq->response.is_cut ? MID_LEFT : MID_COMPLETE;
     case RESPONSE_NONE:
     case RESPONSE_PREPARED:
         break;

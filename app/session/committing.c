@@ -343,7 +343,7 @@ static const char *newest_answer(struct mid_session *session)
 /* Commits what is recorded, behind what is in doubt; `answer` (may be NULL) is the newest operation's. */
 MAY_SUSPEND static enum mid_error commit_all(struct mid_session *session, const char *step, const char **answer)
 {
-    if (session->state == SESSION_ENDED)
+    if (session_is_over(session))
         return MID_ENDED;
     MID_TRY(settle_doubt(session));
     if (session->refused != MID_OK)
@@ -387,7 +387,7 @@ enum mid_error session_ask(struct mid_session *session, enum operation_code code
 {
     enum mid_error error = MID_OK;
     struct operation_text name = {field, strlen(field)};
-    if (session->state == SESSION_ENDED)
+    if (session_is_over(session))
         return MID_ENDED;
     bool is_alone = session->recorded.count == 0 && session->refused == MID_OK;
     if (is_alone && ends_with(&session->commit.operations, code, name, value, number))

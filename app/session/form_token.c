@@ -29,6 +29,8 @@ static bool form_mac(const struct mid_session *session, uint8_t key_id, uint8_t 
 /* What the cookie claims is compared with the record: a token ends with its session, or its renewal. */
 MAY_SUSPEND static enum mid_error know_session(struct mid_session *session)
 {
+    if (session_is_over(session))
+        return MID_ENDED;
     if (session->state == SESSION_CLAIMED)
         MID_TRY(session_load(session));
     return session->state == SESSION_ENDED ? MID_ENDED : MID_OK;

@@ -95,7 +95,7 @@ enum mid_error session_load(struct mid_session *session)
 /* Makes sure that the whole session has been read. */
 MAY_SUSPEND static enum mid_error ensure_loaded(struct mid_session *session)
 {
-    if (session->state == SESSION_ENDED)
+    if (session_is_over(session))
         return MID_ENDED;
     if (session->view.is_complete)
         return MID_OK;
@@ -105,7 +105,7 @@ MAY_SUSPEND static enum mid_error ensure_loaded(struct mid_session *session)
 /* What the view knows of one field, loading the session if that is nothing; NULL: it is not there. */
 MAY_SUSPEND static enum mid_error find_field(struct mid_session *session, const char *name, struct view_field **field)
 {
-    if (session->state == SESSION_ENDED)
+    if (session_is_over(session))
         return MID_ENDED;
     struct view_field *found = session->state == SESSION_CLAIMED ? NULL : view_find(&session->view, name);
     if (found == NULL && !session->view.is_complete) {
@@ -159,7 +159,7 @@ enum mid_error mid_session_each(struct mid_session *session,
 
 enum mid_error mid_session_refresh(struct mid_session *session)
 {
-    if (session->state == SESSION_ENDED)
+    if (session_is_over(session))
         return MID_ENDED;
     view_turn(&session->view);
     return session->state == SESSION_ABSENT ? MID_OK : session_load(session);

@@ -28,7 +28,7 @@ static enum mid_error admit(struct mid_session *session, enum operation_code cod
                             struct operation_text value)
 {
     const char *limit = NULL;
-    if (session->state == SESSION_ENDED)
+    if (session_is_over(session))
         return MID_ENDED;
     if (code != OPERATION_RENEW && session_field_check(field.data, field.bytes, &limit) != MID_OK)
         return refuse(session, mid_fail(session->rq, MID_UNPROCESSABLE, "%s", limit));
@@ -81,6 +81,8 @@ enum mid_error mid_session_set_int(struct mid_session *session, const char *fiel
 
 enum mid_error mid_session_set_for(struct mid_session *session, const char *field, const char *value, int64_t ms)
 {
+    if (session_is_over(session))
+        return MID_ENDED;
     if (ms <= 0 || ms > SESSION_FIELD_LIFETIME_MAX_MS)
         return refuse(session, mid_fail(session->rq, MID_UNPROCESSABLE,
                                         "the lifetime of the field \"%s\" has to be 1 to %lld ms", field,

@@ -51,6 +51,12 @@ struct mid_session {
     bool was_step_skipped;           /* by the last commit that went well */
 };
 
+/* NULL is the handle that mid_session_find() gives where there is no session: as over as one that has ended. */
+static inline bool session_is_over(const struct mid_session *session)
+{
+    return session == NULL || session->state == SESSION_ENDED;
+}
+
 struct session_settings {
     struct store_settings store;
     struct keyring *keyring; /* stays the caller's */

@@ -320,6 +320,8 @@ enum mid_error mid_session_renew(struct mid_session *session, const char *user)
 {
     const char *answer;
     struct operation_text name = {user != NULL ? user : "", user != NULL ? strlen(user) : 0};
+    if (session_is_over(session))
+        return MID_ENDED;
     if (!session_can_send_cookie(session))
         return MID_HEAD_SENT;
     if (name.bytes > SESSION_USER_BYTES_MAX)
@@ -332,7 +334,7 @@ enum mid_error mid_session_renew(struct mid_session *session, const char *user)
 enum mid_error mid_session_destroy(struct mid_session *session)
 {
     struct store_finding finding;
-    if (session->lives_on)
+    if (session == NULL || session->lives_on)
         return MID_ENDED;
     if (session->state == SESSION_CLAIMED || session->state == SESSION_LIVE) {
         enum mid_error error = store_destroy(session->key, session->generation, session->state == SESSION_CLAIMED,

@@ -58,6 +58,8 @@ void stream_give_buffer(struct buffer *buffer)
 
 enum mid_error stream_begin(struct mid_request *rq, int status, const char *content_type, enum stream_format format)
 {
+    if (rq->response.phase != RESPONSE_NONE)
+        return MID_HEAD_SENT;
     if (!field_value_is_valid(content_type))
         return mid_fail(rq, MID_UNPROCESSABLE, "a content type may not have line breaks");
     if (streams_open >= streams_max)
@@ -68,12 +70,17 @@ enum mid_error stream_begin(struct mid_request *rq, int status, const char *cont
     struct stream *stream = arena_zalloc(&rq->arena, sizeof(*stream));
     stream->format = format;
     stream->last_sent_ms = stream->checked_ms = loop_now_ms();
-    MID_TRY(response_begin_stream(rq, status, arena_strdup(&rq->arena, content_type)));
+    enum mid_error error = response_begin_stream(rq, status, arena_strdup(&rq->arena, content_type));
+    if (rq->response.phase != RESPONSE_STREAMING)
+        return error;
+    /* It has begun also when the client did not take the head: what the handler sends next, and the end, need to know.
+     */
+    stream->is_broken = error != MID_OK;
     rq->stream = stream;
     rq->deadline_ms = -1; /* a stream takes as long as it takes */
     streams_open++;
     counter_add(&counts->begun, 1);
-    return MID_OK;
+    return rq->outlives_client ? MID_OK : error;
 }
 
 void stream_close(struct stream *stream)
@@ -107,7 +114,7 @@ static bool is_dead(const struct mid_request *rq)
 enum mid_error stream_send(struct mid_request *rq, const void *data, size_t bytes)
 {
     if (rq->stream == NULL)
-        return MID_NO_HEAD;
+        return rq->is_head && rq->response.phase == RESPONSE_OVER && !rq->is_after ? MID_GONE : MID_NO_HEAD;
     if (is_dead(rq) && !rq->outlives_client)
         return MID_GONE;
     if (stream_must_end(rq))

@@ -30,4 +30,17 @@ mid_handler act_route;
 mid_handler add_act_route;
 mid_task_handler act_task;
 
+/*
+ * calls.c: /call/{state}/{call} calls that function of the header in that state and notes its result in $STAGE/calls:
+ *
+ *     gone-in-stream mid_stream_write MID_GONE
+ *
+ * /calls lists the functions; /call-task adds a task that calls all of them.
+ */
+mid_handler call_route;
+mid_handler calls_route;
+mid_handler add_calls_route;
+mid_task_handler calls_task;
+mid_task_handler nothing_task;
+
 #endif

@@ -435,10 +435,13 @@ static const struct mid_route routes[] = {
     {"GET", "/act", act_route},
     {"POST", "/act", act_route},
     {"POST", "/act-task", add_act_route},
+    {"GET", "/calls", calls_route},
+    {"GET", "/call/{state}/{call}", call_route},
+    {"POST", "/call-task", add_calls_route},
     {0},
 };
 
-static const struct mid_task_type tasks[] = {{"act", act_task}, {0}};
+static const struct mid_task_type tasks[] = {{"act", act_task}, {"calls", calls_task}, {"nothing", nothing_task}, {0}};
 
 /* Task workers cost every test time; so they are there only for those that have a stage. */
 int main(int argc, char **argv)
