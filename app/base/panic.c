@@ -14,6 +14,6 @@ void panic(const char *format, ...)
     va_start(arguments, format);
     vsnprintf(sentence, sizeof(sentence), format, arguments);
     va_end(arguments);
-    log_event(MID_ERROR, "panic", "reason=%s", sentence);
+    log_event(MID_ERROR, "panic", "reason=\"%s\"", sentence);
     abort();
 }

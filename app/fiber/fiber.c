@@ -21,12 +21,12 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <ucontext.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "base/panic.h"
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -53,7 +53,13 @@
 #define VALGRIND_STACK_REGISTER(start, end) 0
 #endif
 
-enum { TRIM_MARGIN_BYTES = 256 };
+enum {
+    TRIM_MARGIN_BYTES = 256,
+    GUARD_BYTES = 1024 * 1024, /* address space only; a larger frame has to be probed: -fstack-clash-protection */
+    POOL_KEPT = 64,            /* stacks that stay, though nobody needs them */
+    SURPLUS_MAX = 16,          /* that is given back at a time */
+    FAULT_LINE_S = 2,
+};
 
 /* Where control is: the registers to jump to, and what the sanitizers want to know of the stack they belong to. */
 struct context {
@@ -66,7 +72,7 @@ struct context {
 
 struct fiber_stack {
     struct context context;
-    char *mapping; /* begins with the guard page */
+    char *mapping; /* begins with the guard */
     bool has_ended;
 };
 
@@ -78,15 +84,17 @@ struct fiber_top {
 
 static struct {
     size_t page_bytes;
-    size_t mapping_bytes; /* guard page included */
+    size_t mapping_bytes; /* guard included */
     size_t limit;
     size_t count;
     struct list pool;
     size_t pooled_count;
+    size_t least_pooled; /* since fiber_find_surplus() was called */
+    size_t surplus;      /* that it has found */
     struct fiber *current;
     volatile uint32_t *published; /* where the running fiber's number is written; never NULL */
     struct context loop;          /* the loop's stack */
-    char signal_stack[16 * 1024];
+    char signal_stack[64 * 1024];
 } fibers;
 
 static volatile uint32_t nowhere;
@@ -148,7 +156,7 @@ static void __attribute__((noinline)) stack_begin(struct fiber *fiber)
     ucontext_t unused;
     struct fiber_stack *stack = fiber->stack;
     ENSURE(getcontext(&begin) == 0);
-    begin.uc_stack.ss_sp = stack->mapping + fibers.page_bytes;
+    begin.uc_stack.ss_sp = stack->mapping + GUARD_BYTES;
     begin.uc_stack.ss_size = stack->context.stack_bytes;
     begin.uc_link = NULL;
     uintptr_t address = (uintptr_t)fiber;
@@ -169,13 +177,13 @@ static struct fiber *stack_map(void)
                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
     if (mapping == MAP_FAILED)
         return NULL;
-    if (mprotect(mapping, fibers.page_bytes, PROT_NONE) != 0) {
+    if (mprotect(mapping, GUARD_BYTES, PROT_NONE) != 0) {
         munmap(mapping, fibers.mapping_bytes);
         return NULL;
     }
     uintptr_t top_address = (uintptr_t)(mapping + fibers.mapping_bytes - sizeof(struct fiber_top)) & ~(uintptr_t)63;
     struct fiber_top *top = (struct fiber_top *)top_address;
-    char *bottom = mapping + fibers.page_bytes;
+    char *bottom = mapping + GUARD_BYTES;
     top->stack.mapping = mapping;
     top->stack.context.stack_bottom = bottom;
     top->stack.context.stack_bytes = (size_t)((char *)top - bottom);
@@ -201,25 +209,30 @@ static void stack_unmap(struct fiber *fiber)
 
 /* -------------------- stack overflow -------------------- */
 
-/* Writes one sentence without allocating, then lets the fault happen again with its default effect: the worker dies,
- * the pool goes on. */
+static bool is_in_guard(const char *address)
+{
+    const char *guard = fibers.current != NULL ? fibers.current->stack->mapping : NULL;
+    return guard != NULL && address >= guard && address < guard + GUARD_BYTES;
+}
+
+/*
+ * Names the overflow of a stack, then lets the fault happen again with its default effect: the worker dies, the pool
+ * goes on. A signal that somebody has sent (si_code <= 0) does not happen again by itself. Logging is not meant for
+ * signal handlers: should it hang, the alarm ends the process.
+ */
 static void on_fault(int signal_number, siginfo_t *info, void *context)
 {
     (void)context;
-    if (fibers.current != NULL) {
-        const char *guard = fibers.current->stack->mapping;
-        const char *address = info->si_addr;
-        if (address >= guard && address < guard + fibers.page_bytes) {
-            char line[160];
-            int length =
-                snprintf(line, sizeof(line),
-                         "fiber.stack-overflow: a handler used more than its %zu KiB of stack (setting stack-kib)\n",
-                         (fibers.mapping_bytes - fibers.page_bytes) / 1024);
-            if (write(STDERR_FILENO, line, (size_t)length) < 0)
-                _exit(127);
-        }
-    }
+    bool is_sent = info->si_code <= 0;
     signal(signal_number, SIG_DFL);
+    if (!is_sent && is_in_guard(info->si_addr)) {
+        alarm(FAULT_LINE_S);
+        log_event(MID_ERROR, "fiber.stack-overflow",
+                  "stack_kib=%zu reason=\"a handler used more than its stack\" setting=stack-kib",
+                  (fibers.mapping_bytes - GUARD_BYTES) / 1024);
+    }
+    if (is_sent)
+        raise(signal_number);
 }
 
 static void catch_faults(void)
@@ -237,13 +250,12 @@ static void catch_faults(void)
 void fiber_init(size_t stack_bytes, size_t limit)
 {
     fibers.page_bytes = (size_t)sysconf(_SC_PAGESIZE);
-    fibers.mapping_bytes =
-        fibers.page_bytes + (stack_bytes + fibers.page_bytes - 1) / fibers.page_bytes * fibers.page_bytes;
+    fibers.mapping_bytes = GUARD_BYTES + (stack_bytes + fibers.page_bytes - 1) / fibers.page_bytes * fibers.page_bytes;
     fibers.limit = limit;
     fibers.count = 0;
     fibers.current = NULL;
     list_init(&fibers.pool);
-    fibers.pooled_count = 0;
+    fibers.pooled_count = fibers.least_pooled = 0;
 #if WITH_TSAN
     fibers.loop.tsan_fiber = __tsan_get_current_fiber();
 #endif
@@ -261,6 +273,29 @@ void fiber_fini(void)
     fibers.pooled_count = 0;
 }
 
+struct fiber *fiber_take_surplus(void)
+{
+    if (fibers.surplus == 0)
+        return NULL;
+    fibers.surplus--;
+    fibers.pooled_count--;
+    struct list *link = fibers.pool.previous; /* which has rested longest */
+    list_remove(link);
+    return LIST_ELEMENT(link, struct fiber, link);
+}
+
+void fiber_find_surplus(void)
+{
+    size_t unneeded = fibers.least_pooled > POOL_KEPT ? fibers.least_pooled - POOL_KEPT : 0;
+    fibers.surplus = unneeded < SURPLUS_MAX ? unneeded : SURPLUS_MAX;
+    fibers.least_pooled = fibers.pooled_count - fibers.surplus;
+}
+
+void fiber_unmap(struct fiber *fiber)
+{
+    stack_unmap(fiber);
+}
+
 struct fiber *fiber_new(fiber_fn *fn, void *arg)
 {
     if (fibers.count >= fibers.limit)
@@ -271,6 +306,8 @@ struct fiber *fiber_new(fiber_fn *fn, void *arg)
         return NULL;
     if (link != NULL)
         fibers.pooled_count--;
+    if (fibers.pooled_count < fibers.least_pooled)
+        fibers.least_pooled = fibers.pooled_count;
     fibers.count++;
     fiber->fn = fn;
     fiber->arg = arg;
@@ -337,7 +374,7 @@ size_t fiber_pooled_count(void)
 void fiber_trim_stack(void)
 {
     ENSURE(fibers.current != NULL);
-    char *bottom = fibers.current->stack->mapping + fibers.page_bytes;
+    char *bottom = fibers.current->stack->mapping + GUARD_BYTES;
     uintptr_t here = (uintptr_t)__builtin_frame_address(0);
     /* The call of madvise() itself still needs a few words below this frame. */
     char *rest_end = (char *)((here - TRIM_MARGIN_BYTES) & ~(uintptr_t)(fibers.page_bytes - 1));

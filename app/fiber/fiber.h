@@ -67,6 +67,14 @@ size_t fiber_count(void);
 size_t fiber_pooled_count(void);
 
 /*
+ * The loop's: which pooled stacks nobody has needed since the last call, a few at a time, and never the last ones; and
+ * these, one by one, NULL at their end. What the loop holds of one goes before fiber_unmap().
+ */
+void fiber_find_surplus(void);
+struct fiber *fiber_take_surplus(void);
+void fiber_unmap(struct fiber *fiber);
+
+/*
  * Gives the untouched rest of the current fiber's stack back to the system: for a fiber that is about to wait for long,
  * after work that went deep.
  */

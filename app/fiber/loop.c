@@ -187,6 +187,23 @@ void loop_yield(void)
     fiber_leave();
 }
 
+static void unmap_closed(uv_handle_t *handle)
+{
+    fiber_unmap(handle->data);
+}
+
+void loop_give_back_stacks(void)
+{
+    struct fiber *fiber;
+    fiber_find_surplus();
+    while ((fiber = fiber_take_surplus()) != NULL) {
+        if (fiber->has_timer)
+            uv_close((uv_handle_t *)&fiber->timer, unmap_closed);
+        else
+            fiber_unmap(fiber);
+    }
+}
+
 /* -------------------- timers -------------------- */
 
 static void on_timer(uv_timer_t *handle)

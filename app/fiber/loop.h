@@ -49,6 +49,10 @@ void loop_wake(struct fiber *fiber);
 /* Lets the other ready fibers and pending events have their turn. */
 MAY_SUSPEND void loop_yield(void);
 
+/* Gives stacks back to the system that nobody has needed since the last call, a few at a time, down to some that always
+ * stay: to be called every now and then. */
+void loop_give_back_stacks(void);
+
 /* -------------------- descriptors -------------------- */
 
 struct watch;

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/panic.h"
 #include "http/query.h"
+#include "http/request_id.h"
 
 static uint64_t default_body_max_bytes;
 
@@ -34,9 +35,10 @@ static const char *value_of(const char *param, const char *name, size_t name_len
 static void scan_params(struct mid_request *rq)
 {
     const char *content_length = NULL;
+    const char *id = NULL;
     rq->method = "";
     rq->target = "/";
-    rq->id = "-";
+    rq->trace_parent = NULL;
     rq->content_type = NULL;
     for (char **param = rq->params; *param != NULL; param++) {
         switch ((*param)[0]) {
@@ -49,7 +51,8 @@ static void scan_params(struct mid_request *rq)
             TAKE_PARAM(*param, "CONTENT_LENGTH", content_length);
             break;
         case 'H':
-            TAKE_PARAM(*param, "HTTP_X_REQUEST_ID", rq->id);
+            TAKE_PARAM(*param, "HTTP_X_REQUEST_ID", id);
+            TAKE_PARAM(*param, "HTTP_TRACEPARENT", rq->trace_parent);
             break;
         default:
             break;
@@ -58,6 +61,10 @@ static void scan_params(struct mid_request *rq)
     const char *question_mark = strchr(rq->target, '?');
     rq->query = question_mark != NULL ? question_mark + 1 : NULL;
     rq->is_head = strcmp(rq->method, "HEAD") == 0;
+    if (id != NULL && request_id_is_valid(id))
+        rq->id = id;
+    else if (rq->id == NULL)
+        rq->id = request_id_new(&rq->arena);
     rq->content_length = -1;
     if (content_length != NULL && *content_length != '\0' && !parse_int64(content_length, &rq->content_length))
         rq->content_length = INT64_MAX; /* no body is that long: too large */
@@ -165,6 +172,11 @@ const char *mid_request_id(const struct mid_request *rq)
     return rq->id;
 }
 
+const char *mid_trace_parent(const struct mid_request *rq)
+{
+    return rq->trace_parent != NULL && trace_parent_is_valid(rq->trace_parent) ? rq->trace_parent : NULL;
+}
+
 const char *mid_param(const struct mid_request *rq, const char *name)
 {
     return route_match_param(&rq->match, name);
@@ -236,11 +248,30 @@ enum mid_error mid_fail(struct mid_request *rq, enum mid_error error, const char
     return error;
 }
 
+static void log_of_request(struct mid_request *rq, enum mid_level level, const char *event, bool is_limited,
+                           const char *format, va_list arguments)
+{
+    if (!log_is_on(level))
+        return;
+    char trace_id[TRACE_ID_LENGTH + 1];
+    bool has_trace = trace_id_of(mid_trace_parent(rq), trace_id);
+    log_vevent(level, event, &(struct log_request){.id = rq->id, .trace_id = has_trace ? trace_id : NULL}, is_limited,
+               format, arguments);
+}
+
+void request_log(struct mid_request *rq, enum mid_level level, const char *event, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    log_of_request(rq, level, event, true, format, arguments);
+    va_end(arguments);
+}
+
 void mid_log(struct mid_request *rq, enum mid_level level, const char *event, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    log_vevent(level, event, rq->id, format, arguments);
+    log_of_request(rq, level, event, false, format, arguments);
     va_end(arguments);
 }
 

@@ -65,7 +65,8 @@ struct mid_request {
     const char *query;
     const char *content_type;
     const char *id;
-    int64_t content_length; /* -1: not told */
+    const char *trace_parent; /* as it came, or NULL */
+    int64_t content_length;   /* -1: not told */
 
     struct route_match match;
     const char *path; /* decoded; NULL until asked for */
@@ -118,6 +119,10 @@ const char *request_param_line(const struct mid_request *rq, const char *param_n
 /* Reads the body to its end and drops it, as far as that is reasonable; where it is not, the connection ends with the
  * response. May suspend. */
 MAY_SUSPEND void request_discard_body(struct mid_request *rq);
+
+/* mid_log() for the runtime's own lines, which any client can cause: limited as log_client_event(). */
+void request_log(struct mid_request *rq, enum mid_level level, const char *event, const char *format, ...)
+    MID_FORMAT(4, 5);
 
 /* Copies what later calls may still ask for and gives libfcgi's buffers back: the request is about to become a stream.
  */

@@ -114,7 +114,15 @@ MID_PUBLIC int mid_main(int argc, char **argv, const struct mid_route *routes);
 
 MID_PUBLIC const char *mid_method(const struct mid_request *rq); /* "GET"; a HEAD is reported as "HEAD" */
 MID_PUBLIC const char *mid_path(struct mid_request *rq);         /* percent-decoded, without the query */
+
+/* What identifies the request in logs: its field X-Request-Id, which nginx sets, if that is 1 to 64 letters, digits,
+ * '-',
+ * '_' and '.'; otherwise one of our own. A task's is its id. */
 MID_PUBLIC const char *mid_request_id(const struct mid_request *rq);
+
+/* The field traceparent (W3C Trace Context, 3.2), to be handed on to other services; NULL: there is none, or it is not
+ * valid. The request's log lines carry its trace-id. */
+MID_PUBLIC const char *mid_trace_parent(const struct mid_request *rq);
 
 /* A parameter of the route's pattern, percent-decoded. A name that the pattern does not have is a bug, and asserts; in
  * a task, which has no route, NULL. */
@@ -564,7 +572,12 @@ MID_PUBLIC MID_CHECK enum mid_error mid_task_result(struct mid_task *task, const
 
 enum mid_level { MID_DEBUG, MID_INFO, MID_WARN, MID_ERROR };
 
-/* One line: "event.name key=value ...", with the request's id. Never log a cookie or a session's values. */
+/*
+ * One line, with the request's id: `event` is a name such as "order.paid"; the format has the form
+ * `key=%d other="%s"` and gives fields, or is free text and gives a "message". Values are escaped. Never suspends nor
+ * blocks. Of one event, 20 warnings or errors leave in 10 s, and then their number; lower levels are not limited. Never
+ * log a cookie or a session's values.
+ */
 MID_PUBLIC void mid_log(struct mid_request *rq, enum mid_level level, const char *event, const char *format, ...)
     MID_FORMAT(4, 5);
 

@@ -35,6 +35,7 @@ bool admin_open(const char *address, char *reason, size_t reason_size)
 
 _Noreturn static void become_admin(pid_t master_pid, void (*forget)(void))
 {
+    log_after_fork();
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     prctl(PR_SET_NAME, "midstream-admin"); /* tells it from the workers, in ps and in tests */
     if (getppid() != master_pid)
@@ -69,8 +70,8 @@ bool admin_note_end(pid_t pid, int status)
 {
     if (admin.pid == 0 || pid != admin.pid)
         return false;
-    log_event(MID_ERROR, "admin.end", "pid=%d %s=%d restart_in_ms=%d", (int)pid,
-              WIFSIGNALED(status) ? "signal" : "code", WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status),
+    log_event(MID_ERROR, "admin.end", "pid=%d signal=%d code=%d restart_in_ms=%d", (int)pid,
+              WIFSIGNALED(status) ? WTERMSIG(status) : 0, WIFEXITED(status) ? WEXITSTATUS(status) : 0,
               RESTART_PAUSE_MS);
     admin.pid = 0;
     admin.start_at_ms = clock_monotonic_ms() + RESTART_PAUSE_MS;

@@ -71,10 +71,11 @@ static void answer_live(struct answer *answer)
 static void answer_ready(struct answer *answer)
 {
     struct metrics_health health = metrics_health();
-    const char *missing = health.is_stopping       ? "a master that is not stopping"
-                          : health.responding == 0 ? "a worker that responds"
-                          : health.with_redis == 0 ? "Redis"
-                                                   : NULL;
+    const char *missing = health.is_stopping        ? "a master that is not stopping"
+                          : !health.is_looked_after ? "a master that responds"
+                          : health.responding == 0  ? "a worker that responds"
+                          : health.with_redis == 0  ? "Redis"
+                                                    : NULL;
     if (missing != NULL)
         answer->status = 503;
     buffer_printf(&answer->body, "{\"ready\":%s,\"missing\":[", missing == NULL ? "true" : "false");

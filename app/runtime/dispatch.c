@@ -57,8 +57,8 @@ MAY_SUSPEND static enum mid_error answer(struct mid_request *rq)
 static void log_failure(struct mid_request *rq, enum mid_error error)
 {
     enum mid_level level = error == MID_DRAINING ? MID_INFO : mid_error_status(error) >= 500 ? MID_ERROR : MID_DEBUG;
-    mid_log(rq, level, "request.failed", "method=%s error=%s detail=\"%s\"", rq->method, mid_error_name(error),
-            rq->error_detail != NULL ? rq->error_detail : mid_error_text(error));
+    request_log(rq, level, "request.failed", "method=%s error=%s detail=\"%s\"", rq->method, mid_error_name(error),
+                rq->error_detail != NULL ? rq->error_detail : mid_error_text(error));
 }
 
 static void count_stream_end(const struct mid_request *rq, enum mid_error error)
@@ -152,7 +152,7 @@ MAY_SUSPEND static void run_after(struct mid_request *rq, enum mid_outcome outco
             continue;
         enum mid_error error = mid_session_commit(rq->session);
         if (error != MID_OK) /* one that is in doubt stays so: nobody would hear of it */
-            mid_log(rq, MID_WARN, "after.commit-failed", "error=%s", mid_error_name(error));
+            request_log(rq, MID_WARN, "after.commit-failed", "error=%s", mid_error_name(error));
     }
 }
 
@@ -174,11 +174,11 @@ static void log_if_slow(struct mid_request *rq, int64_t arrived_us, int64_t begu
     int64_t slow_us = (rq->stream != NULL ? head_us : now_us) - arrived_us;
     if (settings.slow_ms == 0 || slow_us < settings.slow_ms * 1000)
         return;
-    mid_log(rq, MID_WARN, "request.slow",
-            "method=%s route=%s status=%d read_ms=%lld first_byte_ms=%lld rest_ms=%lld redis_ms=%lld", rq->method,
-            rq->match.route != NULL ? rq->match.route->pattern : "-", rq->response.status,
-            (long long)(begun_us - arrived_us) / 1000, (long long)(head_us - begun_us) / 1000,
-            (long long)(now_us - head_us) / 1000, (long long)fiber_current()->store_ms);
+    request_log(rq, MID_WARN, "request.slow",
+                "method=%s route=%s status=%d read_ms=%lld first_byte_ms=%lld rest_ms=%lld redis_ms=%lld", rq->method,
+                rq->match.route != NULL ? rq->match.route->pattern : "-", rq->response.status,
+                (long long)(begun_us - arrived_us) / 1000, (long long)(head_us - begun_us) / 1000,
+                (long long)(now_us - head_us) / 1000, (long long)fiber_current()->store_ms);
 }
 
 bool dispatch(struct connection *connection)

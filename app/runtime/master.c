@@ -30,7 +30,7 @@
 #include "session/known_headers.h"
 #include "session/new_limit.h"
 
-enum { REASON_BYTES = 1024 };
+enum { REASON_BYTES = 1024, TURN_MS = 500 };
 
 static struct {
     const struct command_line *line;
@@ -204,7 +204,9 @@ static void supervise(void)
         if (!master.is_stopping)
             wait_ms = least(wait_ms, admin_start_due(forget));
         tell_when_ready();
+        metrics_note_master();
         log_tick();
+        wait_ms = least(wait_ms, TURN_MS);
         struct timespec timeout = {.tv_sec = wait_ms / 1000, .tv_nsec = wait_ms % 1000 * 1000000};
         on_signal(sigtimedwait(&master.signals, NULL, &timeout));
         reap_children();
@@ -251,6 +253,7 @@ static int run(struct settings *settings, const struct command_line *line, const
     raise_descriptor_limit();
     notify_init();
     metrics_create(routes);
+    metrics_enter_master();
     known_headers_create();
     new_limit_create();
     if (!start(reason, sizeof(reason))) {

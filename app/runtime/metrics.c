@@ -13,7 +13,8 @@
 #include "session/memory_info.h"
 
 enum {
-    SLOTS_MAX = 1024,       /* workers that live at a time, those that drain after reloads included; untouched, free */
+    SLOTS_MAX = 1024, /* workers that live at a time, those that drain after reloads included; untouched, free */
+    MASTER_SILENT_MS = 3000,
     SILENT_MS = 2000,       /* a worker whose loop has not turned for so long does not respond */
     READ_TRIES = 200,       /* of a reader that meets the master... */
     READ_PAUSE_NS = 100000, /* ...which needs some microseconds to retire a slot */
@@ -29,6 +30,7 @@ struct slot_state {
 struct pool {
     uint64_t sequence; /* odd while the master retires a slot */
     bool is_stopping;
+    uint64_t master_turned_ms; /* when the master last looked after its processes, on the monotonic clock */
     struct pool_counts counts;
     struct slot_state slots[SLOTS_MAX];
     struct queue_figures queues[QUEUES_MAX]; /* written by one worker */
@@ -155,6 +157,17 @@ void metrics_count_reload(bool was_accepted)
 void metrics_set_workers(int count)
 {
     counter_set(&metrics.pool->counts.workers_wanted, (uint64_t)count);
+}
+
+void metrics_enter_master(void)
+{
+    log_count_dropped(&metrics.pool->counts.log_dropped);
+    metrics_note_master();
+}
+
+void metrics_note_master(void)
+{
+    counter_set(&metrics.pool->master_turned_ms, (uint64_t)clock_monotonic_ms());
 }
 
 void metrics_set_stopping(void)
@@ -295,6 +308,7 @@ bool metrics_add_up(struct metrics_sum *sum)
         nanosleep(&(struct timespec){.tv_nsec = READ_PAUSE_NS}, NULL);
     }
     workers->streams_open = open_streams(workers);
+    workers->log_dropped += metrics.pool->counts.log_dropped;
     *sum = (struct metrics_sum){
         .pool = metrics.pool->counts, .routes = metrics.routes, .route_count = metrics.route_count, .workers = workers};
     sum->pool.build = 1;
@@ -321,7 +335,11 @@ static bool has_redis(int slot)
 
 struct metrics_health metrics_health(void)
 {
-    struct metrics_health health = {.is_stopping = metrics.pool->is_stopping};
+    uint64_t now_ms = (uint64_t)clock_monotonic_ms();
+    struct metrics_health health = {
+        .is_stopping = metrics.pool->is_stopping,
+        .is_looked_after = counter_read(&metrics.pool->master_turned_ms) + MASTER_SILENT_MS > now_ms,
+    };
     for (int slot = 0; slot < SLOTS_MAX; slot++) {
         uint64_t silent_ms;
         if (!metrics.pool->slots[slot].is_taken || state_of(slot, &silent_ms) != WORKER_UP)

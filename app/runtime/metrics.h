@@ -65,6 +65,10 @@ void metrics_set_workers(int count);
 /* The master stops: from now on it is not ready. */
 void metrics_set_stopping(void);
 
+/* The master counts into the pool's memory from now on; and it has turned: see struct metrics_health. */
+void metrics_enter_master(void);
+void metrics_note_master(void);
+
 /* -------------------- worker -------------------- */
 
 /* What this process counts from now on goes to the slot. Never NULL; lives as long as the process. */
@@ -127,6 +131,7 @@ struct metrics_health {
     int responding; /* workers that accept, and whose loop has turned lately */
     int with_redis; /* of these, those that are connected to Redis and do not suspect it */
     bool is_stopping;
+    bool is_looked_after; /* the master has turned lately: it would notice a worker that dies or hangs */
 };
 struct metrics_health metrics_health(void);
 

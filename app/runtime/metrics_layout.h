@@ -33,6 +33,7 @@ struct worker_counts {
     uint64_t stream_ends[STREAM_END_COUNT];
     uint64_t streams_open; /* of a sum only: a worker counts begins and ends */
     struct histogram turns;
+    uint64_t log_dropped;
     struct worker_gauges gauges;
     uint64_t published_ms;        /* on the monotonic clock, which all processes share; 0: not yet */
     struct route_counts routes[]; /* in the order of the application's table; last, those without a route */
@@ -65,6 +66,7 @@ struct pool_counts {
     uint64_t reloads[2]; /* refused, accepted */
     uint64_t workers_wanted;
     uint64_t started_unix_ms;
+    uint64_t log_dropped;      /* by the master */
     uint64_t redis_used_bytes; /* told; 0: not known */
     uint64_t redis_max_bytes;
     uint64_t workers[WORKER_STATE_COUNT]; /* found */

@@ -71,6 +71,9 @@ static const struct metric table[] = {
     {"midstream_requests_in_flight", METRIC_GAUGE, OF_WORKER(gauges.requests), 1,
      "Connections of nginx with a request under way, streams included.", NO_LABELS},
 
+    {"midstream_log_lines_dropped_total", METRIC_COUNTER, OF_WORKER(log_dropped), 1,
+     "Log lines that were dropped, because nobody read them in time or they could not be written.", NO_LABELS},
+
     {"midstream_streams_begun_total", METRIC_COUNTER, OF_WORKER(stream.begun), 1, "Streams whose head was sent.",
      NO_LABELS},
     {"midstream_streams_ended_total",

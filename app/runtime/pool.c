@@ -68,6 +68,7 @@ _Noreturn static void become_worker(const struct worker_process *process, pid_t 
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != master_pid)
         _exit(1); /* the master died in between */
+    log_after_fork();
     sockets_keep_only(process->slot);
     admin_leave();
     exit(pool.run(&(struct worker_options){
@@ -224,11 +225,11 @@ static int64_t patience_left_ms(const struct worker_process *process, int64_t no
 static void kill_wedged(struct worker_process *process, int64_t now_ms)
 {
     const char *route = atomic_load(&process->pulse->last_route);
+    process->is_wedged = true;
+    kill(process->pid, SIGKILL); /* first, whatever becomes of the line */
     log_event(MID_ERROR, "worker.wedged", "worker=%d pid=%d silent_ms=%lld last_route=%s", process->slot,
               (int)process->pid, (long long)(now_ms - atomic_load(&process->pulse->ticked_ms)),
               route != NULL ? route : "-");
-    process->is_wedged = true;
-    kill(process->pid, SIGKILL);
 }
 
 /* Whether the process that replaces this one serves: a process of the same slot, or of the first, if there are fewer
@@ -251,9 +252,9 @@ static int64_t look_at_process(struct worker_process *process, int64_t now_ms)
     }
     if (process->kill_at_ms >= 0) {
         if (now_ms >= process->kill_at_ms) {
-            log_event(MID_WARN, "worker.overdue", "worker=%d pid=%d", process->slot, (int)process->pid);
             process->is_wedged = true;
             kill(process->pid, SIGKILL);
+            log_event(MID_WARN, "worker.overdue", "worker=%d pid=%d", process->slot, (int)process->pid);
             return INT32_MAX;
         }
         return least(patience_ms, process->kill_at_ms - now_ms);

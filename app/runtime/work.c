@@ -135,6 +135,7 @@ static void publish(struct timer *timer)
 {
     pulse_tick();
     log_tick();
+    loop_give_back_stacks();
     metrics_publish(&(struct worker_gauges){.fibers = fiber_count(),
                                             .stacks_pooled = fiber_pooled_count(),
                                             .is_redis_ready = redis_client_is_ready(work.redis)},
@@ -198,6 +199,7 @@ int work_run(const struct worker_options *options)
     work.settings = settings;
     work.yield_at_ms = -1;
     work.counts = metrics_enter(options->metrics_slot);
+    log_count_dropped(&work.counts->log_dropped);
     pulse_enter(options->pulse);
     ledger_enter();
     fiber_init((size_t)settings->stack_kib * 1024 * STACK_FACTOR, (size_t)settings->fibers_max);
@@ -217,5 +219,6 @@ int work_run(const struct worker_options *options)
     loop_run();
 
     ledger_leave();
+    log_flush();
     _exit(0); /* what suspended fibers hold cannot be given back without them */
 }

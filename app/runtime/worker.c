@@ -133,6 +133,7 @@ static void publish(struct timer *timer)
 {
     pulse_tick();
     log_tick();
+    loop_give_back_stacks();
     metrics_publish(&(struct worker_gauges){.connections = connection_count(),
                                             .requests = connection_busy_count(),
                                             .fibers = fiber_count(),
@@ -192,6 +193,7 @@ int worker_run(const struct worker_options *options)
     worker.sockets = *options->sockets;
     worker.drain_end_ms = -1;
     worker.counts = metrics_enter(options->metrics_slot);
+    log_count_dropped(&worker.counts->log_dropped);
     pulse_enter(options->pulse);
     fiber_init((size_t)settings->stack_kib * 1024 * STACK_FACTOR, (size_t)settings->fibers_max);
     loop_init();

@@ -100,7 +100,8 @@ static void read_cookie(struct mid_session *session)
         verdict = token_verify(value, length, settings.keyring, cookie_name(), &token);
     session_count_cookie(verdict);
     if (verdict != TOKEN_VALID && verdict != TOKEN_VALID_OLD_KEY) {
-        mid_log(session->rq, MID_INFO, "cookie.rejected", "verdict=%s count=%d", token_verdict_name(verdict), count);
+        request_log(session->rq, MID_INFO, "cookie.rejected", "verdict=%s count=%d", token_verdict_name(verdict),
+                    count);
         become_absent(session);
         return;
     }

@@ -214,10 +214,10 @@ static void log_end(struct mid_task *task, enum mid_error error, enum mid_error 
 {
     bool is_good = error == MID_OK && told == MID_OK;
     const char *detail = task->rq.error_detail != NULL ? task->rq.error_detail : mid_error_text(error);
-    mid_log(&task->rq, is_good ? MID_DEBUG : MID_WARN, is_good ? "task.done" : "task.not-done",
-            "name=%s attempt=%d/%d generation=%" PRId64 " took_ms=%" PRId64 " error=%s told=%s detail=\"%s\"",
-            task->name, task->attempt, task->attempts, task->generation, took_ms, mid_error_name(error),
-            mid_error_name(told), detail);
+    request_log(&task->rq, is_good ? MID_DEBUG : MID_WARN, is_good ? "task.done" : "task.not-done",
+                "name=%s attempt=%d/%d generation=%" PRId64 " took_ms=%" PRId64 " error=%s told=%s detail=\"%s\"",
+                task->name, task->attempt, task->attempts, task->generation, took_ms, mid_error_name(error),
+                mid_error_name(told), detail);
 }
 
 MAY_SUSPEND static enum mid_error work(struct mid_task *task)

@@ -3,9 +3,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "crowd.h"
@@ -97,4 +100,129 @@ Test(fault_logs, a_full_disk_holds_no_request_up_and_the_log_goes_on_when_there_
     free(setting);
     free(filler);
     free(log);
+}
+
+/* -------------------- a reader that stalls -------------------- */
+
+enum { FILLING_REQUESTS = 2000 };
+
+static char *read_admin(const struct site *site, const char *path, int *status)
+{
+    struct http_response response;
+    char *url = text_printf("http://localhost%s", path);
+    http_send(&(struct http_request){.url = url, .unix_socket = site->stack->admin_socket}, &response);
+    char *text = strdup(response.body.data);
+    *status = response.status;
+    http_response_fini(&response);
+    free(url);
+    return text;
+}
+
+static long long lines_dropped(const struct site *site)
+{
+    int status;
+    long long count = -1;
+    char *metrics = read_admin(site, "/metrics", &status);
+    const char *line = strstr(metrics, "\nmidstream_log_lines_dropped_total ");
+    cr_assert(line != NULL && sscanf(line, "\nmidstream_log_lines_dropped_total %lld", &count) == 1);
+    free(metrics);
+    return count;
+}
+
+struct dropping {
+    const struct site *site;
+    long long before;
+};
+
+static bool has_dropped(void *arg)
+{
+    const struct dropping *dropping = arg;
+    return lines_dropped(dropping->site) > dropping->before;
+}
+
+/* Until a line is dropped that was not before. */
+static void fill_log(const struct site *site)
+{
+    struct dropping dropping = {site, lines_dropped(site)};
+    for (int i = 0; i < FILLING_REQUESTS; i++)
+        cr_assert_eq(site_send(site, "GET", "/nowhere", NULL, NULL), 404);
+    cr_assert(wait_until(has_dropped, &dropping, PATIENCE_MS), "no line was dropped");
+}
+
+static bool is_ready(void *arg)
+{
+    int status;
+    free(read_admin(arg, "/ready", &status));
+    return status == 200;
+}
+
+struct reader {
+    const struct site *site;
+    int fd;
+    struct buffer text;
+};
+
+static bool tells_of_dropped(void *arg)
+{
+    struct reader *reader = arg;
+    ssize_t got;
+    while ((got = read(reader->fd, buffer_reserve(&reader->text, 4096), 4096)) > 0)
+        reader->text.length += (size_t)got;
+    return memmem(reader->text.data, reader->text.length, " warn log.dropped lines=", 24) != NULL;
+}
+
+Test(fault_logs, a_reader_that_stalls_holds_neither_requests_nor_the_watchdog_up)
+{
+    char directory[] = "/tmp/midstream-fifo-XXXXXX";
+    cr_assert_not_null(mkdtemp(directory));
+    cr_assert_eq(chmod(directory, 0755), 0);
+    char *fifo = text_printf("%s/log", directory);
+    char *setting = text_printf("MIDSTREAM_LOG_FILE=%s", fifo);
+    cr_assert(mkfifo(fifo, 0666) == 0 && chmod(fifo, 0666) == 0);
+    struct reader reader = {.fd = open(fifo, O_RDONLY | O_NONBLOCK | O_CLOEXEC)};
+    cr_assert_geq(reader.fd, 0);
+    struct site site = site_open(SETTINGS(setting, "MIDSTREAM_LOG_LEVEL=debug", "MIDSTREAM_WATCHDOG_MS=1000"));
+
+    fill_log(&site);
+    cr_assert(wait_until(is_ready, &site, PATIENCE_MS));
+
+    pid_t worker = site_worker(&site);
+    process_signal(worker, SIGSTOP); /* as one that hangs */
+    site_wait_new_worker(&site, worker);
+    cr_expect_eq(site_send(&site, "GET", "/counter", NULL, NULL), 200);
+    worker = site_worker(&site);
+    process_signal(worker, SIGKILL);
+    site_wait_new_worker(&site, worker);
+    cr_expect_eq(site_send(&site, "GET", "/counter", NULL, NULL), 200);
+    cr_assert(wait_until(is_ready, &site, PATIENCE_MS));
+
+    fill_log(&site); /* what the killed ones have dropped, nobody can tell */
+    reader.site = &site;
+    cr_expect(wait_until(tells_of_dropped, &reader, PATIENCE_MS), "nobody tells of the lines that were dropped");
+    buffer_fini(&reader.text);
+    site_close(&site);
+    close(reader.fd);
+    unlink(fifo);
+    rmdir(directory);
+    free(setting);
+    free(fifo);
+}
+
+static bool is_not_ready(void *arg)
+{
+    int status;
+    char *text = read_admin(arg, "/ready", &status);
+    bool is_so = status == 503 && strstr(text, "a master that responds") != NULL;
+    free(text);
+    return is_so;
+}
+
+Test(fault_logs, a_master_that_hangs_is_not_ready)
+{
+    struct site site = site_open(NULL);
+    process_signal(site.stack->master, SIGSTOP);
+    cr_expect(wait_until(is_not_ready, &site, PATIENCE_MS));
+    process_signal(site.stack->master, SIGCONT);
+    cr_expect(wait_until(is_ready, &site, PATIENCE_MS));
+    site_close(&site);
 }

@@ -1,5 +1,6 @@
 /* A handler that hurts its worker, and what an application gets from the header and the library besides. */
 #include <criterion/criterion.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,10 +24,37 @@ Test(overflow, a_handler_that_overflows_its_stack_kills_its_worker_with_a_clear_
     cr_expect(site_wait_log(&site, "worker.killed"));
     char *log = site_log(&site);
     /* At least: nginx sends a GET once more when its first try fails (FACTS 21). */
-    size_t overflows = text_count(log, "fiber.stack-overflow: a handler used more than its ");
+    size_t overflows = text_count(log, " error fiber.stack-overflow stack_kib=");
     cr_expect_geq(overflows, 2, "%s", log);
-    cr_expect(strstr(log, "(setting stack-kib)") != NULL);
+    cr_expect(strstr(log, "setting=stack-kib") != NULL);
     cr_expect_eq(text_count(log, "worker.killed"), overflows, "%s", log);
+    free(log);
+    site_close(&site);
+}
+
+/* It does not touch the pages in between, as code that is compiled with -fstack-clash-protection would. */
+Test(overflow, a_frame_that_is_larger_than_the_stack_does_not_reach_other_memory)
+{
+    struct site site = site_open_app(NULL);
+    pid_t worker = site_worker(&site);
+    int status = site_send(&site, "GET", "/frame", NULL, NULL);
+    cr_expect(status >= 502 && status <= 504, "%d", status);
+    site_wait_new_worker(&site, worker);
+    cr_expect(site_wait_log(&site, "fiber.stack-overflow stack_kib="));
+    site_close(&site);
+}
+
+Test(overflow, a_fault_that_somebody_sends_ends_a_worker_at_the_first_time)
+{
+    static const int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
+    struct site site = site_open(NULL);
+    for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+        pid_t worker = site_worker(&site);
+        process_signal(worker, signals[i]);
+        site_wait_new_worker(&site, worker);
+    }
+    char *log = site_log(&site);
+    cr_expect_null(strstr(log, "stack-overflow"), "%s", log);
     free(log);
     site_close(&site);
 }

@@ -34,6 +34,7 @@ Test(redis_away, routes_with_a_session_are_unavailable_at_once_and_others_go_on)
 {
     struct site site = site_open(NULL);
     site_make_session(&site);
+    site_await_written(&site);
     site_kill_redis(&site);
     expect_unavailable(&site, "GET", "/counter");
     expect_unavailable(&site, "GET", "/api/session");

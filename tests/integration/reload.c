@@ -245,8 +245,8 @@ Test(reload, a_bad_configuration_changes_nothing_and_says_so_and_a_good_one_coun
     char *config = master_path(&master, "midstream.conf");
     write_config(config, "slow-ms = 100\n");
     master_start(&master, &(struct master_options){.flags = FLAGS("--config", config)});
-    expect_refusal(&master, config, "slow-ms = soon\n", "midstream.conf:1: slow-ms is \"soon\"; it has to be", 1);
-    expect_refusal(&master, config, "slow = 1\n", "midstream.conf:1: there is no setting \"slow\"", 2);
+    expect_refusal(&master, config, "slow-ms = soon\n", "midstream.conf:1: slow-ms is \\\"soon\\\"; it has to be", 1);
+    expect_refusal(&master, config, "slow = 1\n", "midstream.conf:1: there is no setting \\\"slow\\\"", 2);
     expect_refusal(&master, config, "redis-password-file = /nowhere\n", "cannot read a password from /nowhere", 3);
     expect_refusal(&master, config, "pidfile = other\n", "a change of the setting pidfile needs a restart", 4);
     expect_refusal(&master, config, "log-file = /nowhere/log\n", "cannot write the log file /nowhere/log", 5);

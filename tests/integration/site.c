@@ -282,6 +282,20 @@ static bool redis_answers(void *arg)
     return is_up;
 }
 
+static bool is_written(void *arg)
+{
+    const struct site *site = arg;
+    char *info = redis_text(site->redis, "INFO persistence");
+    bool is_so = info != NULL && strstr(info, "\r\naof_buffer_length:0\r\n") != NULL;
+    free(info);
+    return is_so;
+}
+
+void site_await_written(const struct site *site)
+{
+    cr_assert(wait_until(is_written, (void *)(uintptr_t)site, PATIENCE_MS));
+}
+
 /* In the same directory, so with the same data; stack_stop() ends it by its pid file. */
 void site_start_redis(struct site *site)
 {

@@ -75,6 +75,10 @@ void site_stop_redis(const struct site *site);
 /* Lets it go on, and returns when it has carried out what it was sent meanwhile. */
 void site_resume_redis(const struct site *site);
 
+/* Waits until what it has answered is written, so that a kill does not lose it: while the disk is busy, Redis puts that
+ * off for up to two seconds (appendfsync everysec). */
+void site_await_written(const struct site *site);
+
 /* Kills it, so that what it was sent and has not carried out is lost; starts it again, with what it had stored. */
 void site_kill_redis(struct site *site);
 void site_start_redis(struct site *site);

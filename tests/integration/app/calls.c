@@ -58,6 +58,7 @@ static const struct mid_redis_argument ping[] = {{"PING", 4}};
     X(mid_method, NO_ERROR(mid_method(c->rq)))                                                                         \
     X(mid_path, NO_ERROR(mid_path(c->rq)))                                                                             \
     X(mid_request_id, NO_ERROR(mid_request_id(c->rq)))                                                                 \
+    X(mid_trace_parent, NO_ERROR(mid_trace_parent(c->rq)))                                                             \
     X(mid_param, NO_ERROR(mid_param(c->rq, "call")))                                                                   \
     X(mid_header, NO_ERROR(mid_header(c->rq, "Accept")))                                                               \
     X(mid_query, NO_ERROR(mid_query(c->rq, "a")))                                                                      \

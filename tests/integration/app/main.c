@@ -42,6 +42,19 @@ static enum mid_error overflow_route(struct mid_request *rq)
     return mid_respond_text(rq, 200, "there was enough stack\n");
 }
 
+static int __attribute__((noinline, no_sanitize("address"))) use_large_frame(int value)
+{
+    volatile char frame[900 * 1024]; /* more than the stack, under ASan as well */
+    frame[0] = (char)value;
+    return frame[0];
+}
+
+static enum mid_error frame_route(struct mid_request *rq)
+{
+    sink = use_large_frame(sink);
+    return mid_respond_text(rq, 200, "there was enough stack\n");
+}
+
 /* -------------------- sessions -------------------- */
 
 /* Raises `shared` and the visitor's choice of a field in one commit. */
@@ -414,6 +427,7 @@ static const struct mid_route routes[] = {
     {"GET", "/null", null_route},
     {"GET", "/header/{name}", header_route},
     {"GET", "/overflow", overflow_route},
+    {"GET", "/frame", frame_route},
     {"GET", "/tab", tab_route},
     {"GET", "/increments", increments_route},
     {"GET", "/beyond-a-limit", beyond_a_limit_route},

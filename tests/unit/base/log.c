@@ -15,7 +15,7 @@ static void log_with_request(const char *request_id, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    log_vevent(MID_INFO, "test.event", request_id, format, arguments);
+    log_vevent(MID_INFO, "test.event", &(struct log_request){.id = request_id}, false, format, arguments);
     va_end(arguments);
 }
 
@@ -27,6 +27,7 @@ static void capture_begin(void)
     capture = tmpfile();
     saved_stderr = dup(STDERR_FILENO);
     dup2(fileno(capture), STDERR_FILENO);
+    cr_assert(log_open(NULL));
 }
 
 /* What was logged since capture_begin(), in `written`. */
@@ -103,8 +104,7 @@ Test(log, a_json_line_is_json_also_with_hostile_bytes)
     cr_expect_str_eq(json_string_value(json_object_get(line, "level")), "info");
     cr_expect_str_eq(json_string_value(json_object_get(line, "event")), "test.event");
     cr_expect_str_eq(json_string_value(json_object_get(line, "request")), "0f3a");
-    cr_expect_str_eq(json_string_value(json_object_get(line, "detail")),
-                     "name=\"},{\"x\":\"\\ \xef\xbf\xbd\xe2\x82\xac\n");
+    cr_expect_str_eq(json_string_value(json_object_get(line, "name")), "\"},{\"x\":\"\\ \xef\xbf\xbd\xe2\x82\xac\n");
     json_decref(line);
 }
 
@@ -131,4 +131,63 @@ Test(log, a_detail_that_is_too_long_is_cut_and_the_line_still_ends)
         cr_expect_eq(line_count(), 1);
         cr_expect(written[strlen(written) - 1] == '\n');
     }
+}
+
+static json_t *json_line(void)
+{
+    json_t *line = json_loads(written, 0, NULL);
+    cr_assert_not_null(line, "not JSON: %s", written);
+    return line;
+}
+
+Test(log, each_field_of_the_format_is_one_of_the_json_object)
+{
+    log_init(LOG_JSON, MID_INFO);
+    capture_begin();
+    log_event(MID_INFO, "test.fields",
+              "count=%d big=%lld name=%s quoted=\"%s\" ratio=%.2f of=%d/%d fixed=\"a b\" event=%s", -3, 1LL << 40, "17",
+              "two words", 0.5, 1, 5, "x");
+    capture_end();
+    json_t *line = json_line();
+    cr_expect_eq(json_integer_value(json_object_get(line, "count")), -3);
+    cr_expect_eq(json_integer_value(json_object_get(line, "big")), 1LL << 40);
+    cr_expect_str_eq(json_string_value(json_object_get(line, "name")), "17",
+                     "a text stays one, whatever it looks like");
+    cr_expect_str_eq(json_string_value(json_object_get(line, "quoted")), "two words");
+    cr_expect_eq(json_real_value(json_object_get(line, "ratio")), 0.5);
+    cr_expect_str_eq(json_string_value(json_object_get(line, "of")), "1/5");
+    cr_expect_str_eq(json_string_value(json_object_get(line, "fixed")), "a b");
+    cr_expect_str_eq(json_string_value(json_object_get(line, "event")), "test.fields");
+    cr_expect_str_eq(json_string_value(json_object_get(line, "event_")), "x");
+    json_decref(line);
+}
+
+#define EXPECT_MESSAGE(expected, ...)                                                                                  \
+    do {                                                                                                               \
+        capture_begin();                                                                                               \
+        log_event(MID_INFO, "test.message", __VA_ARGS__);                                                              \
+        capture_end();                                                                                                 \
+        json_t *line = json_line();                                                                                    \
+        cr_expect_str_eq(json_string_value(json_object_get(line, "message")), (expected));                             \
+        json_decref(line);                                                                                             \
+    } while (0)
+
+Test(log, a_format_without_fields_is_a_message)
+{
+    log_init(LOG_JSON, MID_INFO);
+    EXPECT_MESSAGE("just words", "just words");
+    EXPECT_MESSAGE("a=1 and words", "a=%d and words", 1);
+    EXPECT_MESSAGE("=1", "=%d", 1);
+    EXPECT_MESSAGE("a=000000ff", "a=%08x", 255);
+    EXPECT_MESSAGE("\"a\"=1", "\"a\"=1");
+    EXPECT_MESSAGE("a = 1", "a = %d", 1);
+}
+
+Test(log, no_value_forges_a_field_of_a_text_line)
+{
+    log_init(LOG_TEXT, MID_INFO);
+    capture_begin();
+    log_event(MID_INFO, "test.event", "a=%s b=\"%s\"", "1 level=error", "x\" c=\"2");
+    capture_end();
+    cr_expect_not_null(strstr(written, " info test.event a=\"1 level=error\" b=\"x\\\" c=\\\"2\"\n"), "%s", written);
 }

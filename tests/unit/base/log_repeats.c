@@ -66,7 +66,7 @@ Test(log_repeats, one_event_does_not_silence_another)
     for (int i = 0; i < 2 * LOG_BURST; i++)
         log_event(MID_ERROR, "test.loud", "i=%d", i);
     log_event(MID_ERROR, "test.quiet", "once");
-    cr_expect_eq(count(path, "error test.quiet once"), 1);
+    cr_expect_eq(count(path, "error test.quiet message=once"), 1);
     close_log();
 }
 
@@ -79,7 +79,7 @@ Test(log_repeats, information_is_never_held_back)
     close_log();
 }
 
-Test(log_repeats, more_events_than_can_be_counted_are_all_written)
+Test(log_repeats, more_events_than_can_be_counted_one_by_one_are_limited_together)
 {
     open_log();
     for (int i = 0; i < 100; i++) {
@@ -87,7 +87,20 @@ Test(log_repeats, more_events_than_can_be_counted_are_all_written)
         snprintf(event, sizeof(event), "test.event-%d", i);
         log_event(MID_WARN, event, "once");
     }
-    cr_expect_eq(count(path, "warn test.event-"), 100);
+    cr_expect_eq(count(path, "warn test.event-"), 32 + LOG_BURST);
+    log_flush();
+    cr_expect_eq(count(path, "warn log.other repeated=48 in_ms="), 1);
+    close_log();
+}
+
+Test(log_repeats, information_that_clients_cause_is_held_back)
+{
+    open_log();
+    for (int i = 0; i < 5 * LOG_BURST; i++)
+        log_client_event(MID_INFO, "test.rejected", "i=%d", i);
+    cr_expect_eq(count(path, "info test.rejected i="), LOG_BURST);
+    log_flush();
+    cr_expect_eq(count(path, "info test.rejected repeated=80 in_ms="), 1);
     close_log();
 }
 
@@ -100,7 +113,7 @@ Test(log_repeats, a_file_that_was_moved_away_is_opened_anew)
     cr_assert(log_reopen());
     log_event(MID_INFO, "test.after", "3");
     cr_expect_eq(count(moved, "test."), 2);
-    cr_expect_eq(count(path, "test.after 3"), 1);
+    cr_expect_eq(count(path, "test.after message=3"), 1);
     cr_expect_eq(count(path, "test.b"), 0);
     close_log();
 }
@@ -110,6 +123,6 @@ Test(log_repeats, a_file_that_cannot_be_opened_leaves_the_log_where_it_is)
     open_log();
     cr_expect_not(log_open("/nowhere/log"));
     log_event(MID_INFO, "test.still", "here");
-    cr_expect_eq(count(path, "test.still here"), 1);
+    cr_expect_eq(count(path, "test.still message=here"), 1);
     close_log();
 }

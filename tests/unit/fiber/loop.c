@@ -208,3 +208,30 @@ Test(loop, fibers_above_the_limit_are_refused_and_pooled_ones_used_again)
     loop_run();
     timer_fini(&again);
 }
+
+static void rest(void *arg)
+{
+    (void)arg;
+    loop_park(0); /* with a timer, which the loop holds */
+}
+
+Test(loop, stacks_that_nobody_needs_are_given_back_a_few_at_a_time)
+{
+    for (int i = 0; i < 1000; i++)
+        cr_assert(loop_spawn(i % 2 == 0 ? rest : do_nothing, NULL));
+    struct timer stop = {0};
+    timer_start(&stop, 20, stop_loop);
+    loop_run();
+    timer_fini(&stop);
+    cr_assert_eq(fiber_pooled_count(), 1000);
+    loop_give_back_stacks();
+    cr_expect_eq(fiber_pooled_count(), 1000, "they were needed a moment ago");
+    size_t calls = 0;
+    for (size_t before = 0; before != fiber_pooled_count() && calls < 1000; calls++) {
+        before = fiber_pooled_count();
+        loop_give_back_stacks();
+        cr_assert(before - fiber_pooled_count() <= 16);
+    }
+    cr_expect_eq(fiber_pooled_count(), 64);
+    cr_expect_gt(calls, 50);
+}
