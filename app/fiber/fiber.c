@@ -21,6 +21,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <ucontext.h>
@@ -338,9 +339,30 @@ bool fiber_enter(struct fiber *fiber)
     return true;
 }
 
+#if WITH_ASAN
+/* In a test build the process stops itself at this suspension, counted from 1, so that a test can do to it, and to what
+ * it waits for, whatever it likes just then: TEST_STOP_AT=7. */
+static void stop_for_test(void)
+{
+    static long at = -1;
+    static long count;
+    if (at < 0) {
+        const char *wanted = getenv("TEST_STOP_AT");
+        at = wanted != NULL ? strtol(wanted, NULL, 10) : 0;
+    }
+    if (++count == at)
+        raise(SIGSTOP);
+}
+#else
+static void stop_for_test(void)
+{
+}
+#endif
+
 void fiber_leave(void)
 {
     ENSURE(fibers.current != NULL);
+    stop_for_test();
     context_switch(&fibers.current->stack->context, &fibers.loop);
 }
 

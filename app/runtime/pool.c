@@ -150,7 +150,7 @@ static void schedule_restart(struct slot *slot, int number, int64_t lived_ms)
 /* In a crash loop, the ends are not worth a line each any more. */
 static void log_end(const struct worker_process *process, int status, int64_t lived_ms, bool is_loud)
 {
-    bool is_expected = WIFEXITED(status) && process->kill_at_ms >= 0;
+    bool is_expected = WIFEXITED(status) && WEXITSTATUS(status) == 0 && process->kill_at_ms >= 0;
     enum mid_level level = is_expected ? MID_INFO : is_loud ? MID_ERROR : MID_DEBUG;
     if (WIFSIGNALED(status))
         log_event(level, "worker.killed", "worker=%d pid=%d signal=%s lived_ms=%lld", process->slot, (int)process->pid,

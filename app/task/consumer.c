@@ -30,6 +30,7 @@ struct consumer {
     size_t limit;         /* of running tasks: doubles, up to the setting, after a crash */
     int64_t limited_ms;   /* when it was last changed */
     int64_t polled_ms;    /* when tasks were last asked for with success, or there was no room */
+    bool is_starting;     /* tasks were handed out that count as running nowhere yet */
     struct queue_delivery *deliveries;
     struct list started; /* by the step that is under way */
 };
@@ -138,9 +139,12 @@ MAY_SUSPEND static enum mid_error take_some(struct consumer *consumer, size_t ro
     consumer->polled_ms = loop_now_ms();
     if (count == 0)
         return MID_OK;
-    MID_TRY(start_delivered(consumer, count));
-    run_started(consumer);
-    return MID_OK;
+    consumer->is_starting = true;
+    enum mid_error error = start_delivered(consumer, count);
+    if (error == MID_OK)
+        run_started(consumer);
+    consumer->is_starting = false;
+    return error;
 }
 
 static size_t find_room(struct consumer *consumer)
@@ -154,17 +158,27 @@ static size_t find_room(struct consumer *consumer)
     return consumer->running_count < consumer->limit ? consumer->limit - consumer->running_count : 0;
 }
 
+/* At the start, and when the group is lost, it is made. */
+MAY_SUSPEND static bool make_group(struct consumer *consumer)
+{
+    struct queue_sweep sweep;
+    settle_left();
+    return queue_sweep(consumer->queue, &sweep) == MID_OK;
+}
+
+/* Whenever the reader has been suspended, the drain may have begun, and the connection be gone. */
+MAY_SUSPEND static bool wait_for_connection(struct consumer *consumer)
+{
+    return !is_draining && redis_client_wait_ready(consumer->connection, BLOCK_MS) && !is_draining;
+}
+
 static void read_tasks(void *arg)
 {
     struct consumer *consumer = arg;
-    struct queue_sweep sweep;
     bool has_group = false;
     consumer->reader = fiber_current();
     while (!is_draining) {
-        if (!has_group) { /* at the start, and when it is lost */
-            settle_left();
-            has_group = queue_sweep(consumer->queue, &sweep) == MID_OK;
-        }
+        has_group = has_group || make_group(consumer);
         size_t room = find_room(consumer);
         if (room == 0) {
             loop_park(consumer->limit < consumer->settings->concurrency ? LIMIT_DOUBLES_MS : -1);
@@ -172,7 +186,7 @@ static void read_tasks(void *arg)
             continue;
         }
         enum mid_error error = MID_UNAVAILABLE;
-        if (has_group && redis_client_wait_ready(consumer->connection, BLOCK_MS) && !is_draining)
+        if (has_group && wait_for_connection(consumer))
             error = take_some(consumer, room);
         if (error == MID_FAILED)
             has_group = false;
@@ -352,15 +366,26 @@ bool consumers_start(const char *queues, const struct consumer_settings *setting
     return true;
 }
 
+/* The readers wake with MID_UNAVAILABLE. */
+static void close_connections(void *arg)
+{
+    (void)arg;
+    for (size_t i = 0; i < consumer_count; i++) {
+        redis_client_free(consumers[i].connection);
+        consumers[i].connection = NULL;
+    }
+}
+
+/* The connections go at the end of the turn: an event of the same turn may still name one of them. */
 void consumers_drain(void)
 {
+    static struct flush closing;
     is_draining = true;
-    for (size_t i = 0; i < consumer_count; i++) {
-        redis_client_free(consumers[i].connection); /* the reader wakes with MID_UNAVAILABLE */
-        consumers[i].connection = NULL;
+    flush_init(&closing, close_connections, NULL);
+    loop_request_flush(&closing);
+    for (size_t i = 0; i < consumer_count; i++)
         if (consumers[i].reader != NULL)
             loop_wake(consumers[i].reader);
-    }
 }
 
 void consumers_interrupt(void)
@@ -400,7 +425,7 @@ size_t consumers_running(void)
 {
     size_t count = 0;
     for (size_t i = 0; i < consumer_count; i++)
-        count += consumers[i].running_count;
+        count += consumers[i].running_count + consumers[i].is_starting;
     return count;
 }
 
