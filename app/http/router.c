@@ -7,8 +7,10 @@
  */
 #include "http/router.h"
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,6 +38,8 @@ struct router {
     size_t segments_max;      /* of the longest pattern */
     const struct row **slots; /* the first row of each literal pattern, by the hash of the pattern */
     size_t slot_mask;         /* the number of slots, a power of two, less one */
+    char *reason;             /* while the table is read: why it is refused */
+    size_t reason_size;
 };
 
 /* -------------------- the table -------------------- */
@@ -49,6 +53,17 @@ static size_t hash_path(const char *path, size_t length)
     return hash;
 }
 
+static bool refuse(const struct router *router, const char *format, ...) MID_FORMAT(2, 3);
+
+static bool refuse(const struct router *router, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(router->reason, router->reason_size, format, arguments);
+    va_end(arguments);
+    return false;
+}
+
 static bool is_name_character(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
@@ -59,58 +74,76 @@ static bool is_dot_segment(const char *text)
     return strcmp(text, ".") == 0 || strcmp(text, "..") == 0;
 }
 
-static void check_route(const struct mid_route *route)
+static bool check_method(const struct router *router, const struct mid_route *route)
 {
-    if (route->pattern == NULL || route->handler == NULL)
-        panic("a route for %s has no pattern or no handler", route->method);
     for (const char *c = route->method; *c != '\0' || c == route->method; c++)
         if (*c < 'A' || *c > 'Z')
-            panic("route %s: the method \"%s\" is not one of upper-case letters", route->pattern, route->method);
+            return refuse(router, "route %s: the method \"%s\" has to be upper-case letters", route->pattern,
+                          route->method);
     if (strcmp(route->method, "HEAD") == 0)
-        panic("route %s: HEAD is answered by the route for GET", route->pattern);
-    if (route->pattern[0] != '/')
-        panic("route %s: the pattern does not begin with '/'", route->pattern);
-    for (const char *c = route->pattern; *c != '\0'; c++)
-        if ((unsigned char)*c <= ' ' || *c == 0x7f || strchr("%?#", *c) != NULL)
-            panic("route %s: the pattern has a character that no decoded path has", route->pattern);
-    if (!utf8_is_valid(route->pattern, strlen(route->pattern)))
-        panic("route %s: the pattern is not UTF-8", route->pattern);
+        return refuse(router, "route %s: HEAD is answered by the route for GET", route->pattern);
+    return true;
 }
 
-static void check_param(const struct row *row, const char *name)
+static bool check_route(const struct router *router, const struct mid_route *route)
+{
+    if (route->pattern == NULL)
+        return refuse(router, "a route for %s has no pattern", route->method);
+    if (route->handler == NULL)
+        return refuse(router, "route %s %s has no handler", route->method, route->pattern);
+    if (!check_method(router, route))
+        return false;
+    if (route->pattern[0] != '/')
+        return refuse(router, "route \"%s\": a pattern has to begin with '/'", route->pattern);
+    for (const char *c = route->pattern; *c != '\0'; c++)
+        if ((unsigned char)*c <= ' ' || *c == 0x7f || strchr("%?#", *c) != NULL)
+            return refuse(router, "route \"%s\": a pattern is a decoded path, without spaces, '%%', '?' and '#'",
+                          route->pattern);
+    if (strchr(route->pattern, '*') != NULL)
+        return refuse(router, "route %s: there is no '*'; a segment that may be anything is written /{name}",
+                      route->pattern);
+    if (!utf8_is_valid(route->pattern, strlen(route->pattern)))
+        return refuse(router, "route \"%s\": the pattern is not UTF-8", route->pattern);
+    return true;
+}
+
+static bool check_param(const struct router *router, const struct row *row, const char *name)
 {
     const char *pattern = row->route->pattern;
     if (*name == '\0')
-        panic("route %s: a parameter has no name", pattern);
+        return refuse(router, "route %s: a parameter has no name", pattern);
     for (const char *c = name; *c != '\0'; c++)
         if (!is_name_character(*c))
-            panic("route %s: a parameter's name has letters, digits and '_' only", pattern);
+            return refuse(router, "route %s: a parameter's name has letters, digits and '_' only", pattern);
     if (row->param_count == ROUTE_PARAMS_MAX)
-        panic("route %s: more than %d parameters", pattern, ROUTE_PARAMS_MAX);
+        return refuse(router, "route %s: more than %d parameters", pattern, ROUTE_PARAMS_MAX);
     for (size_t i = 0; i < row->segment_count; i++)
         if (row->segments[i].is_param && strcmp(row->segments[i].text, name) == 0)
-            panic("route %s: two parameters are called %s", pattern, name);
+            return refuse(router, "route %s: two parameters are called %s", pattern, name);
+    return true;
 }
 
-static void add_segment(struct router *router, struct row *row, const char *text, size_t length)
+static bool add_segment(struct router *router, struct row *row, const char *text, size_t length)
 {
     const char *pattern = row->route->pattern;
     bool is_param = length >= 2 && text[0] == '{' && text[length - 1] == '}';
     struct segment segment = {.is_param = is_param};
     if (length == 0)
-        panic("route %s: a segment is empty", pattern);
+        return refuse(router, "route %s: a segment is empty; a pattern does not end with '/'", pattern);
     if (is_param) {
         segment.text = arena_strndup(&router->arena, text + 1, length - 2);
-        check_param(row, segment.text);
+        if (!check_param(router, row, segment.text))
+            return false;
         row->param_count++;
     } else {
         segment.text = arena_strndup(&router->arena, text, length);
         if (strpbrk(segment.text, "{}") != NULL)
-            panic("route %s: a parameter is a whole segment, as in /{name}/", pattern);
+            return refuse(router, "route %s: a parameter is a whole segment, as in /{name}/", pattern);
         if (is_dot_segment(segment.text))
-            panic("route %s: \".\" and \"..\" are refused in requests", pattern);
+            return refuse(router, "route %s: \".\" and \"..\" are refused in requests", pattern);
     }
     row->segments[row->segment_count++] = segment;
+    return true;
 }
 
 /* The number of segments of a path; 0 for "/". */
@@ -124,19 +157,22 @@ static size_t count_segments(const char *path, size_t length)
     return count;
 }
 
-static void read_route(struct router *router, struct row *row, const struct mid_route *route)
+static bool read_route(struct router *router, struct row *row, const struct mid_route *route)
 {
-    check_route(route);
+    if (!check_route(router, route))
+        return false;
     *row = (struct row){.route = route, .pattern_length = strlen(route->pattern)};
     size_t count = count_segments(route->pattern, row->pattern_length);
     row->segments = arena_alloc(&router->arena, count * sizeof(row->segments[0]));
     for (const char *at = route->pattern + 1; row->segment_count < count;) {
         const char *end = strchrnul(at, '/');
-        add_segment(router, row, at, (size_t)(end - at));
+        if (!add_segment(router, row, at, (size_t)(end - at)))
+            return false;
         at = end + 1;
     }
     if (count > router->segments_max)
         router->segments_max = count;
+    return true;
 }
 
 /* 0: the two patterns match the same paths. */
@@ -163,13 +199,14 @@ static int row_order(const void *a, const void *b)
     return order != 0 ? order : (left->route > right->route) - (left->route < right->route);
 }
 
-static void refuse_duplicates(const struct router *router)
+static bool has_no_duplicates(const struct router *router)
 {
     for (size_t i = 0; i < router->row_count; i++)
         for (size_t k = i + 1; k < router->row_count && row_compare(&router->rows[i], &router->rows[k]) == 0; k++)
             if (strcmp(router->rows[i].route->method, router->rows[k].route->method) == 0)
-                panic("route %s %s is there twice, also as %s", router->rows[i].route->method,
-                      router->rows[i].route->pattern, router->rows[k].route->pattern);
+                return refuse(router, "route %s %s is there twice, also as %s", router->rows[i].route->method,
+                              router->rows[i].route->pattern, router->rows[k].route->pattern);
+    return true;
 }
 
 /* Where the literal path is, or the free slot where it belongs. */
@@ -201,20 +238,34 @@ static void hash_literals(struct router *router)
     }
 }
 
-struct router *router_new(const struct mid_route routes[])
+static bool read_table(struct router *router, const struct mid_route routes[])
+{
+    const struct mid_route *end = &routes[router->row_count];
+    if (end->pattern != NULL || end->handler != NULL)
+        return refuse(router, "route %s has no method; the table ends with a row of zeros",
+                      end->pattern != NULL ? end->pattern : "(without a pattern)");
+    for (size_t i = 0; i < router->row_count; i++)
+        if (!read_route(router, &router->rows[i], &routes[i]))
+            return false;
+    qsort(router->rows, router->row_count, sizeof(router->rows[0]), row_order);
+    return has_no_duplicates(router);
+}
+
+struct router *router_new(const struct mid_route routes[], char *reason, size_t reason_size)
 {
     struct router *router = calloc(1, sizeof(*router));
     if (router == NULL)
         panic("out of memory for the routes");
     arena_init(&router->arena);
+    router->reason = reason;
+    router->reason_size = reason_size;
     while (routes[router->row_count].method != NULL)
         router->row_count++;
-
     router->rows = arena_alloc(&router->arena, router->row_count * sizeof(router->rows[0]));
-    for (size_t i = 0; i < router->row_count; i++)
-        read_route(router, &router->rows[i], &routes[i]);
-    qsort(router->rows, router->row_count, sizeof(router->rows[0]), row_order);
-    refuse_duplicates(router);
+    if (!read_table(router, routes)) {
+        router_free(router);
+        return NULL;
+    }
     hash_literals(router);
     return router;
 }

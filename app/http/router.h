@@ -31,11 +31,10 @@ struct route_match {
 };
 
 /*
- * Reads a table that ends with an all-zero row; it stays the caller's and has to outlive the router. A malformed
- * pattern and a route that is there twice are bugs of the application: panics with a sentence. HEAD has no routes of
- * its own: those of GET answer it.
+ * Reads a table that ends with an all-zero row; it stays the caller's and has to outlive the router. NULL with a reason
+ * that names the route: it is malformed, or there twice. HEAD has no routes of its own: those of GET answer it.
  */
-struct router *router_new(const struct mid_route routes[]);
+struct router *router_new(const struct mid_route routes[], char *reason, size_t reason_size);
 void router_free(struct router *router); /* NULL is fine */
 
 /*

@@ -98,8 +98,11 @@ struct mid_session;
 typedef enum mid_error mid_handler(struct mid_request *rq);
 
 /*
- * A route. The pattern is a path whose segments may be parameters: "/api/session/{field}". A GET route also answers
- * HEAD, and a HEAD that reaches a stream starts no work. The table ends with an all-zero row.
+ * A route. The pattern is a decoded path whose segments may be parameters: "/api/session/{field}"; a parameter matches
+ * one segment that is not empty. There is no '*', and no pattern but "/" ends with '/': a request for "/a/" is not one
+ * for "/a". Of several patterns that match, a literal segment comes before a parameter. A GET route also answers HEAD,
+ * and a HEAD that reaches a stream starts no work. The table ends with an all-zero row. A malformed row, or one that is
+ * there twice, is an error at the start (exit code 1), which names it; `check` finds it, too.
  */
 struct mid_route {
     const char *method;

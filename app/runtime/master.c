@@ -29,6 +29,7 @@
 #include "runtime/work.h"
 #include "session/known_headers.h"
 #include "session/new_limit.h"
+#include "task/task.h"
 
 enum { REASON_BYTES = 1024, TURN_MS = 500 };
 
@@ -240,12 +241,22 @@ static bool start(char *reason, size_t reason_size)
     return false;
 }
 
+/* What is wrong with it would otherwise end every worker, again and again. */
+static bool application_is_valid(const struct mid_route *routes, char *reason, size_t reason_size)
+{
+    struct router *router = router_new(routes, reason, reason_size);
+    router_free(router);
+    return router != NULL && task_types_are_valid(reason, reason_size);
+}
+
 static int run(struct settings *settings, const struct command_line *line, const struct mid_route *routes,
                worker_fn *worker)
 {
     char reason[REASON_BYTES];
     master.line = line;
     master.run = worker;
+    if (!application_is_valid(routes, reason, sizeof(reason)))
+        return fail_start(reason);
     master.configuration = configuration_new(settings, reason, sizeof(reason));
     if (master.configuration == NULL)
         return fail_start(reason);
@@ -292,7 +303,8 @@ int master_run_tasks(struct settings *settings, const struct command_line *line,
 int master_check(struct settings *settings, const struct mid_route *routes)
 {
     char reason[REASON_BYTES];
-    router_free(router_new(routes));
+    if (!application_is_valid(routes, reason, sizeof(reason)))
+        return fail_start(reason);
     struct configuration *configuration = configuration_new(settings, reason, sizeof(reason));
     if (configuration == NULL)
         return fail_start(reason);

@@ -198,7 +198,9 @@ int worker_run(const struct worker_options *options)
     fiber_init((size_t)settings->stack_kib * 1024 * STACK_FACTOR, (size_t)settings->fibers_max);
     loop_init();
     fcgi_init();
-    struct router *router = router_new(options->routes);
+    char reason[256];
+    struct router *router = router_new(options->routes, reason, sizeof(reason));
+    ENSURE(router != NULL); /* the master has read the table before */
     configure_requests(settings, router);
     worker.redis = stores_open(options->configuration, worker.counts);
     if (worker.redis == NULL)

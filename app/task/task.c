@@ -25,9 +25,29 @@ static const struct mid_task_type *types;
 void mid_task_register(const struct mid_task_type *task_types)
 {
     types = task_types;
-    for (const struct mid_task_type *type = types; type->name != NULL; type++)
-        if (!task_name_is_valid(type->name) || type->handler == NULL)
-            panic("the task type \"%s\" has no name of letters, digits, '-', '_' and '.', or no handler", type->name);
+}
+
+static bool is_named_before(const struct mid_task_type *type)
+{
+    for (const struct mid_task_type *other = types; other != type; other++)
+        if (strcmp(other->name, type->name) == 0)
+            return true;
+    return false;
+}
+
+bool task_types_are_valid(char *reason, size_t reason_size)
+{
+    for (const struct mid_task_type *type = types; type != NULL && type->name != NULL; type++) {
+        const char *fault = !task_name_is_valid(type->name) ? "a name is 1 to 64 letters, digits, '-', '_' and '.'"
+                            : type->handler == NULL         ? "it has no handler"
+                            : is_named_before(type)         ? "it is there twice"
+                                                            : NULL;
+        if (fault != NULL) {
+            snprintf(reason, reason_size, "task \"%s\": %s", type->name, fault);
+            return false;
+        }
+    }
+    return true;
 }
 
 const struct mid_task_type *task_types(void)

@@ -53,6 +53,9 @@ const struct mid_task_type *task_type_find(const char *name);
 /* All of them, ended by an all-zero row; NULL: none were registered. */
 const struct mid_task_type *task_types(void);
 
+/* Whether each has a name and a handler, once. False with a reason that names it. NULL types are fine. */
+bool task_types_are_valid(char *reason, size_t reason_size);
+
 /* A started task on the heap. `now_ms` is when the lease began, at the latest. */
 struct mid_task *task_new(struct consumer *consumer, const struct queue_start *start, int64_t now_ms);
 

@@ -34,7 +34,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct router *router;
     if (router == NULL)
-        router = router_new(routes);
+        router = router_new(routes, (char[256]){0}, 256);
 
     char *path = fuzz_text(data, size);
     static const char *const methods[] = {"GET", "HEAD", "POST", "PUT", "DELETE"};

@@ -386,3 +386,36 @@ Test(pool, systemd_is_told_of_start_reload_and_stop_and_its_watchdog_is_petted)
     free(path);
     master_close(&master);
 }
+
+/* -------------------- an application that is wrong -------------------- */
+
+/* The exit code is 1, and the sentence names what is wrong; nothing was started. */
+static void expect_refusal(const char *command, const char *environment, const char *sentence)
+{
+    struct master master = master_prepare();
+    struct buffer output = {0};
+    const char *app = getenv("INTEGRATION_APP");
+    char *keys = master_path(&master, "keys");
+    char *listen = text_printf("unix:%s", master.socket);
+    int code = process_run((const char *const[]){app != NULL ? app : "build/asan/tests/integration-app", command,
+                                                 "--keys", keys, "--listen", listen, "--workers", "2", NULL},
+                           (const char *const[]){environment, NULL}, &output, PATIENCE_MS);
+    buffer_append(&output, "", 1);
+    cr_expect_eq(code, 1, "%s %s: exit code %d: %s", environment, command, code, output.data);
+    cr_expect_not_null(strstr(output.data, sentence), "%s %s: %s", environment, command, output.data);
+    cr_expect_null(strstr(output.data, "worker."), "%s", output.data);
+    cr_expect_neq(access(master.socket, F_OK), 0);
+    buffer_fini(&output);
+    free(listen);
+    free(keys);
+    master_close(&master);
+}
+
+Test(pool, a_wrong_application_is_refused_before_anything_starts)
+{
+    static const char *const commands[] = {"serve", "work", "check"};
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+        expect_refusal(commands[i], "WRONG_ROUTES=1", "midstream: route /files/*: there is no '*'");
+        expect_refusal(commands[i], "WRONG_TASKS=1", "midstream: task \"act\": it is there twice");
+    }
+}

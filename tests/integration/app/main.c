@@ -457,10 +457,16 @@ static const struct mid_route routes[] = {
 
 static const struct mid_task_type tasks[] = {{"act", act_task}, {"calls", calls_task}, {"nothing", nothing_task}, {0}};
 
+/* What a start has to refuse. */
+static const struct mid_route wrong_routes[] = {{"GET", "/null", null_route}, {"GET", "/files/*", null_route}, {0}};
+static const struct mid_task_type wrong_tasks[] = {{"act", act_task}, {"act", nothing_task}, {0}};
+
 /* Task workers cost every test time; so they are there only for those that have a stage. */
 int main(int argc, char **argv)
 {
     if (getenv("STAGE") != NULL)
         mid_task_register(tasks);
-    return mid_main(argc, argv, routes);
+    if (getenv("WRONG_TASKS") != NULL)
+        mid_task_register(wrong_tasks);
+    return mid_main(argc, argv, getenv("WRONG_ROUTES") != NULL ? wrong_routes : routes);
 }
