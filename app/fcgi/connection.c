@@ -2,6 +2,7 @@
 #include "fcgi/connection.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <linux/sockios.h>
@@ -12,13 +13,18 @@
 
 #include "base/log.h"
 #include "base/panic.h"
+#include "fcgi/answer.h"
 
 enum {
     DISCARD_BYTES = 16 * 1024,
     TAKEN_WAIT_MS = 500,
     TAKEN_LOOK_MS = 10,
-    UNREAD_BYTES_MAX = 4 * 1024, /* that an idle connection may leave in the kernel */
-    FORGOTTEN_MS = 1000,         /* how long a peer may take to close after the goodbye */
+    UNREAD_BYTES_MAX = 4 * 1024,      /* that an idle connection may leave in the kernel */
+    FORGOTTEN_MS = 1000,              /* how long a peer may take to close after the goodbye */
+    BODY_RATE_MIN = 1024,             /* bytes of body a second, for which there is time beyond the deadline */
+    LINGER_MS = 5000,                 /* how long, and how much of a body that nobody wants, is read away... */
+    LINGER_BYTES = 256 * 1024 * 1024, /* ...so that the response is not lost in a reset */
+    AHEAD_BYTES = 16 * 1024,
 };
 
 /* Room for writing is asked for only while a write waits for it: otherwise every read of the peer would wake the loop.
@@ -41,6 +47,8 @@ static struct {
 
 static struct connection_counts own_counts;
 static struct connection_counts *counts = &own_counts;
+
+static char discarded[DISCARD_BYTES]; /* never looked at */
 
 /* -------------------- open and close -------------------- */
 
@@ -69,7 +77,6 @@ struct connection *connection_of(int fd)
 /* Takes out of the socket what connection_read() has handed on. */
 static void read_away(struct connection *connection)
 {
-    static char discarded[DISCARD_BYTES];
     while (connection->unread_bytes > 0 && !connection->is_gone) {
         size_t step = connection->unread_bytes < sizeof(discarded) ? connection->unread_bytes : sizeof(discarded);
         ssize_t got = recv(connection->watch.fd, discarded, step, MSG_DONTWAIT);
@@ -83,8 +90,10 @@ static void read_away(struct connection *connection)
 static void connection_close(struct connection *connection)
 {
     watch_stop(&connection->watch);
-    if (!connection->is_cut)
-        read_away(connection); /* or the kernel would tell the peer of a reset */
+    if (!connection->is_cut) { /* or the kernel would tell the peer of a reset */
+        read_away(connection);
+        (void)!recv(connection->watch.fd, discarded, sizeof(discarded), MSG_DONTWAIT); /* padding of the last record */
+    }
     close(connection->watch.fd);
     list_remove(&connection->link);
     list_remove(&connection->wait_link);
@@ -141,7 +150,7 @@ static const uint8_t goodbye[RECORD_HEADER_BYTES] = {1, RECORD_STDERR, 0,
 
 const void *connection_take_goodbye(struct connection *connection)
 {
-    if (!connections.is_draining || connection->is_ending)
+    if (!connections.is_draining || connection->is_ending || connection->is_last)
         return NULL;
     connection->goodbye_ms = loop_now_ms();
     return goodbye;
@@ -189,6 +198,7 @@ void connections_close_forgotten(void)
 /* -------------------- with and without a fiber -------------------- */
 
 static void connection_main(void *arg);
+MAY_SUSPEND static bool wait_for_event(struct connection *connection, int64_t timeout_ms);
 
 static void begin_serving(struct connection *connection)
 {
@@ -201,12 +211,42 @@ static void begin_serving(struct connection *connection)
     connections.busy_count++;
 }
 
+/*
+ * The response has left before the request was read: for instance, the body is too large. A close with bytes unread
+ * would be a reset, in which the web server may lose the response, so they are read away for a while first.
+ */
+MAY_SUSPEND static void linger(void *arg)
+{
+    struct connection *connection = arg;
+    int64_t end_ms = loop_now_ms() + LINGER_MS;
+    size_t left = LINGER_BYTES;
+    shutdown(connection->watch.fd, SHUT_WR);
+    while (left > 0 && loop_now_ms() < end_ms) {
+        ssize_t got = recv(connection->watch.fd, discarded, sizeof(discarded), MSG_DONTWAIT);
+        if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR))
+            break;
+        if (got < 0)
+            wait_for_event(connection, end_ms - loop_now_ms());
+        else
+            left -= (size_t)got < left ? (size_t)got : left;
+    }
+    connection->unread_bytes = 0;
+    connection->has_fiber = false;
+    connections.busy_count--;
+    close_later(connection);
+}
+
 /* The fiber's work for this connection is done: idle, closed, or on with the next request on another fiber. */
 static void become_idle(struct connection *connection)
 {
+    bool is_over = connection->is_gone || connection->is_ending || connection->is_last;
+    bool has_to_linger =
+        is_over && !connection->is_gone && !connection->is_cut && connection->filter.phase != FILTER_END;
+    if (has_to_linger && loop_spawn(linger, connection))
+        return;
     connection->has_fiber = false;
     connections.busy_count--;
-    if (connection->is_gone || connection->is_ending)
+    if (is_over)
         close_later(connection);
     else if (connection->has_news)
         begin_serving(connection);
@@ -224,10 +264,11 @@ static void connection_main(void *arg)
     do {
         connection->has_news = false;
         connection->goodbye_ms = 0;
+        connection->deadline_ms = loop_now_ms() + connections.settings.request_timeout_ms;
         record_filter_begin(&connection->filter, connections.settings.params_max);
         if (!connections.settings.serve(connection))
             return;
-    } while (connection->has_news && !connection->is_gone && !connection->is_ending);
+    } while (connection->has_news && !connection->is_gone && !connection->is_ending && !connection->is_last);
     become_idle(connection);
 }
 
@@ -236,11 +277,32 @@ void connection_hand_back(struct connection *connection)
     become_idle(connection);
 }
 
+/* Lets the next look begin behind what was handed on. */
+static void look_again(struct connection *connection)
+{
+    const int offset = (int)connection->unread_bytes;
+    if (connection->peeks_onward)
+        setsockopt(connection->watch.fd, SOL_SOCKET, SO_PEEK_OFF, &offset, sizeof(offset));
+}
+
+/* Nobody reads while a complete request is answered; but the web server may give it up (ABORT_REQUEST, 5.4). */
+static bool was_given_up(struct connection *connection)
+{
+    static uint8_t ahead[AHEAD_BYTES];
+    ssize_t got = recv(connection->watch.fd, ahead, sizeof(ahead), MSG_PEEK | MSG_DONTWAIT);
+    look_again(connection);
+    size_t known = connection->peeks_onward ? 0 : connection->unread_bytes;
+    return got > (ssize_t)known && record_filter_finds_abort(&connection->filter, ahead + known, (size_t)got - known);
+}
+
 static void on_event(struct watch *watch, uint32_t events)
 {
     struct connection *connection = LIST_ELEMENT(watch, struct connection, watch);
     if (events & EPOLLIN)
         connection->has_news = true;
+    if ((events & EPOLLIN) != 0 && connection->has_fiber && connection->filter.phase == FILTER_END &&
+        was_given_up(connection))
+        connection->is_gone = true;
     if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
         connection->is_gone = true;
 
@@ -297,54 +359,125 @@ void connection_wait(struct connection *connection, int64_t timeout_ms)
     wait_for_event(connection, timeout_ms);
 }
 
-static size_t broken(struct connection *connection, uint64_t *count, const char *event, const char *reason)
+static void broken(struct connection *connection, uint64_t *count, const char *event, const char *reason)
 {
     counter_add(count, 1);
     log_event(MID_WARN, event, "reason=\"%s\"", reason);
     connection->is_gone = true;
-    return 0;
 }
 
-/* Passes the bytes through the filter; what it refuses ends the connection. */
-static size_t filter_bytes(struct connection *connection, const void *bytes, size_t length)
+/* The request is answered without a handler; what is left of it is not read any more. */
+MAY_SUSPEND static void refuse_request(struct connection *connection, const char *status, const char *sentence)
 {
-    size_t passed;
-    enum record_filter_verdict verdict = record_filter_feed(&connection->filter, bytes, length, &passed);
-    if (verdict == RECORDS_MALFORMED)
-        return broken(connection, &counts->malformed, "connection.malformed", connection->filter.reason);
-    if (verdict == RECORDS_ABORT) {
+    if (answer_status(connection, status, sentence) != MID_OK)
         connection->is_gone = true;
-        return 0;
-    }
-    if (passed < length) /* another request already, which had to wait for our END_REQUEST */
+    connection->is_ending = true;
+}
+
+MAY_SUSPEND static void refuse_params(struct connection *connection)
+{
+    char sentence[128];
+    counter_add(&counts->malformed, 1);
+    log_event(MID_WARN, "connection.params-too-large", "params_max_bytes=%zu setting=params-max-bytes",
+              connections.settings.params_max);
+    snprintf(sentence, sizeof(sentence), "the fields of the request may have %zu bytes",
+             connections.settings.params_max);
+    refuse_request(connection, "431 Request Header Fields Too Large", sentence);
+}
+
+MAY_SUSPEND static void answer_other(struct connection *connection, enum record_filter_verdict verdict)
+{
+    enum mid_error error = verdict == RECORDS_VALUES    ? answer_values(connection, connections.settings.requests_max)
+                           : verdict == RECORDS_UNKNOWN ? answer_unknown_type(connection)
+                           : verdict == RECORDS_UNKNOWN_ROLE ? answer_refused(connection, ANSWER_UNKNOWN_ROLE)
+                                                             : answer_refused(connection, ANSWER_CANT_MPX_CONN);
+    if (error != MID_OK)
+        connection->is_gone = true;
+    else if (verdict == RECORDS_UNKNOWN_ROLE && connection->filter.refused_closes)
         connection->is_ending = true;
-    connection->unread_bytes += passed;
-    counter_add(&counts->received_bytes, passed);
-    return passed;
+}
+
+/* Passes bytes through the filter to `out`, in front of them, and does what it says. Returns how many libfcgi gets. */
+MAY_SUSPEND static size_t filter_bytes(struct connection *connection, const uint8_t *bytes, size_t length, uint8_t *out)
+{
+    size_t at = 0;
+    size_t given = 0;
+    enum record_filter_verdict verdict = RECORDS_PASS;
+    while (at < length && verdict != RECORDS_END && !connection->is_gone && !connection->is_ending) {
+        size_t consumed;
+        size_t passed;
+        verdict = record_filter_feed(&connection->filter, bytes + at, length - at, out + given, &consumed, &passed);
+        at += consumed;
+        given += passed;
+        if (verdict == RECORDS_MALFORMED)
+            broken(connection, &counts->malformed, "connection.malformed", connection->filter.reason);
+        else if (verdict == RECORDS_ABORT)
+            connection->is_gone = true;
+        else if (verdict == RECORDS_TOO_LARGE)
+            refuse_params(connection);
+        else if (verdict != RECORDS_PASS && verdict != RECORDS_END)
+            answer_other(connection, verdict);
+    }
+    connection->unread_bytes += at;
+    counter_add(&counts->received_bytes, at);
+    if (at < length) { /* padding, or another request, which has to wait for our END_REQUEST; or this one is given up */
+        connection->has_news = true;
+        if (verdict == RECORDS_END && record_filter_finds_abort(&connection->filter, bytes + at, length - at))
+            connection->is_gone = true;
+        look_again(connection);
+    }
+    if (connection->filter.phase != FILTER_PARAMS && connection->deadline_ms >= 0)
+        connection->deadline_ms += (int64_t)given * 1000 / BODY_RATE_MIN;
+    return connection->is_gone || connection->is_ending ? 0 : given;
+}
+
+/* How long to wait for the next bytes. */
+static int64_t patience_ms(const struct connection *connection)
+{
+    int64_t read_ms = connections.settings.read_timeout_ms;
+    if (connection->deadline_ms < 0)
+        return read_ms;
+    int64_t left_ms = connection->deadline_ms - loop_now_ms();
+    return left_ms < read_ms ? (left_ms > 0 ? left_ms : 0) : read_ms;
+}
+
+/* A body that does not come is its reader's business; a head has none. */
+MAY_SUSPEND static void time_out(struct connection *connection)
+{
+    counter_add(&counts->read_timeouts, 1);
+    log_event(MID_WARN, "connection.read-timeout", "reason=\"the request was not complete in time\"");
+    connection->has_timed_out = true;
+    if (connection->filter.phase == FILTER_BEGIN)
+        connection->is_gone = true;
+    else if (connection->filter.phase == FILTER_PARAMS)
+        refuse_request(connection, "408 Request Timeout", "the request did not arrive in time");
+    else
+        connection->is_ending = true;
 }
 
 size_t connection_read(struct connection *connection, void *buffer, size_t size)
 {
+    ENSURE(size > RECORD_FILTER_HELD_MAX);
+    uint8_t *bytes = (uint8_t *)buffer + RECORD_FILTER_HELD_MAX;
     connection_settle(connection);
-    for (;;) {
-        if (connection->is_ending)
-            return 0;
-        ssize_t got = recv(connection->watch.fd, buffer, size, MSG_PEEK | MSG_DONTWAIT);
-        if (got > 0)
-            return filter_bytes(connection, buffer, (size_t)got);
-        if (got == 0 || (errno != EAGAIN && errno != EINTR)) {
+    while (!connection->is_ending && !connection->is_gone) {
+        ssize_t got = recv(connection->watch.fd, bytes, size - RECORD_FILTER_HELD_MAX, MSG_PEEK | MSG_DONTWAIT);
+        if (got > 0) {
+            size_t given = filter_bytes(connection, bytes, (size_t)got, buffer);
+            if (given > 0)
+                return given;
+            connection_settle(connection);
+        } else if (got == 0 || (errno != EAGAIN && errno != EINTR)) {
             connection->is_gone = true;
-            return 0;
+        } else if (errno == EAGAIN) {
+            if (record_filter_is_fresh(&connection->filter))
+                return 0;          /* the news were of bytes that the last request has read */
+            read_away(connection); /* over TCP a few unread bytes can hold up the whole window */
+            if (!connection->is_gone && !wait_for_event(connection, patience_ms(connection)))
+                time_out(connection);
         }
-        if (errno == EINTR)
-            continue;
-        if (record_filter_is_fresh(&connection->filter))
-            return 0;          /* the news were of bytes that the last request has read */
-        read_away(connection); /* over TCP a few unread bytes can hold up the whole window */
-        if (!wait_for_event(connection, connections.settings.read_timeout_ms))
-            return broken(connection, &counts->read_timeouts, "connection.read-timeout",
-                          "the web server sent nothing for the read timeout");
     }
+    return 0;
 }
 
 /* -------------------- sending -------------------- */
@@ -362,11 +495,26 @@ static int advance(struct iovec *parts, int count, size_t bytes)
     return done;
 }
 
-/* False when the peer takes nothing for the stall timeout. */
+/* What the peer has not taken yet; 0 when the kernel does not tell. */
+static int untaken_bytes(const struct connection *connection)
+{
+    int bytes = 0;
+    return ioctl(connection->watch.fd, SIOCOUTQ, &bytes) == 0 ? bytes : 0;
+}
+
+/* False when the peer takes nothing for the stall timeout. There is room only when it has taken much, which can last.
+ */
 MAY_SUSPEND static bool wait_for_room(struct connection *connection)
 {
+    int before;
+    int after = untaken_bytes(connection);
+    bool has_room;
     watch_change(&connection->watch, WRITE_EVENTS); /* tells at once if there is room by now */
-    bool has_room = wait_for_event(connection, connections.settings.stall_timeout_ms);
+    do {
+        before = after;
+        has_room = wait_for_event(connection, connections.settings.stall_timeout_ms);
+        after = has_room ? 0 : untaken_bytes(connection);
+    } while (!has_room && after < before);
     watch_change(&connection->watch, READ_EVENTS);
     return has_room;
 }
@@ -396,11 +544,9 @@ enum mid_error connection_send(struct connection *connection, struct iovec *part
 void connection_await_taken(struct connection *connection)
 {
     int64_t end_ms = loop_now_ms() + TAKEN_WAIT_MS;
-    int untaken = 0;
     do {
         loop_park(TAKEN_LOOK_MS);
-    } while (!connection->is_gone && loop_now_ms() < end_ms && ioctl(connection->watch.fd, SIOCOUTQ, &untaken) == 0 &&
-             untaken > 0);
+    } while (!connection->is_gone && loop_now_ms() < end_ms && untaken_bytes(connection) > 0);
     loop_park(TAKEN_LOOK_MS);
 }
 

@@ -37,6 +37,8 @@ struct connection_settings {
     /* On a fiber: answers one request. False when it has handed the connection back. */
     bool (*serve)(struct connection *connection);
     size_t params_max;
+    size_t requests_max;              /* that FCGI_GET_VALUES is told */
+    int64_t request_timeout_ms;       /* from a request's first byte: see connection.deadline_ms */
     int64_t read_timeout_ms;          /* of a request's next bytes */
     int64_t stall_timeout_ms;         /* of a client that takes nothing */
     struct connection_counts *counts; /* NULL: the room's own */
@@ -50,12 +52,15 @@ struct connection {
     struct record_filter filter;
     size_t unread_bytes; /* handed on, but still in the socket */
     bool has_fiber;
-    bool has_news;      /* bytes have come since the request began */
-    bool is_gone;       /* the peer has closed or reset, or what it sends makes no sense */
-    bool peeks_onward;  /* the kernel remembers how far we have looked: reading away can wait */
-    bool is_ending;     /* to be closed when the request ends */
-    bool is_cut;        /* ended in the middle of a response */
-    int64_t goodbye_ms; /* when it was said; 0: not since the last request began */
+    bool has_news;       /* bytes have come since the request began */
+    bool is_gone;        /* the peer has closed or reset, or what it sends makes no sense */
+    bool peeks_onward;   /* the kernel remembers how far we have looked: reading away can wait */
+    bool is_ending;      /* to be closed when the request ends: nothing more is read */
+    bool is_last;        /* to be closed when the request ends, by FCGI_KEEP_CONN (5.1) */
+    bool has_timed_out;  /* what belongs to the request did not come in time */
+    int64_t deadline_ms; /* until when the request has to be read, on the loop's clock; -1: no limit */
+    bool is_cut;         /* ended in the middle of a response */
+    int64_t goodbye_ms;  /* when it was said; 0: not since the last request began */
 };
 
 void connections_init(const struct connection_settings *settings);
@@ -67,8 +72,10 @@ void connection_open(int fd);
 struct connection *connection_of(int fd);
 
 /*
- * The next bytes of the request, as many as there are up to `size`. May suspend. 0: nothing will follow, because the
- * peer has left or broke the protocol (is_gone), or because there is no request yet.
+ * The next bytes of the request for libfcgi, as many as there are up to `size`, which is more than
+ * RECORD_FILTER_HELD_MAX. May suspend. 0: nothing will follow, because the peer has left or broke the protocol
+ * (is_gone), did not send in time (has_timed_out), got its answer already (is_ending), or because there is no request
+ * yet.
  */
 MAY_SUSPEND size_t connection_read(struct connection *connection, void *buffer, size_t size);
 

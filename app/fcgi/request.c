@@ -28,8 +28,7 @@ bool fcgi_request_accept(struct fcgi_request *request, struct connection *connec
         fcgi_request_release(request);
         return false;
     }
-    if (!request->fcgx.keepConnection)
-        connection->is_ending = true;
+    connection->is_last = connection->filter.closes_connection;
     return true;
 }
 
@@ -41,11 +40,19 @@ char **fcgi_request_params(const struct fcgi_request *request)
 size_t fcgi_request_read(struct fcgi_request *request, void *buffer, size_t size)
 {
     ENSURE(request->has_buffers);
-    int want = size < INT32_MAX ? (int)size : INT32_MAX;
-    int got = FCGX_GetStr(buffer, want, request->fcgx.in);
-    if (FCGX_GetError(request->fcgx.in) != 0)
+    FCGX_Stream *in = request->fcgx.in;
+    int first = size > 0 ? FCGX_GetChar(in) : EOF; /* may wait; FCGX_GetStr() would wait until all of it is there */
+    if (FCGX_GetError(in) != 0 && !request->connection->has_timed_out)
         request->connection->is_gone = true;
-    return got > 0 ? (size_t)got : 0;
+    if (first == EOF)
+        return 0;
+    unsigned char *bytes = buffer;
+    bytes[0] = (unsigned char)first;
+    size_t there = (size_t)(in->stop - in->rdNext); /* of what libfcgi has read */
+    size_t more = there < size - 1 ? there : size - 1;
+    if (more > 0)
+        FCGX_GetStr((char *)bytes + 1, (int)more, in);
+    return 1 + more;
 }
 
 void fcgi_request_release(struct fcgi_request *request)

@@ -34,7 +34,8 @@ MAY_SUSPEND bool fcgi_request_accept(struct fcgi_request *request, struct connec
 /* "NAME=value" strings, ended by NULL. They live until fcgi_request_release(). */
 char **fcgi_request_params(const struct fcgi_request *request);
 
-/* Body bytes; 0 at its end, and at the end of the connection (connection->is_gone then). May suspend. Before
+/* Body bytes, as many as have come, up to `size`; waits for the first. 0 at its end, at the end of the connection
+ * (connection->is_gone then), and when nothing came in time (has_timed_out). May suspend. Before
  * fcgi_request_release(). */
 MAY_SUSPEND size_t fcgi_request_read(struct fcgi_request *request, void *buffer, size_t size);
 

@@ -23,23 +23,46 @@ static enum mid_error too_large(struct mid_request *rq, uint64_t max_bytes)
     return mid_fail(rq, MID_TOO_LARGE, "the request body may have %" PRIu64 " bytes", max_bytes);
 }
 
+/* The body is over, or will not come. */
+static enum mid_error end_of_body(struct mid_request *rq)
+{
+    if (rq->fcgi.connection->has_timed_out)
+        return MID_TOO_SLOW;
+    if (request_is_gone(rq))
+        return MID_GONE;
+    rq->body_is_over = true;
+    if (rq->content_length >= 0 && rq->body_bytes < (uint64_t)rq->content_length)
+        return mid_fail(rq, MID_BAD_REQUEST, "the body has %" PRIu64 " bytes, and Content-Length is %" PRId64,
+                        rq->body_bytes, rq->content_length);
+    return MID_OK;
+}
+
+MAY_SUSPEND static enum mid_error read_body(struct mid_request *rq, void *buffer, size_t size, size_t *got_bytes)
+{
+    size_t got = rq->body_is_over || size == 0 ? 0 : fcgi_request_read(&rq->fcgi, buffer, size);
+    rq->deadline_ms = rq->fcgi.connection->deadline_ms; /* a body that comes steadily has its time */
+    if (got == 0 && size > 0 && !rq->body_is_over)
+        MID_TRY(end_of_body(rq));
+    rq->body_bytes += got;
+    if (rq->body_bytes > rq->body_max_bytes)
+        return too_large(rq, rq->body_max_bytes);
+    if (rq->content_length >= 0 && rq->body_bytes > (uint64_t)rq->content_length)
+        return mid_fail(rq, MID_BAD_REQUEST, "the body is longer than its Content-Length, %" PRId64,
+                        rq->content_length);
+    *got_bytes = got;
+    return MID_OK;
+}
+
+/* A body that has failed once stays so, whoever asks again. */
 enum mid_error mid_body_read(struct mid_request *rq, void *buffer, size_t size, size_t *got_bytes)
 {
     if (rq->response.phase == RESPONSE_STREAMING || rq->response.phase == RESPONSE_OVER)
         return MID_HEAD_SENT;
     if (rq->content_length > 0 && (uint64_t)rq->content_length > rq->body_max_bytes)
         return too_large(rq, rq->body_max_bytes);
-    size_t got = rq->body_is_over || size == 0 ? 0 : fcgi_request_read(&rq->fcgi, buffer, size);
-    if (got == 0 && size > 0) {
-        if (request_is_gone(rq))
-            return MID_GONE;
-        rq->body_is_over = true;
-    }
-    rq->body_bytes += got;
-    if (rq->body_bytes > rq->body_max_bytes)
-        return too_large(rq, rq->body_max_bytes);
-    *got_bytes = got;
-    return MID_OK;
+    if (rq->body_error == MID_OK)
+        rq->body_error = read_body(rq, buffer, size, got_bytes);
+    return rq->body_error;
 }
 
 /* Reads to the end into the buffer, which the caller gives back also on errors. */

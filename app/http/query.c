@@ -110,6 +110,25 @@ bool percent_decode_path(const char *path, size_t length, struct arena *arena, c
     return true;
 }
 
+const char *percent_encode_path(const char *path, struct arena *arena)
+{
+    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,;=:@/";
+    static const char digits[] = "0123456789ABCDEF";
+    char *text = arena_alloc(arena, 3 * strlen(path) + 1);
+    char *end = text;
+    for (; *path != '\0'; path++) {
+        if (strchr(plain, *path) != NULL) {
+            *end++ = *path;
+        } else {
+            *end++ = '%';
+            *end++ = digits[(unsigned char)*path >> 4];
+            *end++ = digits[(unsigned char)*path & 15];
+        }
+    }
+    *end = '\0';
+    return text;
+}
+
 bool parse_int64(const char *text, int64_t *value)
 {
     bool is_negative = *text == '-';

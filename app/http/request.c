@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/log.h"
 #include "base/panic.h"
@@ -24,50 +25,111 @@ static const char *value_of(const char *param, const char *name, size_t name_len
     return strncmp(param, name, name_length) == 0 && param[name_length] == '=' ? param + name_length + 1 : NULL;
 }
 
+/* Of several of a name the first counts, as in request_param_line() and mid_header(): what the web server has been
+ * configured to send comes before what it makes of the client's fields. */
 #define TAKE_PARAM(param, name, member)                                                                                \
     do {                                                                                                               \
-        const char *taken = value_of(param, name, sizeof(name) - 1);                                                   \
+        const char *taken = (member) == NULL ? value_of(param, name, sizeof(name) - 1) : NULL;                         \
         if (taken != NULL)                                                                                             \
             (member) = taken;                                                                                          \
     } while (0)
 
-/* Points the members into the parameters, in one pass. The first letter spares most comparisons. */
-static void scan_params(struct mid_request *rq)
+/* What is read out of the parameters, before it is checked. */
+struct raw_params {
+    const char *request_uri;
+    const char *script_name;
+    const char *path_info;
+    const char *query_string;
+    const char *content_length;
+    const char *id;
+};
+
+/* In one pass. The first letter spares most comparisons. */
+static void find_params(struct mid_request *rq, struct raw_params *raw)
 {
-    const char *content_length = NULL;
-    const char *id = NULL;
-    rq->method = "";
-    rq->target = "/";
-    rq->trace_parent = NULL;
-    rq->content_type = NULL;
     for (char **param = rq->params; *param != NULL; param++) {
         switch ((*param)[0]) {
         case 'R':
             TAKE_PARAM(*param, "REQUEST_METHOD", rq->method);
-            TAKE_PARAM(*param, "REQUEST_URI", rq->target);
+            TAKE_PARAM(*param, "REQUEST_URI", raw->request_uri);
             break;
         case 'C':
             TAKE_PARAM(*param, "CONTENT_TYPE", rq->content_type);
-            TAKE_PARAM(*param, "CONTENT_LENGTH", content_length);
+            TAKE_PARAM(*param, "CONTENT_LENGTH", raw->content_length);
             break;
         case 'H':
-            TAKE_PARAM(*param, "HTTP_X_REQUEST_ID", id);
+            TAKE_PARAM(*param, "HTTP_X_REQUEST_ID", raw->id);
             TAKE_PARAM(*param, "HTTP_TRACEPARENT", rq->trace_parent);
+            break;
+        case 'S':
+            TAKE_PARAM(*param, "SCRIPT_NAME", raw->script_name);
+            break;
+        case 'P':
+            TAKE_PARAM(*param, "PATH_INFO", raw->path_info);
+            break;
+        case 'Q':
+            TAKE_PARAM(*param, "QUERY_STRING", raw->query_string);
             break;
         default:
             break;
         }
     }
+}
+
+/* The target of an absolute-form, http://example.org/path?query, without scheme and authority (RFC 9112, 3.2.2). */
+static const char *origin_form(struct mid_request *rq, const char *uri)
+{
+    if (uri[0] == '/' || (strncasecmp(uri, "http://", 7) != 0 && strncasecmp(uri, "https://", 8) != 0))
+        return uri;
+    const char *authority = strstr(uri, "://") + 3;
+    const char *path = authority + strcspn(authority, "/?");
+    return *path == '/' ? path : arena_printf(&rq->arena, "/%s", path);
+}
+
+/* REQUEST_URI is none of CGI's variables. Without it the path comes decoded (RFC 3875, 4.1.5 and 4.1.13), and is
+ * encoded again, because it will be decoded. */
+static const char *make_target(struct mid_request *rq, const struct raw_params *raw)
+{
+    if (raw->request_uri != NULL && raw->request_uri[0] != '\0')
+        return origin_form(rq, raw->request_uri);
+    const char *script = raw->script_name != NULL ? raw->script_name : "";
+    const char *info = raw->path_info != NULL ? raw->path_info : "";
+    bool has_query = raw->query_string != NULL && raw->query_string[0] != '\0';
+    const char *path = *script == '\0' && *info == '\0'
+                           ? "/"
+                           : percent_encode_path(arena_printf(&rq->arena, "%s%s", script, info), &rq->arena);
+    return has_query ? arena_printf(&rq->arena, "%s?%s", path, raw->query_string) : path;
+}
+
+/* RFC 9110, 8.6: digits. */
+static int64_t read_content_length(const char *text)
+{
+    int64_t length;
+    if (text == NULL || *text == '\0')
+        return -1;
+    while (text[0] == '0' && text[1] != '\0')
+        text++;
+    return parse_int64(text, &length) && length >= 0 ? length : CONTENT_LENGTH_INVALID;
+}
+
+static void scan_params(struct mid_request *rq)
+{
+    struct raw_params raw = {0};
+    rq->method = NULL;
+    rq->content_type = NULL;
+    rq->trace_parent = NULL;
+    find_params(rq, &raw);
+    if (rq->method == NULL)
+        rq->method = "";
+    rq->target = make_target(rq, &raw);
     const char *question_mark = strchr(rq->target, '?');
     rq->query = question_mark != NULL ? question_mark + 1 : NULL;
     rq->is_head = strcmp(rq->method, "HEAD") == 0;
-    if (id != NULL && request_id_is_valid(id))
-        rq->id = id;
+    rq->content_length = read_content_length(raw.content_length);
+    if (raw.id != NULL && request_id_is_valid(raw.id))
+        rq->id = raw.id;
     else if (rq->id == NULL)
         rq->id = request_id_new(&rq->arena);
-    rq->content_length = -1;
-    if (content_length != NULL && *content_length != '\0' && !parse_int64(content_length, &rq->content_length))
-        rq->content_length = INT64_MAX; /* no body is that long: too large */
 }
 
 const char *request_param_line(const struct mid_request *rq, const char *param_name, int k)
@@ -273,6 +335,14 @@ void mid_log(struct mid_request *rq, enum mid_level level, const char *event, co
     va_start(arguments, format);
     log_of_request(rq, level, event, false, format, arguments);
     va_end(arguments);
+}
+
+void mid_time_limit(struct mid_request *rq, int64_t ms)
+{
+    if (request_is_detached(rq) || rq->is_after || rq->response.phase == RESPONSE_STREAMING)
+        return;
+    rq->deadline_ms = ms >= 0 ? loop_now_ms() + ms : -1;
+    rq->fcgi.connection->deadline_ms = rq->deadline_ms;
 }
 
 enum mid_error mid_after_response(struct mid_request *rq, mid_after *fn, void *arg)

@@ -54,6 +54,8 @@ struct after_function {
     struct after_function *next;
 };
 
+enum { CONTENT_LENGTH_INVALID = -2 };
+
 struct mid_request {
     struct fcgi_request fcgi;
     struct arena arena;
@@ -66,7 +68,7 @@ struct mid_request {
     const char *content_type;
     const char *id;
     const char *trace_parent; /* as it came, or NULL */
-    int64_t content_length;   /* -1: not told */
+    int64_t content_length;   /* -1: not told; or CONTENT_LENGTH_INVALID */
 
     struct route_match match;
     const char *path; /* decoded; NULL until asked for */
@@ -74,6 +76,7 @@ struct mid_request {
     uint64_t body_max_bytes;
     uint64_t body_bytes; /* read so far */
     bool body_is_over;
+    enum mid_error body_error; /* MID_OK: none so far */
     bool is_head;
 
     struct response response;

@@ -69,7 +69,8 @@ extern "C" {
     X(MID_CANCELLED, 409, "the task was cancelled")                                                                    \
     X(MID_LOST_LEASE, 409, "the task has gone to another worker")                                                      \
     X(MID_STOPPING, 503, "the worker is about to stop")                                                                \
-    X(MID_FAILED, 500, "the request failed")
+    X(MID_FAILED, 500, "the request failed")                                                                           \
+    X(MID_TOO_SLOW, 408, "the request did not arrive in time")
 
 enum mid_error {
 #define MID_ERROR_NAME(name, status, text) name,
@@ -145,11 +146,19 @@ MID_PUBLIC MID_CHECK enum mid_error mid_query_int(struct mid_request *rq, const 
                                                   int64_t fallback, int64_t *value);
 
 /*
- * Reads up to `size` bytes of the request body; 0 bytes mean its end. May suspend. The body has to be read before the
- * response begins: nginx forwards no more of it afterwards. MID_TOO_LARGE: above the limit of mid_body_limit().
- * MID_GONE: the client left before its end.
+ * Reads what has come of the request body, up to `size` bytes, and waits for the first of them; 0 bytes mean its end.
+ * May suspend. The body has to be read before the response begins: nginx forwards no more of it afterwards.
+ * MID_TOO_LARGE: above the limit of mid_body_limit(). MID_BAD_REQUEST: it is shorter or longer than Content-Length says
+ * (RFC 9112, 6.3). MID_TOO_SLOW: its time was over before its end. MID_GONE: the client left before its end.
  */
 MID_PUBLIC MID_CHECK enum mid_error mid_body_read(struct mid_request *rq, void *buffer, size_t size, size_t *got_bytes);
+
+/*
+ * Raises or lowers the time limit of this request to so many milliseconds from now (-1: none): for the rest of its
+ * body, and for calls that wait before the response begins. The default is the setting request-timeout-ms, from its
+ * first byte. No effect once a stream has begun, after the response, and in tasks.
+ */
+MID_PUBLIC void mid_time_limit(struct mid_request *rq, int64_t ms);
 
 /* Reads the whole body into the request's memory, with a NUL behind it. May suspend. MID_TOO_LARGE: more than
  * `max_bytes`. */
@@ -261,8 +270,12 @@ MID_PUBLIC MID_CHECK enum mid_error mid_sleep_ms(struct mid_request *rq, int64_t
  */
 MID_PUBLIC MID_CHECK enum mid_error mid_wait(struct mid_request *rq, int fd, short poll_events, int64_t timeout_ms);
 
-/* Runs `work` on a thread of the pool and suspends until it has returned: for code that must block. `work` may call
- * nothing of this header. */
+/*
+ * Runs `work` on a thread of the pool and suspends until it has returned: for code that must block. `work` may call
+ * nothing of this header. A thread cannot be stopped, and it uses what `arg` points to: so this call returns when
+ * `work` has, however late. MID_TIMEOUT: that was later than the time limit of the request. Code that may block for
+ * longer has to have a limit of its own: a connect timeout, SO_RCVTIMEO, alarm(2) in a child process.
+ */
 MID_PUBLIC MID_CHECK enum mid_error mid_offload(struct mid_request *rq, void (*work)(void *arg), void *arg);
 
 MID_PUBLIC int64_t mid_unix_ms(void);

@@ -21,9 +21,11 @@ void dispatch_configure(const struct dispatch_settings *dispatch_settings)
     settings = *dispatch_settings;
 }
 
-/* What no handler has to decide: there is room for the request, and no other site has caused it. */
+/* What no handler has to decide: there is room for the request, it makes sense, and no other site has caused it. */
 static enum mid_error admit(struct mid_request *rq)
 {
+    if (rq->content_length == CONTENT_LENGTH_INVALID)
+        return mid_fail(rq, MID_BAD_REQUEST, "Content-Length is not a number");
     if (connection_busy_count() > settings.requests_max)
         return mid_fail(rq, MID_OVERLOADED, "this worker has as many requests as it may have");
     struct origin_claims claims = {
@@ -45,8 +47,8 @@ MAY_SUSPEND static enum mid_error answer(struct mid_request *rq)
         response_set_field(rq, "Allow", rq->match.allow);
     MID_TRY(error);
     pulse_note_route(rq->match.route->pattern);
+    rq->deadline_ms = rq->fcgi.connection->deadline_ms; /* until a stream begins */
     MID_TRY(admit(rq));
-    rq->deadline_ms = loop_now_ms() + settings.request_timeout_ms; /* until a stream begins */
     MID_TRY(rq->match.route->handler(rq));
     if (rq->response.phase == RESPONSE_NONE)
         return mid_fail(rq, MID_FAILED, "the handler gave no response");

@@ -14,9 +14,8 @@ struct dispatch_settings {
     const struct router *router; /* stays the caller's */
     const char *trusted_origins; /* as origin_allows() takes them */
     int64_t after_timeout_ms;
-    int64_t slow_ms;            /* what takes so long is logged; 0: nothing is */
-    int64_t request_timeout_ms; /* before the head is out */
-    size_t requests_max;        /* connections with a request; above it, 503 */
+    int64_t slow_ms;     /* what takes so long is logged; 0: nothing is */
+    size_t requests_max; /* connections with a request; above it, 503 */
 };
 
 /* Once per process. */

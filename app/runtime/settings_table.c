@@ -75,7 +75,8 @@ const struct setting settings_table[] = {
     {"watchdog-ms", SETTING_NUMBER, AT(watchdog_ms), "10000", 0, HOUR_MS, "ms",
      "a worker whose loop has not turned for so long is killed and replaced; 0: never"},
     {"request-timeout-ms", SETTING_NUMBER, AT(request_timeout_ms), "50000", 100, 24ll * HOUR_MS, "ms",
-     "how long a handler may wait before its response begins; then waiting calls return MID_TIMEOUT, and the answer is 504"},
+     "time from the first byte of a request until its response begins: 408 for a head or body that is not complete by "
+     "then, MID_TIMEOUT and 504 for a handler that waits. Each KiB of body adds a second"},
     {"requests-max", SETTING_NUMBER, AT(requests_max), "25000", 1, 1000000, "requests",
      "the most requests at a time in a worker, streams included; above it, 503"},
     {"streams-max", SETTING_NUMBER, AT(streams_max), "20000", 1, 1000000, "streams",

@@ -159,12 +159,13 @@ static void configure_requests(const struct settings *settings, struct router *r
         .trusted_origins = settings->trusted_origins,
         .after_timeout_ms = settings->after_timeout_ms,
         .slow_ms = settings->slow_ms,
-        .request_timeout_ms = settings->request_timeout_ms,
         .requests_max = (size_t)settings->requests_max,
     });
     connections_init(&(struct connection_settings){
         .serve = dispatch,
         .params_max = (size_t)settings->params_max_bytes,
+        .requests_max = (size_t)settings->requests_max,
+        .request_timeout_ms = settings->request_timeout_ms,
         .read_timeout_ms = settings->read_timeout_ms,
         .stall_timeout_ms = settings->stall_timeout_ms,
         .counts = &worker.counts->connection,

@@ -130,10 +130,11 @@ enum mid_error mid_offload(struct mid_request *rq, void (*work)(void *arg), void
     struct offload offload;
     if (!offload_start(&offload, work, arg))
         return mid_fail(rq, MID_FAILED, "no thread could be had");
+    enum mid_error error = MID_OK;
     while (!offload.is_done) {
-        enum mid_error error = wait_until(rq, -1, &offload.is_done, false);
+        error = wait_until(rq, -1, &offload.is_done, false);
         if (error != MID_OK) /* the deadline; but the thread still uses what the caller gave it */
             loop_park(-1);
     }
-    return MID_OK;
+    return error;
 }

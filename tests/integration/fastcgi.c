@@ -64,6 +64,33 @@ void fastcgi_get(struct buffer *out, const char *path, const char *cookie, int f
     buffer_fini(&pairs);
 }
 
+void fastcgi_post(struct buffer *out, const char *path, const char *body, const char *length, int flags)
+{
+    struct buffer pairs = {0};
+    fastcgi_pair(&pairs, "REQUEST_METHOD", "POST");
+    fastcgi_pair(&pairs, "REQUEST_URI", path);
+    fastcgi_pair(&pairs, "CONTENT_LENGTH", length);
+    fastcgi_begin(out, 1, FASTCGI_RESPONDER, flags);
+    fastcgi_record(out, RECORD_PARAMS, 1, pairs.data, pairs.length);
+    fastcgi_record(out, RECORD_PARAMS, 1, NULL, 0);
+    fastcgi_record(out, RECORD_STDIN, 1, body, strlen(body));
+    fastcgi_record(out, RECORD_STDIN, 1, NULL, 0);
+    buffer_fini(&pairs);
+}
+
+void fastcgi_pad(struct buffer *out, const struct buffer *records, uint8_t padding)
+{
+    char zeros[256] = {0};
+    for (size_t at = 0; at < records->length;) {
+        const uint8_t *header = (const uint8_t *)records->data + at;
+        size_t bytes = (size_t)RECORD_HEADER_BYTES + (size_t)(header[4] << 8 | header[5]);
+        buffer_append(out, records->data + at, bytes);
+        out->data[out->length - bytes + 6] = (char)padding;
+        buffer_append(out, zeros, padding);
+        at += bytes;
+    }
+}
+
 /* -------------------- sockets -------------------- */
 
 static struct sockaddr_un name_of(const char *socket_path)
@@ -127,13 +154,15 @@ static bool read_exactly(int fd, void *data, size_t bytes)
     return true;
 }
 
-/* One record; its content goes to `content` if that is not NULL. */
-static bool read_record(int fd, int *type, struct buffer *content)
+/* One record; its id and content go to where that is not NULL. */
+static bool read_whole_record(int fd, int *type, int *id, struct buffer *content)
 {
     uint8_t header[RECORD_HEADER_BYTES];
     if (!read_exactly(fd, header, sizeof(header)))
         return false;
     *type = header[1];
+    if (id != NULL)
+        *id = header[2] << 8 | header[3];
     size_t bytes = (size_t)(header[4] << 8 | header[5]);
     char dropped[65536 + 256];
     if (!read_exactly(fd, dropped, bytes + header[6]))
@@ -141,6 +170,24 @@ static bool read_record(int fd, int *type, struct buffer *content)
     if (content != NULL)
         buffer_append(content, dropped, bytes);
     return true;
+}
+
+static bool read_record(int fd, int *type, struct buffer *content)
+{
+    return read_whole_record(fd, type, NULL, content);
+}
+
+struct fastcgi_raw_record fastcgi_read_raw(int fd)
+{
+    struct fastcgi_raw_record record = {0};
+    cr_assert(read_whole_record(fd, &record.type, &record.id, &record.content), "the connection ended");
+    return record;
+}
+
+bool fastcgi_has_answer(int fd, int timeout_ms)
+{
+    struct pollfd wish = {.fd = fd, .events = POLLIN};
+    return poll(&wish, 1, timeout_ms) == 1;
 }
 
 struct fastcgi_answer fastcgi_read_answer(int fd)

@@ -24,6 +24,12 @@ void fastcgi_pair(struct buffer *out, const char *name, const char *value);
 /* A whole GET request; `cookie` may be NULL. */
 void fastcgi_get(struct buffer *out, const char *path, const char *cookie, int flags);
 
+/* A whole POST request; `length` is its CONTENT_LENGTH, whatever the body has. */
+void fastcgi_post(struct buffer *out, const char *path, const char *body, const char *length, int flags);
+
+/* The same records, each with so many bytes of padding. */
+void fastcgi_pad(struct buffer *out, const struct buffer *records, uint8_t padding);
+
 /* -------------------- playing the web server -------------------- */
 
 /* Connects to the unix socket; ends the test when that fails. */
@@ -39,6 +45,17 @@ struct fastcgi_answer {
 /* Reads until END_REQUEST or the end of the connection; ends the test after a while without either. */
 struct fastcgi_answer fastcgi_read_answer(int fd);
 void fastcgi_answer_fini(struct fastcgi_answer *answer);
+
+/* The next record as it is; ends the test when none comes. The content is the caller's. */
+struct fastcgi_raw_record {
+    int type;
+    int id;
+    struct buffer content;
+};
+struct fastcgi_raw_record fastcgi_read_raw(int fd);
+
+/* Whether something can be read, or comes within so long. */
+bool fastcgi_has_answer(int fd, int timeout_ms);
 
 /* Whether the other side closes or resets the connection. */
 bool fastcgi_is_closed(int fd);

@@ -66,6 +66,7 @@ static const struct mid_redis_argument ping[] = {{"PING", 4}};
     X(mid_body_read, mid_body_read(c->rq, got.buffer, sizeof(got.buffer), &got.bytes))                                 \
     X(mid_body_all, mid_body_all(c->rq, 100, &got.text, &got.bytes))                                                   \
     X(mid_body_limit, NO_ERROR(mid_body_limit(c->rq, 100)))                                                            \
+    X(mid_time_limit, NO_ERROR((mid_time_limit(c->rq, 60000), 0)))                                                     \
     X(mid_form, mid_form(c->rq, "a", &got.text))                                                                       \
     X(mid_alloc, NO_ERROR(mid_alloc(c->rq, 100)))                                                                      \
     X(mid_printf, NO_ERROR(mid_printf(c->rq, "%d", 1)))                                                                \
