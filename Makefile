@@ -93,6 +93,12 @@ test: ## install what is needed, then all checks and tests, under ASan and UBSan
 compose-test: ## build the images and prove docker-compose.yml with a real Docker engine
 	scripts/compose-test
 
+.PHONY: test-web-servers
+test-web-servers: ## what lighttpd, Apache, HAProxy and Caddy can do in front of a worker (docs/web-servers.md)
+	scripts/setup servers
+	$(MAKE) FLAVOUR=release build/release/midstream
+	tests/web-servers/run
+
 check: $(BUILD)/midstream ## formatting, layering, lint, manual
 	scripts/check
 	scripts/check-manual $<
