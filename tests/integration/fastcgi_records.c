@@ -6,6 +6,8 @@
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -578,6 +580,36 @@ Test(fastcgi_records, a_body_that_comes_steadily_has_its_time)
     }
     struct fastcgi_answer answer = fastcgi_read_answer(talk.fd);
     cr_expect(answer.has_end && strstr(answer.out.data, "Status: 408") == NULL, "%s", answer.out.data);
+    fastcgi_answer_fini(&answer);
+    talk_close(&talk);
+}
+
+/* What the other side has not taken out of the socket (unix(7), SIOCOUTQ); -1: the kernel does not tell. */
+static int untaken_bytes(int fd)
+{
+    int bytes = 0;
+    return ioctl(fd, SIOCOUTQ, &bytes) == 0 ? bytes : -1;
+}
+
+static bool is_all_taken(void *arg)
+{
+    return untaken_bytes(*(int *)arg) == 0;
+}
+
+/* Or over TCP a few bytes that stay could hold up the whole window. */
+Test(fastcgi_records, what_has_come_of_a_body_is_taken_out_of_the_socket_while_the_rest_is_awaited)
+{
+    enum { REST_BYTES = 50 }; /* and the record that ends the body */
+    struct talk talk = talk_open(NULL);
+    char body[101] = "PING\n";
+    memset(body + 5, '\n', sizeof(body) - 6);
+    fastcgi_post(&talk.bytes, "/redis", body, "100", FASTCGI_KEEP);
+    size_t first = talk.bytes.length - REST_BYTES - RECORD_HEADER_BYTES;
+    fastcgi_write(talk.fd, &(struct buffer){.data = talk.bytes.data, .length = first});
+    cr_expect(wait_until(is_all_taken, &talk.fd, PATIENCE_MS), "%d bytes are held", untaken_bytes(talk.fd));
+    fastcgi_write(talk.fd, &(struct buffer){.data = talk.bytes.data + first, .length = talk.bytes.length - first});
+    struct fastcgi_answer answer = fastcgi_read_answer(talk.fd);
+    cr_expect(answer.has_end, "%s", answer.out.data);
     fastcgi_answer_fini(&answer);
     talk_close(&talk);
 }

@@ -1,6 +1,6 @@
 /*
- * One hostile visitor: how many sessions there may be, by address and by the memory of Redis. Sessions that exist are
- * written as ever.
+ * One hostile visitor: how many sessions there may be, by address and by the memory of Redis, and how many streams a
+ * session may have open. Sessions that exist are written as ever.
  */
 #include <criterion/criterion.h>
 #include <stdlib.h>
@@ -118,5 +118,48 @@ Test(session_bounds, when_redis_fills_up_sessions_are_written_and_none_is_begun)
     free(redis_text(site.redis, "CONFIG SET maxmemory 0"));
     cr_assert(site_wait_log(&site, "session.store-has-room"));
     cr_expect_eq(begun(&site, 1), 1);
+    site_close(&site);
+}
+
+/* -------------------- streams of one session -------------------- */
+
+static const char *const endless = "/events?count=1000000&interval_ms=100";
+
+/* Whether the visitor gets a stream; it is left at once. */
+static bool is_admitted(void *arg)
+{
+    const struct site *site = arg;
+    struct http_stream *stream = site_stream(site, endless);
+    int status = http_stream_wait_head(stream, PATIENCE_MS);
+    http_stream_close(stream, NULL);
+    return status == 200;
+}
+
+Test(session_bounds, a_session_has_as_many_streams_as_the_setting_says_and_not_one_more)
+{
+    enum { MOST = 3 };
+    struct site site = site_open(SETTINGS("MIDSTREAM_SESSION_STREAMS_MAX=3"));
+    struct http_stream *streams[MOST];
+    site_make_session(&site);
+    for (int i = 0; i < MOST; i++) {
+        streams[i] = site_stream(&site, endless);
+        cr_assert_eq(http_stream_wait_head(streams[i], PATIENCE_MS), 200, "stream %d", i + 1);
+    }
+    struct http_stream *refused = site_stream(&site, endless);
+    cr_expect_eq(http_stream_wait_head(refused, PATIENCE_MS), 429);
+    cr_expect(http_stream_wait_text(refused, "this session has 3 streams open, as many as it may have", PATIENCE_MS));
+    http_stream_close(refused, NULL);
+
+    /* Only this session, only its streams; and the place of one that has ended is free. */
+    char *url = stack_url(site.stack, endless);
+    struct http_stream *other = http_stream_open(&(struct http_request){.url = url}, NULL, NULL);
+    cr_expect_eq(http_stream_wait_head(other, PATIENCE_MS), 200);
+    http_stream_close(other, NULL);
+    free(url);
+    cr_expect_eq(site_send(&site, "GET", "/counter", NULL, NULL), 200);
+    http_stream_close(streams[0], NULL);
+    cr_expect(wait_until(is_admitted, &site, PATIENCE_MS));
+    for (int i = 1; i < MOST; i++)
+        http_stream_close(streams[i], NULL);
     site_close(&site);
 }
