@@ -13,6 +13,8 @@
 #include "base/clock.h"
 #include "base/counter.h"
 
+enum { FD_MIN = 64 };
+
 enum sink_kind {
     SINK_UNKNOWN,     /* not looked at yet */
     SINK_FILE,        /* whose writes wait for nobody */
@@ -72,9 +74,11 @@ void log_sink_use(int fd, bool is_own)
 {
     if (sink.is_own && sink.fd != fd)
         close(sink.fd);
-    sink.fd = fd;
-    sink.is_own = is_own;
-    sink.kind = look_at(fd);
+    /* Under a number that no handler takes for standard error, and closes. */
+    int copy = is_own ? fd : fcntl(fd, F_DUPFD_CLOEXEC, FD_MIN);
+    sink.fd = copy >= 0 ? copy : fd;
+    sink.is_own = copy >= 0;
+    sink.kind = look_at(sink.fd);
 }
 
 /* -------------------- writing -------------------- */

@@ -78,7 +78,8 @@ enum mid_error {
 #undef MID_ERROR_NAME
 };
 
-/* The constant's name ("MID_GONE"), its sentence, and the HTTP status it becomes before the head. Never fail. */
+/* The constant's name ("MID_GONE"), its sentence, and the HTTP status it becomes before the head. Never fail: a
+ * number that is none of them counts as MID_FAILED, also when a handler returns it. */
 MID_PUBLIC const char *mid_error_name(enum mid_error error);
 MID_PUBLIC const char *mid_error_text(enum mid_error error);
 MID_PUBLIC int mid_error_status(enum mid_error error);
@@ -478,7 +479,8 @@ struct mid_task;
  *
  * When the task is cancelled, its lease is lost or the worker stops, calls that wait (mid_sleep_ms, mid_wait) and
  * mid_task_progress() return MID_CANCELLED, MID_LOST_LEASE or MID_STOPPING: return it. After MID_STOPPING the attempt
- * is given back.
+ * is given back. At the deadline of the attempt they return MID_TIMEOUT; an attempt that runs on for another
+ * task-lease-ms has failed all the same, and whatever it does from then on is refused.
  */
 typedef enum mid_error mid_task_handler(struct mid_request *rq, struct mid_task *task);
 
@@ -497,6 +499,7 @@ struct mid_task_options {
     const char *queue;     /* 1 to 32 lower-case letters, digits, '-' and '_'; NULL: "default" */
     int64_t delay_ms;      /* not before so much later; up to 30 days */
     int attempts;          /* 0: the setting task-attempts */
+    int64_t deadline_ms;   /* how long an attempt may take; 0: the setting task-deadline-ms; up to 30 days */
     const char *dedup_key; /* while a task with this key is live, no other is added; 1 to 128 bytes. NULL: none */
     const char *id;        /* of mid_task_new_id(), to repeat an enqueue safely; NULL: a new one */
 };

@@ -6,6 +6,7 @@
 #include "runtime/dispatch.h"
 
 #include "base/clock.h"
+#include "base/error.h"
 #include "base/log.h"
 #include "http/origin.h"
 #include "http/response.h"
@@ -49,7 +50,10 @@ MAY_SUSPEND static enum mid_error answer(struct mid_request *rq)
     pulse_note_route(rq->match.route->pattern);
     rq->deadline_ms = rq->fcgi.connection->deadline_ms; /* until a stream begins */
     MID_TRY(admit(rq));
-    MID_TRY(rq->match.route->handler(rq));
+    error = rq->match.route->handler(rq);
+    if (!error_is_valid(error))
+        return mid_fail(rq, MID_FAILED, "the handler returned %d, which is no error of midstream.h", (int)error);
+    MID_TRY(error);
     if (rq->response.phase == RESPONSE_NONE)
         return mid_fail(rq, MID_FAILED, "the handler gave no response");
     return MID_OK;

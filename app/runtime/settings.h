@@ -57,6 +57,7 @@ struct settings {
     int64_t task_attempts;
     int64_t task_queue_max;
     int64_t task_lease_ms;
+    int64_t task_deadline_ms;
     int64_t task_losses_max;
     int64_t task_backoff_ms;
     int64_t task_backoff_max_ms;

@@ -101,6 +101,9 @@ const struct setting settings_table[] = {
     {"task-lease-ms", SETTING_NUMBER, AT(task_lease_ms), "15000", 500, HOUR_MS, "ms",
      "a worker that does not renew its lease of a task for so long, five times over, has lost it; longer than "
      "watchdog-ms, so that one task that hangs costs the others nothing"},
+    {"task-deadline-ms", SETTING_NUMBER, AT(task_deadline_ms), "3600000", 0, 30 * 24ll * HOUR_MS, "ms",
+     "how long an attempt may take, where the task was not added with another limit; 0: no limit. Then calls that wait return "
+     "MID_TIMEOUT; an attempt that still runs after another task-lease-ms has failed"},
     {"task-losses-max", SETTING_NUMBER, AT(task_losses_max), "5", 0, 1000, "losses",
      "how often a task's worker may be lost, not counted as attempts, before the task is given up"},
     {"task-backoff-ms", SETTING_NUMBER, AT(task_backoff_ms), "1000", 1, HOUR_MS, "ms",

@@ -181,6 +181,7 @@ static void configure_consumers(const struct configuration *configuration)
     snprintf(work.name, sizeof(work.name), "%s:%d", host, (int)getpid());
     task_settings = (struct task_settings){
         .lease_ms = settings->task_lease_ms,
+        .deadline_ms = settings->task_deadline_ms,
         .backoff_ms = settings->task_backoff_ms,
         .backoff_max_ms = settings->task_backoff_max_ms,
     };

@@ -88,7 +88,7 @@ enum mid_error mid_sleep_ms(struct mid_request *rq, int64_t ms)
     if (ms <= 0)
         loop_yield();
     enum mid_error error = wait_until(rq, end_ms, &never, true);
-    bool was_cut = rq->deadline_ms >= 0 && rq->deadline_ms < end_ms;
+    bool was_cut = (rq->deadline_ms >= 0 && rq->deadline_ms < end_ms) || rq->interruption != MID_OK;
     return error == MID_TIMEOUT && !was_cut ? MID_OK : error;
 }
 

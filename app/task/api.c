@@ -61,6 +61,8 @@ static enum mid_error check_options(struct mid_request *rq, const struct mid_tas
         return mid_fail(rq, MID_BAD_REQUEST, "this task's id is of another queue");
     if (options->delay_ms < 0 || options->delay_ms > QUEUE_DELAY_MAX_MS)
         return mid_fail(rq, MID_UNPROCESSABLE, "a task's delay is at most 30 days");
+    if (options->deadline_ms < 0 || options->deadline_ms > QUEUE_DELAY_MAX_MS)
+        return mid_fail(rq, MID_UNPROCESSABLE, "the deadline of a task's attempts is at most 30 days");
     if (options->attempts < 0 || options->attempts > ATTEMPTS_MAX)
         return mid_fail(rq, MID_UNPROCESSABLE, "a task has 1 to %d attempts", ATTEMPTS_MAX);
     const char *key = options->dedup_key;
@@ -98,6 +100,7 @@ enum mid_error mid_task_enqueue(struct mid_request *rq, const char *name, const 
                                        .payload_bytes = bytes,
                                        .delay_ms = options->delay_ms,
                                        .attempts = options->attempts > 0 ? options->attempts : default_attempts,
+                                       .deadline_ms = options->deadline_ms,
                                        .dedup_key = options->dedup_key != NULL ? options->dedup_key : "",
                                        .rid = rid,
                                        .request_id = rq->id},

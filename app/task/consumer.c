@@ -280,6 +280,22 @@ static void lose_what_ended(struct consumer *consumer)
     }
 }
 
+/* From the beginning after each that suspends: the list may have changed meanwhile. */
+MAY_SUSPEND static void check_deadlines(struct consumer *consumer)
+{
+    struct list *link = consumer->running.next;
+    while (link != &consumer->running) {
+        struct mid_task *task = LIST_ELEMENT(link, struct mid_task, link);
+        link = link->next;
+        if (!task_is_overdue(task))
+            continue;
+        if (task_tell_deadline(task))
+            continue;
+        task_give_up(task);
+        link = consumer->running.next;
+    }
+}
+
 static void keep_leases(void *arg)
 {
     struct consumer *consumer = arg;
@@ -293,6 +309,7 @@ static void keep_leases(void *arg)
         while ((count = collect(consumer, before_ms, kept)) > 0 && renew_some(consumer, count, kept))
             ;
         lose_what_ended(consumer);
+        check_deadlines(consumer);
         loop_park(is_draining ? RETRY_PAUSE_MS : consumer->settings->heartbeat_ms);
     }
     free(kept);

@@ -1,10 +1,11 @@
 -- Adds a task.
 --
--- ARGV  id, name, payload, delay in ms, attempts, deduplication key or '', rid or '', id of the request
+-- ARGV  id, name, payload, delay in ms, attempts, deduplication key or '', rid or '', id of the request,
+--       deadline of an attempt in ms, or '0'
 -- Returns {'OK', id}, also when that task was added before; {'OK', other} when `other` is live and has the same
 -- deduplication key; {'FULL'}.
 
-local id, name, payload, delay, attempts, dedup, rid, request = unpack(ARGV)
+local id, name, payload, delay, attempts, dedup, rid, request, deadline = unpack(ARGV)
 local key = task_key(id)
 if redis.call('EXISTS', key) == 1 then
   return {'OK', id}
@@ -24,7 +25,7 @@ end
 
 local now = now_ms()
 redis.call('HSET', key, 'name', name, 'payload', payload, 'attempts', attempts, 'attempt', 0, 'generation', 0,
-  'losses', 0, 'rid', rid, 'request', request, 'created', whole(now))
+  'losses', 0, 'rid', rid, 'request', request, 'created', whole(now), 'deadline', deadline)
 if dedup ~= '' then
   redis.call('HSET', key, 'dedup', dedup)
   redis.call('SET', dedup_key, id)

@@ -149,13 +149,15 @@ enum mid_error queue_add(const struct queue_task *task, char id[static MID_TASK_
     char key[QUEUE_KEY_BYTES];
     char delay[NUMBER_TEXT_BYTES];
     char attempts[NUMBER_TEXT_BYTES];
+    char deadline[NUMBER_TEXT_BYTES];
     key_of(task->id, key);
     number_format(task->delay_ms, delay);
     number_format(task->attempts, attempts);
+    number_format(task->deadline_ms, deadline);
     struct redis_argument arguments[] = {
-        REDIS_TEXT(task->id),  REDIS_TEXT(task->name),      {task->payload, task->payload_bytes},
-        REDIS_TEXT(delay),     REDIS_TEXT(attempts),        REDIS_TEXT(task->dedup_key),
-        REDIS_TEXT(task->rid), REDIS_TEXT(task->request_id)};
+        REDIS_TEXT(task->id),  REDIS_TEXT(task->name),       {task->payload, task->payload_bytes},
+        REDIS_TEXT(delay),     REDIS_TEXT(attempts),         REDIS_TEXT(task->dedup_key),
+        REDIS_TEXT(task->rid), REDIS_TEXT(task->request_id), REDIS_TEXT(deadline)};
     struct redis_call call = {.on_reply = on_added, .arg = id};
     return redis_script_run(settings.redis, &enqueue_script, key, sizeof(arguments) / sizeof(arguments[0]), arguments,
                             &call);
@@ -193,7 +195,7 @@ enum mid_error queue_read(struct redis_client *reader, const char *queue, size_t
     char block_text[NUMBER_TEXT_BYTES];
     queue_key(queue, stream);
     strcat(stream, ":stream");
-    number_format((int64_t)most, most_text);
+    number_format((int64_t)(most < QUEUE_STEP_MAX ? most : QUEUE_STEP_MAX), most_text);
     number_format(block_ms, block_text);
     /* All workers are one consumer of the group: who owns a task is the business of leases, and consumers with names of
      * their own would pile up. */
@@ -230,7 +232,8 @@ static enum mid_error on_started(const struct redisReply *reply, void *arg)
                                                  .payload = reply_text(payload),
                                                  .payload_bytes = reply_bytes(payload),
                                                  .rid = reply_text(reply_element(task, 6)),
-                                                 .waited_ms = reply_integer(reply_element(task, 7))},
+                                                 .waited_ms = reply_integer(reply_element(task, 7)),
+                                                 .deadline_ms = reply_integer(reply_element(task, 8))},
                            starting->arg);
     }
     return MID_OK;
@@ -247,6 +250,7 @@ enum mid_error queue_start(const char *queue, const char *worker, size_t count,
                            void (*on_start)(const struct queue_start *start, void *arg), void *arg)
 {
     char key[QUEUE_KEY_BYTES];
+    ENSURE(count <= QUEUE_STEP_MAX);
     queue_key(queue, key);
     struct redis_argument *arguments = malloc((1 + 2 * count) * sizeof(*arguments));
     if (arguments == NULL)

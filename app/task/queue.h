@@ -17,6 +17,8 @@ enum {
     QUEUE_ENTRY_BYTES = 48, /* a stream's entry: two numbers of 64 bits */
     QUEUE_RESULT_BYTES_MAX = 4096,
     QUEUES_MAX = 8, /* that one worker takes tasks of */
+    QUEUE_STEP_MAX =
+        256, /* tasks that one script starts: Lua hands at most some 7,990 values to a command, and Redis waits */
 };
 
 #define QUEUE_DELAY_MAX_MS (30ll * 24 * 3600 * 1000)
@@ -50,6 +52,7 @@ struct queue_task {
     size_t payload_bytes;
     int64_t delay_ms;
     int attempts;
+    int64_t deadline_ms;
     const char *dedup_key;  /* "" for none */
     const char *rid;        /* of the session, in hexadecimal; "" for none */
     const char *request_id; /* who asked for it, for the log */
@@ -68,8 +71,9 @@ struct queue_delivery {
 };
 
 /*
- * Waits up to `block_ms` for tasks, on a connection that is used for nothing else; writes at most `most` of them. None
- * is no error. MID_UNAVAILABLE. MID_FAILED: the queue has no group of consumers; queue_sweep() makes it. May suspend.
+ * Waits up to `block_ms` for tasks, on a connection that is used for nothing else; writes at most `most` of them, and
+ * at most QUEUE_STEP_MAX. None is no error. MID_UNAVAILABLE. MID_FAILED: the queue has no group of consumers;
+ * queue_sweep() makes it. May suspend.
  */
 MAY_SUSPEND MID_CHECK enum mid_error queue_read(struct redis_client *reader, const char *queue, size_t most,
                                                 int64_t block_ms, struct queue_delivery deliveries[], size_t *count);
@@ -84,7 +88,8 @@ struct queue_start {
     const char *payload;
     size_t payload_bytes;
     const char *rid;
-    int64_t waited_ms; /* since it was due */
+    int64_t waited_ms;   /* since it was due */
+    int64_t deadline_ms; /* of an attempt; 0: the setting's */
 };
 
 /*

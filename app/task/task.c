@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/error.h"
 #include "base/log.h"
 #include "base/panic.h"
 #include "task/ledger.h"
@@ -86,6 +87,12 @@ MAY_SUSPEND static enum mid_error open_session_of(struct mid_request *rq, struct
     return mid_task_session(LIST_ELEMENT(rq, struct mid_task, rq), session);
 }
 
+static int64_t deadline_of(const struct queue_start *start, int64_t now_ms)
+{
+    int64_t ms = start->deadline_ms > 0 ? start->deadline_ms : task_settings.deadline_ms;
+    return ms > 0 ? now_ms + ms : -1;
+}
+
 struct mid_task *task_new(struct consumer *consumer, const struct queue_start *start, int64_t now_ms)
 {
     struct mid_task *task = malloc(sizeof(*task) + start->payload_bytes + 1);
@@ -97,6 +104,7 @@ struct mid_task *task_new(struct consumer *consumer, const struct queue_start *s
         .attempt = start->attempt,
         .attempts = start->attempts,
         .lease_end_ms = now_ms + task_settings.lease_ms,
+        .deadline_ms = deadline_of(start, now_ms),
         .payload_bytes = start->payload_bytes,
     };
     list_init(&task->link);
@@ -230,6 +238,30 @@ MAY_SUSPEND static enum mid_error tell(struct mid_task *task, enum mid_error err
     return told;
 }
 
+/* -------------------- the deadline -------------------- */
+
+bool task_is_overdue(const struct mid_task *task)
+{
+    return !task->is_lost && task->deadline_ms >= 0 && loop_now_ms() >= task->deadline_ms;
+}
+
+bool task_tell_deadline(struct mid_task *task)
+{
+    task_interrupt(task, MID_TIMEOUT);
+    return loop_now_ms() < task->deadline_ms + task_settings.lease_ms;
+}
+
+void task_give_up(struct mid_task *task)
+{
+    char id[MID_TASK_ID_BYTES];
+    struct queue_lease lease = {.id = id, .generation = task->generation};
+    int64_t pause_ms = pause_before_next(task->attempt);
+    memcpy(id, task->id, sizeof(id)); /* it may end while the queue is told */
+    task_lose(task);
+    enum mid_error told = queue_fail(lease, mid_error_name(MID_TIMEOUT), "it ran on after its deadline", pause_ms);
+    log_event(MID_ERROR, "task.overdue", "id=%s told=%s", id, mid_error_name(told));
+}
+
 static void log_end(struct mid_task *task, enum mid_error error, enum mid_error told, int64_t took_ms)
 {
     bool is_good = error == MID_OK && told == MID_OK;
@@ -246,6 +278,9 @@ MAY_SUSPEND static enum mid_error work(struct mid_task *task)
     if (type == NULL)
         return mid_fail(&task->rq, MID_UNPROCESSABLE, "no worker knows a task called \"%s\"", task->name);
     enum mid_error error = type->handler(&task->rq, task);
+    if (!error_is_valid(error))
+        error =
+            mid_fail(&task->rq, MID_FAILED, "the handler returned %d, which is no error of midstream.h", (int)error);
     if (error == MID_OK && session_is_dirty(task->rq.session))
         error = session_commit_step(task->rq.session, end_step, NULL);
     return task->is_lost ? MID_LOST_LEASE : error;

@@ -32,6 +32,7 @@ struct mid_task {
     struct store_fence fence;
 
     int64_t lease_end_ms; /* on the loop's clock, as far as is known here */
+    int64_t deadline_ms;  /* of this attempt, on the loop's clock; -1: none */
     bool is_lost;         /* it is somebody else's, or may be */
     bool is_cancelled;
     char progress[TASK_PROGRESS_BYTES]; /* "done/total"; "" for none */
@@ -45,6 +46,7 @@ struct task_settings {
     int64_t lease_ms;
     int64_t backoff_ms; /* before the second attempt; doubles, with jitter */
     int64_t backoff_max_ms;
+    int64_t deadline_ms; /* of an attempt, where the task has none of its own; 0: none */
 };
 extern struct task_settings task_settings;
 
@@ -67,6 +69,15 @@ struct queue_lease task_lease(const struct mid_task *task);
 
 /* Makes calls that wait return this error from now on, and wakes them. */
 void task_interrupt(struct mid_task *task, enum mid_error error);
+
+/* Whether the deadline of the attempt has passed, and it still runs. */
+bool task_is_overdue(const struct mid_task *task);
+
+/* Makes calls that wait return MID_TIMEOUT. False when that was long ago: the handler does not listen. */
+bool task_tell_deadline(struct mid_task *task);
+
+/* The attempt has failed, whatever the handler does from now on. May suspend: the task may be gone then. */
+MAY_SUSPEND void task_give_up(struct mid_task *task);
 
 /* What a heartbeat that was sent at `sent_ms` has told. */
 void task_take_beat(struct mid_task *task, const struct queue_beat *beat, int64_t sent_ms);

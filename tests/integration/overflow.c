@@ -32,6 +32,28 @@ Test(overflow, a_handler_that_overflows_its_stack_kills_its_worker_with_a_clear_
     site_close(&site);
 }
 
+Test(overflow, a_handler_that_returns_no_error_of_the_header_has_failed_and_no_more)
+{
+    static const char *const paths[] = {"/number?is=9999", "/number?is=-7", "/number?is=-2147483648"};
+    struct site site = site_open_app(NULL);
+    pid_t worker = site_worker(&site);
+    for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)
+        cr_expect_eq(site_send(&site, "GET", paths[i], NULL, NULL), 500, "%s", paths[i]);
+    cr_expect(site_wait_log(&site, "the handler returned 9999, which is no error of midstream.h"));
+    cr_expect_eq(site_worker(&site), worker);
+    site_close(&site);
+}
+
+Test(overflow, a_handler_that_closes_standard_error_does_not_silence_the_log)
+{
+    struct site site = site_open_app(NULL);
+    cr_expect_eq(site_send(&site, "GET", "/close", NULL, NULL), 500);
+    cr_expect(site_wait_log(&site, "standard error was closed"));
+    cr_expect_eq(site_send(&site, "GET", "/number?is=9999", NULL, NULL), 500);
+    cr_expect(site_wait_log(&site, "the handler returned 9999"));
+    site_close(&site);
+}
+
 /* It does not touch the pages in between, as code that is compiled with -fstack-clash-protection would. */
 Test(overflow, a_frame_that_is_larger_than_the_stack_does_not_reach_other_memory)
 {

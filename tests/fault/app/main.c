@@ -201,12 +201,23 @@ static enum mid_error add_route(struct mid_request *rq)
     struct mid_task_options options = {
         .queue = mid_query(rq, "queue"), .dedup_key = mid_query(rq, "dedup"), .id = mid_query(rq, "id")};
     MID_TRY(mid_query_int(rq, "delay_ms", 0, HOUR_MS, 0, &options.delay_ms));
+    MID_TRY(mid_query_int(rq, "deadline_ms", 0, HOUR_MS, 0, &options.deadline_ms));
     MID_TRY(mid_query_int(rq, "attempts", 0, 100, 0, &attempts));
     options.attempts = (int)attempts;
     MID_TRY(mid_body_all(rq, 1024 * 1024, &payload, &bytes));
     MID_TRY(mid_session_find(rq, &session));
     MID_TRY(mid_task_enqueue(rq, mid_param(rq, "name"), payload, bytes, &options, id));
     return mid_respond_text(rq, 202, id);
+}
+
+/* So many of a name in one request. */
+static enum mid_error add_many_route(struct mid_request *rq)
+{
+    int64_t count;
+    MID_TRY(mid_query_int(rq, "count", 1, 100000, 1, &count));
+    for (int64_t i = 0; i < count; i++)
+        MID_TRY(mid_task_enqueue(rq, mid_param(rq, "name"), NULL, 0, NULL, NULL));
+    return mid_respond_empty(rq, 202);
 }
 
 static enum mid_error new_id_route(struct mid_request *rq)
@@ -232,10 +243,15 @@ static enum mid_error cancel_route(struct mid_request *rq)
 }
 
 static const struct mid_route routes[] = {
-    {"GET", "/null", null_route},           {"POST", "/session", session_route},
-    {"POST", "/logout", logout_route},      {"POST", "/add/{name}", add_route},
-    {"GET", "/new-id", new_id_route},       {"GET", "/task/{id}", find_route},
-    {"DELETE", "/task/{id}", cancel_route}, {0},
+    {"GET", "/null", null_route},
+    {"POST", "/session", session_route},
+    {"POST", "/logout", logout_route},
+    {"POST", "/add/{name}", add_route},
+    {"GET", "/new-id", new_id_route},
+    {"GET", "/task/{id}", find_route},
+    {"DELETE", "/task/{id}", cancel_route},
+    {"POST", "/add-many/{name}", add_many_route},
+    {0},
 };
 
 int main(int argc, char **argv)

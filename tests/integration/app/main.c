@@ -49,6 +49,22 @@ static int __attribute__((noinline, no_sanitize("address"))) use_large_frame(int
     return frame[0];
 }
 
+/* No error of the header. */
+static enum mid_error number_route(struct mid_request *rq)
+{
+    int64_t number;
+    MID_TRY(mid_query_int(rq, "is", INT32_MIN, INT32_MAX, 0, &number));
+    return (enum mid_error)number;
+}
+
+/* What a library that means to daemonize does. */
+static enum mid_error close_route(struct mid_request *rq)
+{
+    for (int fd = 0; fd <= 2; fd++)
+        close(fd);
+    return mid_fail(rq, MID_FAILED, "standard error was closed");
+}
+
 static enum mid_error frame_route(struct mid_request *rq)
 {
     sink = use_large_frame(sink);
@@ -428,6 +444,8 @@ static const struct mid_route routes[] = {
     {"GET", "/header/{name}", header_route},
     {"GET", "/overflow", overflow_route},
     {"GET", "/frame", frame_route},
+    {"GET", "/number", number_route},
+    {"GET", "/close", close_route},
     {"GET", "/tab", tab_route},
     {"GET", "/increments", increments_route},
     {"GET", "/beyond-a-limit", beyond_a_limit_route},

@@ -49,7 +49,12 @@ Test(error, the_statuses_that_clients_rely_on)
     cr_expect_eq(mid_error_status(MID_UNAVAILABLE), 503);
 }
 
-Test(error, a_number_that_is_no_error_is_a_bug, .signal = SIGABRT)
+Test(error, a_number_that_is_no_error_is_a_failure)
 {
-    mid_error_text((enum mid_error)ERROR_COUNT);
+    static const int numbers[] = {ERROR_COUNT, 9999, -7};
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        cr_expect_str_eq(mid_error_name((enum mid_error)numbers[i]), "MID_FAILED");
+        cr_expect_str_eq(mid_error_text((enum mid_error)numbers[i]), mid_error_text(MID_FAILED));
+        cr_expect_eq(mid_error_status((enum mid_error)numbers[i]), 500);
+    }
 }
