@@ -5,12 +5,14 @@
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "base/panic.h"
 #include "redis/address.h"
 #include "runtime/listen.h"
+#include "runtime/settings_check.h"
 #include "runtime/sockets.h"
 
 /* -------------------- secrets -------------------- */
@@ -22,6 +24,16 @@ static bool read_password(struct configuration *configuration, char *reason, siz
     if (path == NULL)
         return true;
     FILE *file = fopen(path, "re");
+    struct stat status;
+    if (file != NULL && fstat(fileno(file), &status) == 0 && S_ISREG(status.st_mode) &&
+        (status.st_mode & (S_IROTH | S_IWOTH)) != 0) {
+        snprintf(
+            reason, reason_size,
+            "%s (setting redis-password-file): others may read or write it (mode %04o); expected mode 0600 or 0640",
+            path, (unsigned)(status.st_mode & 07777));
+        fclose(file);
+        return false;
+    }
     if (file != NULL)
         setvbuf(file, NULL, _IONBF, 0); /* no copy in a buffer that nobody wipes */
     if (file == NULL || fgets(configuration->password, sizeof(configuration->password), file) == NULL) {
@@ -92,7 +104,7 @@ struct configuration *configuration_new(struct settings *settings, char *reason,
     configuration->settings = *settings;
     settings->file_text = NULL;
     settings = &configuration->settings;
-    if (check_admin_address(settings, reason, reason_size) &&
+    if (settings_agree(settings, reason, reason_size) && check_admin_address(settings, reason, reason_size) &&
         sockets_check(settings, configuration_workers(configuration), reason, reason_size) &&
         check_redis_address(settings, reason, reason_size) && check_log_file(settings, reason, reason_size) &&
         read_keys(configuration, reason, reason_size) && read_password(configuration, reason, reason_size))

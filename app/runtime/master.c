@@ -10,8 +10,10 @@
 #include "runtime/master.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -31,7 +33,7 @@
 #include "session/new_limit.h"
 #include "task/task.h"
 
-enum { REASON_BYTES = 1024, TURN_MS = 500 };
+enum { REASON_BYTES = 1024, TURN_MS = 500, PIDFILE_MODE = 0644 };
 
 static struct {
     const struct command_line *line;
@@ -49,8 +51,13 @@ static bool write_pidfile(const char *path, char *reason, size_t reason_size)
 {
     if (path == NULL)
         return true;
-    FILE *file = fopen(path, "we");
-    if (file == NULL || fprintf(file, "%d\n", (int)getpid()) < 0 || fclose(file) != 0) {
+    /* Whatever the umask: nobody else may put another pid into it. */
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, PIDFILE_MODE);
+    bool is_open = fd >= 0 && fchmod(fd, PIDFILE_MODE) == 0;
+    bool is_written = is_open && dprintf(fd, "%d\n", (int)getpid()) > 0;
+    if (fd >= 0 && close(fd) != 0)
+        is_written = false;
+    if (!is_written) {
         snprintf(reason, reason_size, "cannot write the pidfile %s: %s", path, strerror(errno));
         return false;
     }

@@ -161,13 +161,6 @@ bool work_prepare(const struct configuration *configuration, char *reason, size_
         snprintf(reason, reason_size, "this program has no tasks: mid_task_register() was not called");
         return false;
     }
-    if (!consumers_names_are_valid(settings->task_queues)) {
-        snprintf(reason, reason_size,
-                 "task-queues is \"%s\"; it has to be 1 to 8 names of 1 to 32 lower-case letters, digits, '-' and '_', "
-                 "with commas between",
-                 settings->task_queues);
-        return false;
-    }
     ledger_create((size_t)configuration_workers(configuration),
                   (size_t)settings->task_concurrency * queue_count(settings->task_queues));
     return true;
