@@ -30,6 +30,17 @@ bool field_value_is_valid(const char *value)
     return true;
 }
 
+bool field_is_of_server(const char *name)
+{
+    static const char *const names[] = {"Connection", "Content-Length", "Date", "Keep-Alive", "Proxy-Connection",
+                                        "Server",     "Status",         "TE",   "Trailer",    "Transfer-Encoding",
+                                        "Upgrade"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (strcasecmp(name, names[i]) == 0)
+            return true;
+    return strncasecmp(name, "X-Accel-", 8) == 0;
+}
+
 static const char *skip_blanks(const char *at)
 {
     return at + strspn(at, " \t");

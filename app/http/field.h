@@ -13,6 +13,10 @@ bool field_name_is_valid(const char *name);
 /* No CR and LF, which would begin another field, and no control character but HTAB (RFC 9110, 5.5). May be empty. */
 bool field_value_is_valid(const char *value);
 
+/* Fields that frame the message or belong to the connection (RFC 9110, 7.6.1, 8.6; RFC 9112, 6.1), or that are orders
+ * to nginx (X-Accel-*) or CGI's (Status): no application's to send. */
+bool field_is_of_server(const char *name);
+
 /* Whether a Content-Type names the media type `type` ("application/json"), whatever its parameters. NULL does not. */
 bool media_type_is(const char *content_type, const char *type);
 

@@ -34,7 +34,7 @@ struct response {
     const char *content_type; /* NULL: no content */
     const void *body;
     size_t body_bytes;
-    struct response_field *fields; /* newest first */
+    struct response_field *fields; /* in the order of the head */
     int64_t begun_us;              /* clock_monotonic_us() when the head went out; 0: not yet */
     bool is_cut;
 };

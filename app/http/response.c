@@ -10,6 +10,10 @@
 #include "http/field.h"
 #include "http/status.h"
 
+/* nginx takes a head of 16 KiB (fastcgi_buffer_size), in which the status line and the session's cookie need room, too.
+ */
+enum { FIELDS_BYTES_MAX = 14 * 1024 };
+
 static bool head_is_open(const struct mid_request *rq)
 {
     return rq->response.phase == RESPONSE_NONE || rq->response.phase == RESPONSE_PREPARED;
@@ -17,26 +21,85 @@ static bool head_is_open(const struct mid_request *rq)
 
 /* -------------------- fields -------------------- */
 
+/* Where the first field of that name is linked, or the end of the list. */
+static struct response_field **find_field(struct mid_request *rq, const char *name)
+{
+    struct response_field **link = &rq->response.fields;
+    while (*link != NULL && strcasecmp((*link)->name, name) != 0)
+        link = &(*link)->next;
+    return link;
+}
+
+void response_add_field(struct mid_request *rq, const char *name, const char *value)
+{
+    struct response_field **end = &rq->response.fields;
+    while (*end != NULL)
+        end = &(*end)->next;
+    *end = arena_alloc(&rq->arena, sizeof(**end));
+    **end = (struct response_field){.name = name, .value = value};
+}
+
 void response_set_field(struct mid_request *rq, const char *name, const char *value)
 {
+    struct response_field **link = find_field(rq, name);
+    while (*link != NULL) {
+        *link = (*link)->next;
+        link = find_field(rq, name);
+    }
+    response_add_field(rq, name, value);
+}
+
+void response_set_default(struct mid_request *rq, const char *name, const char *value)
+{
+    if (*find_field(rq, name) == NULL)
+        response_add_field(rq, name, value);
+}
+
+void response_set_cookie(struct mid_request *rq, const char *cookie)
+{
+    size_t length = strcspn(cookie, "=") + 1;
     for (struct response_field *field = rq->response.fields; field != NULL; field = field->next) {
-        if (strcasecmp(field->name, name) == 0) {
-            field->value = value;
+        if (strcasecmp(field->name, "Set-Cookie") == 0 && strncmp(field->value, cookie, length) == 0) {
+            field->value = cookie;
             return;
         }
     }
-    struct response_field *field = arena_alloc(&rq->arena, sizeof(*field));
-    *field = (struct response_field){.name = name, .value = value, .next = rq->response.fields};
-    rq->response.fields = field;
+    response_add_field(rq, "Set-Cookie", cookie);
 }
 
-enum mid_error mid_set_header(struct mid_request *rq, const char *name, const char *value)
+static size_t fields_bytes(const struct mid_request *rq)
+{
+    size_t bytes = 0;
+    for (const struct response_field *field = rq->response.fields; field != NULL; field = field->next)
+        bytes += strlen(field->name) + strlen(field->value) + sizeof(": \r\n") - 1;
+    return bytes;
+}
+
+static enum mid_error check_field(struct mid_request *rq, const char *name, const char *value)
 {
     if (!head_is_open(rq))
         return MID_HEAD_SENT;
     if (!field_name_is_valid(name) || !field_value_is_valid(value))
         return mid_fail(rq, MID_UNPROCESSABLE, "a response field has to be a token with a value without line breaks");
+    if (field_is_of_server(name))
+        return mid_fail(rq, MID_UNPROCESSABLE, "the response field %s is the server's to send", name);
+    if (fields_bytes(rq) + strlen(name) + strlen(value) > FIELDS_BYTES_MAX)
+        return mid_fail(rq, MID_UNPROCESSABLE, "the fields of a response have at most %d bytes; %s does not fit",
+                        FIELDS_BYTES_MAX, name);
+    return MID_OK;
+}
+
+enum mid_error mid_set_header(struct mid_request *rq, const char *name, const char *value)
+{
+    MID_TRY(check_field(rq, name, value));
     response_set_field(rq, arena_strdup(&rq->arena, name), arena_strdup(&rq->arena, value));
+    return MID_OK;
+}
+
+enum mid_error mid_add_header(struct mid_request *rq, const char *name, const char *value)
+{
+    MID_TRY(check_field(rq, name, value));
+    response_add_field(rq, arena_strdup(&rq->arena, name), arena_strdup(&rq->arena, value));
     return MID_OK;
 }
 
@@ -47,6 +110,8 @@ static enum mid_error prepare(struct mid_request *rq, int status, const char *co
 {
     if (rq->response.phase != RESPONSE_NONE)
         return MID_HEAD_SENT;
+    if (!status_is_final(status))
+        return mid_fail(rq, MID_UNPROCESSABLE, "the status of a response is 200 to 599, not %d", status);
     rq->response.phase = RESPONSE_PREPARED;
     rq->response.status = status;
     rq->response.content_type = content_type;
@@ -122,13 +187,15 @@ static struct iovec format_head(struct mid_request *rq, bool is_whole)
     for (const struct response_field *field = response->fields; field != NULL; field = field->next)
         room += strlen(field->name) + strlen(field->value) + 4;
 
+    bool has_content = status_has_content(response->status);
     char *head = arena_alloc(&rq->arena, room);
     char *end = put_number(stpcpy(head, "Status: "), response->status);
     end = stpcpy(stpcpy(stpcpy(end, " "), status_reason(response->status)), "\r\n");
     if (response->content_type != NULL)
         end = stpcpy(stpcpy(stpcpy(end, "Content-Type: "), response->content_type), "\r\n");
-    if (is_whole && status_has_content(response->status))
-        end = stpcpy(put_number(stpcpy(end, "Content-Length: "), (int64_t)response->body_bytes), "\r\n");
+    if (is_whole && response->status != 204 && response->status != 304)
+        end = stpcpy(put_number(stpcpy(end, "Content-Length: "), (int64_t)(has_content ? response->body_bytes : 0)),
+                     "\r\n");
     for (const struct response_field *field = response->fields; field != NULL; field = field->next)
         end = stpcpy(stpcpy(stpcpy(stpcpy(end, field->name), ": "), field->value), "\r\n");
     end = stpcpy(end, "\r\n");

@@ -10,8 +10,14 @@
 
 #include "http/request.h"
 
-/* Adds a field to the head, replacing one of that name. Both strings have to be valid and to outlive the request. */
+/* Sets a field of the head, in the place of all of that name; adds one; sets one that is not there. The strings have to
+ * be valid and to outlive the request. */
 void response_set_field(struct mid_request *rq, const char *name, const char *value);
+void response_add_field(struct mid_request *rq, const char *name, const char *value);
+void response_set_default(struct mid_request *rq, const char *name, const char *value);
+
+/* A Set-Cookie field ("name=value; Path=/") in the place of one of the same cookie. */
+void response_set_cookie(struct mid_request *rq, const char *cookie);
 
 /*
  * Runs the hook of the head, drops an unread body and sends the head. May suspend. To a HEAD it is the whole response,

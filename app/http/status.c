@@ -63,5 +63,10 @@ const char *status_reason(int status)
 
 bool status_has_content(int status)
 {
-    return status != 204 && status != 304;
+    return status != 204 && status != 205 && status != 304;
+}
+
+bool status_is_final(int status)
+{
+    return status >= 200 && status <= 599;
 }

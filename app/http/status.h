@@ -20,4 +20,7 @@ int status_of_kind(size_t kind);
 /* 204 and 304 have no content (RFC 9110, 6.4.1). */
 bool status_has_content(int status);
 
+/* Not 1xx, which only announce another (RFC 9110, 15.2), nor a number that is none. */
+bool status_is_final(int status);
+
 #endif

@@ -183,14 +183,19 @@ MID_PUBLIC char *mid_printf(struct mid_request *rq, const char *format, ...) MID
 /* -------------------- response -------------------- */
 
 /*
- * Adds a field to the head. MID_HEAD_SENT: too late. MID_UNPROCESSABLE: the name is not a token, or the value holds CR,
- * LF or NUL (RFC 9110, 5.5).
+ * Sets a field of the head, in the place of all of that name; or adds another of the name, as Set-Cookie and Link need
+ * it. Both strings are copied. MID_HEAD_SENT: too late. MID_UNPROCESSABLE: the name is not a token, or the value holds
+ * CR, LF or another control character (RFC 9110, 5.5); the field is the server's (Content-Length, Transfer-Encoding,
+ * Connection, Status, X-Accel-*...); or all fields together would have more than 14 KiB, which nginx would not take. A
+ * response of a request that has opened its session gets `Cache-Control: no-store`, unless the handler has set another.
  */
 MID_PUBLIC MID_CHECK enum mid_error mid_set_header(struct mid_request *rq, const char *name, const char *value);
+MID_PUBLIC MID_CHECK enum mid_error mid_add_header(struct mid_request *rq, const char *name, const char *value);
 
 /*
  * The whole response at once. It leaves when the handler returns, after the session's changes have been committed, so
- * that whoever sees the response sees the session. MID_HEAD_SENT: there is a response already.
+ * that whoever sees the response sees the session. MID_HEAD_SENT: there is a response already. MID_UNPROCESSABLE: the
+ * status is not one of 200 to 599. With 204, 205 and 304 no content leaves (RFC 9110, 15).
  */
 MID_PUBLIC MID_CHECK enum mid_error mid_respond(struct mid_request *rq, int status, const char *content_type,
                                                 const void *body, size_t bytes);
@@ -232,7 +237,8 @@ MID_PUBLIC MID_CHECK enum mid_error mid_stream_printf(struct mid_request *rq, co
  * Server-sent events (WHATWG HTML, 9.2). Absent members are not sent. CR, LF and NUL cannot be smuggled in: `data` of
  * several lines becomes several data fields; an `id` or `name` with one of them is MID_UNPROCESSABLE. While nothing is
  * sent a comment goes out every heartbeat-ms. The stream ends with an event named "end"; a handler's error is told by
- * an event named "error"; one named "reconnect" says that the server went away and the stream is to be asked for again.
+ * an event named "failed"; one named "reconnect" says that the server went away and the stream is to be asked for
+ * again.
  */
 struct mid_event {
     const char *name;

@@ -127,9 +127,9 @@ store_patience session_patience_ms(const struct mid_session *session)
 static void put_cookie(struct mid_session *session, const char *value, int64_t max_age_s)
 {
     struct mid_request *rq = session->rq;
-    response_set_field(rq, "Set-Cookie",
-                       arena_printf(&rq->arena, "%s=%s; Path=/; Max-Age=%lld; HttpOnly; %sSameSite=Lax", cookie_name(),
-                                    value, (long long)max_age_s, settings.cookie_is_secure ? "Secure; " : ""));
+    response_set_cookie(rq,
+                        arena_printf(&rq->arena, "%s=%s; Path=/; Max-Age=%lld; HttpOnly; %sSameSite=Lax", cookie_name(),
+                                     value, (long long)max_age_s, settings.cookie_is_secure ? "Secure; " : ""));
     response_set_field(rq, "Cache-Control", "no-store"); /* nobody else may get it */
 }
 
@@ -165,6 +165,7 @@ MAY_SUSPEND static enum mid_error before_head(struct mid_request *rq, bool is_st
         MID_TRY(stream_limit_enter(session));
     if (!is_stream)
         MID_TRY(session_is_dirty(session) ? mid_session_commit(session) : MID_OK);
+    response_set_default(rq, "Cache-Control", "no-store"); /* it may show what is this visitor's alone */
     put_pending_cookie(session);
     return MID_OK;
 }

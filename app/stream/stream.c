@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "http/field.h"
 #include "http/response.h"
+#include "http/status.h"
 #include "stream/sse.h"
 
 enum { KEPT_BUFFER_BYTES = 64 * 1024 };
@@ -62,11 +63,13 @@ enum mid_error stream_begin(struct mid_request *rq, int status, const char *cont
         return MID_HEAD_SENT;
     if (!field_value_is_valid(content_type))
         return mid_fail(rq, MID_UNPROCESSABLE, "a content type may not have line breaks");
+    if (!status_is_final(status) || !status_has_content(status))
+        return mid_fail(rq, MID_UNPROCESSABLE, "a stream cannot have the status %d", status);
     if (streams_open >= streams_max)
         return mid_fail(rq, MID_OVERLOADED, "this worker has as many streams as it may have");
     if (stream_must_end(rq))
         return MID_DRAINING;
-    response_set_field(rq, "Cache-Control", "no-store");
+    response_set_default(rq, "Cache-Control", "no-store");
     struct stream *stream = arena_zalloc(&rq->arena, sizeof(*stream));
     stream->format = format;
     stream->last_sent_ms = stream->checked_ms = loop_now_ms();
@@ -218,7 +221,7 @@ void stream_fail(struct mid_request *rq, enum mid_error error)
 {
     struct buffer piece = stream_take_buffer();
     if (rq->stream->format == STREAM_EVENTS) {
-        buffer_printf(&piece, "event: %s\ndata: ", error == MID_ENDED ? "session-ended" : "error");
+        buffer_printf(&piece, "event: %s\ndata: ", error == MID_ENDED ? "session-ended" : "failed");
         append_error(&piece, rq, error);
         buffer_append_text(&piece, "\n\n");
     } else if (rq->stream->format == STREAM_ROWS) {

@@ -183,7 +183,7 @@ Test(redis_away, a_stream_ends_visibly_when_redis_stays_away)
     cr_assert(http_stream_wait_end(stream, PATIENCE_MS));
     http_stream_close(stream, &response);
     cr_expect_neq(response.curl_code, 0, "it ended as if it were complete");
-    cr_expect(strstr(response.body.data, "event: error\ndata: {\"error\":\"MID_UNAVAILABLE\"") != NULL, "%s",
+    cr_expect(strstr(response.body.data, "event: failed\ndata: {\"error\":\"MID_UNAVAILABLE\"") != NULL, "%s",
               response.body.data);
     http_response_fini(&response);
     site_close(&site);

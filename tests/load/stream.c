@@ -110,7 +110,7 @@ static void take_event(const struct event *event, void *arg)
     struct stream *stream = arg;
     if (strcmp(event->name, "end") == 0)
         stream->saw_end = true;
-    else if (strcmp(event->name, "error") == 0 || strcmp(event->name, "session-ended") == 0)
+    else if (strcmp(event->name, "failed") == 0 || strcmp(event->name, "session-ended") == 0)
         stream->saw_error = true;
     else if (event->has_id)
         take_numbered(stream, event->id);

@@ -83,9 +83,8 @@ async function readRows(url, sink, signal) {
 }
 
 /*
- * The event "end" is the end marker; the source is closed there, or the browser would connect again. An "error" event
- * with data is the server's; without data it is the browser's, and means that the connection failed. "session-ended" is
- * the error that somebody has logged out.
+ * The event "end" is the end marker; the source is closed there, or the browser would connect again. "failed" is the
+ * handler's error, "session-ended" that somebody has logged out. The browser's own "error" means that the connection failed.
  */
 function readEvents(url, sink, signal, textOf) {
     return new Promise((resolve, reject) => {
@@ -106,7 +105,7 @@ function readEvents(url, sink, signal, textOf) {
         source.addEventListener("open", () => { opened = true; });
         for (const name of ["message", "token"])
             source.addEventListener(name, (event) => sink.piece(textOf(event.data), event.lastEventId));
-        for (const name of ["error", "session-ended"])
+        for (const name of ["failed", "session-ended", "error"])
             source.addEventListener(name, takeFailure);
         source.addEventListener("end", () => finish(resolve));
         signal.addEventListener("abort", () => finish(reject, signal.reason), { once: true });

@@ -71,6 +71,7 @@ static const struct mid_redis_argument ping[] = {{"PING", 4}};
     X(mid_alloc, NO_ERROR(mid_alloc(c->rq, 100)))                                                                      \
     X(mid_printf, NO_ERROR(mid_printf(c->rq, "%d", 1)))                                                                \
     X(mid_set_header, mid_set_header(c->rq, "X-Call", "1"))                                                            \
+    X(mid_add_header, mid_add_header(c->rq, "X-Call", "1"))                                                            \
     X(mid_respond, mid_respond(c->rq, 200, "text/plain", "x", 1))                                                      \
     X(mid_respond_text, mid_respond_text(c->rq, 200, "x"))                                                             \
     X(mid_respond_json, mid_respond_json(c->rq, 200, "{}"))                                                            \

@@ -24,6 +24,27 @@ static enum mid_error header_route(struct mid_request *rq)
     return value != NULL ? mid_respond_text(rq, 200, value) : MID_NOT_FOUND;
 }
 
+/* What the query asks for: fields, a status. */
+static enum mid_error fields_route(struct mid_request *rq)
+{
+    const char *name = mid_query(rq, "name");
+    int64_t status;
+    MID_TRY(mid_query_int(rq, "status", INT32_MIN, INT32_MAX, 200, &status));
+    MID_TRY(mid_set_header(rq, "Link", "</gone>; rel=none"));
+    MID_TRY(mid_set_header(rq, "Link", "</a>; rel=preload"));
+    MID_TRY(mid_add_header(rq, "Link", "</b>; rel=preload"));
+    MID_TRY(mid_add_header(rq, "Set-Cookie", "theme=dark; Path=/"));
+    MID_TRY(mid_add_header(rq, "Set-Cookie", "lang=en; Path=/"));
+    if (name != NULL)
+        MID_TRY(mid_set_header(rq, name, "1"));
+    if (mid_query(rq, "session") != NULL) {
+        struct mid_session *session;
+        MID_TRY(mid_session_open(rq, &session));
+        MID_TRY(mid_session_increment(session, "counter", 1));
+    }
+    return mid_respond_text(rq, (int)status, "text");
+}
+
 /* -------------------- what kills a worker -------------------- */
 
 static int sink;
@@ -442,6 +463,7 @@ static const struct mid_route routes[] = {
     {"POST", "/form", send_form_route},
     {"GET", "/null", null_route},
     {"GET", "/header/{name}", header_route},
+    {"GET", "/fields", fields_route},
     {"GET", "/overflow", overflow_route},
     {"GET", "/frame", frame_route},
     {"GET", "/number", number_route},
