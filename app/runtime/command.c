@@ -75,13 +75,20 @@ static const struct command {
     {"version", version, "print the version", false},
 };
 
-static void print_usage(FILE *out, const char *program)
+static void print_usage(const char *program)
 {
-    fprintf(out, "Usage: %s COMMAND [--SETTING VALUE]...\n\nCommands:\n", program);
+    printf("Usage: %s COMMAND [--SETTING VALUE]...\n\nCommands:\n", program);
     for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-        fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].description);
-    fprintf(out, "\nSettings:\n");
-    settings_print_help(out);
+        printf("  %-8s %s\n", commands[i].name, commands[i].description);
+    printf("\nSettings:\n");
+    settings_print_help(stdout);
+}
+
+/* An error is one line, and a hint. */
+static int refuse(const char *program, const char *sentence)
+{
+    fprintf(stderr, "midstream: %s; see '%s --help'\n", sentence, program);
+    return 2;
 }
 
 static const struct command *find_command(const char *name)
@@ -100,19 +107,31 @@ static bool asks_for_help(int argc, char **argv)
     return false;
 }
 
+/* NULL: there is none; the reason has been printed. */
+static const struct command *command_of(int argc, char **argv)
+{
+    char sentence[256];
+    if (argc < 2) {
+        refuse(argv[0], "a command is missing");
+        return NULL;
+    }
+    const struct command *command = find_command(strcmp(argv[1], "--version") == 0 ? "version" : argv[1]);
+    if (command == NULL) {
+        snprintf(sentence, sizeof(sentence), "there is no command \"%.100s\"", argv[1]);
+        refuse(argv[0], sentence);
+    }
+    return command;
+}
+
 int mid_main(int argc, char **argv, const struct mid_route *routes)
 {
     if (asks_for_help(argc, argv)) {
-        print_usage(stdout, argv[0]);
+        print_usage(argv[0]);
         return 0;
     }
-    const struct command *command = argc > 1 ? find_command(argv[1]) : NULL;
-    if (command == NULL) {
-        if (argc > 1)
-            fprintf(stderr, "midstream: there is no command \"%s\"\n", argv[1]);
-        print_usage(stderr, argv[0]);
+    const struct command *command = command_of(argc, argv);
+    if (command == NULL)
         return 2;
-    }
     int word_count = 0;
     while (command->has_words && 2 + word_count < argc && argv[2 + word_count][0] != '-')
         word_count++;

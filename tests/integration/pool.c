@@ -419,3 +419,32 @@ Test(pool, a_wrong_application_is_refused_before_anything_starts)
         expect_refusal(commands[i], "WRONG_TASKS=1", "midstream: task \"act\": it is there twice");
     }
 }
+
+/* -------------------- the command line -------------------- */
+
+static void expect_output(const char *const words[], int code, const char *begin, size_t lines)
+{
+    const char *program = getenv("MIDSTREAM");
+    const char *argv[8] = {program != NULL ? program : "build/asan/midstream"};
+    for (size_t i = 0; words[i] != NULL; i++)
+        argv[i + 1] = words[i];
+    struct buffer output = {0};
+    int got = process_run(argv, NULL, &output, PATIENCE_MS);
+    buffer_append(&output, "", 1);
+    cr_expect_eq(got, code, "%s: exit code %d: %s", words[0], got, output.data);
+    cr_expect(strncmp(output.data, begin, strlen(begin)) == 0, "%s", output.data);
+    if (lines > 0)
+        cr_expect_eq(text_count(output.data, "\n"), lines, "%s", output.data);
+    buffer_fini(&output);
+}
+
+Test(pool, an_error_of_the_command_line_is_one_line)
+{
+    expect_output((const char *const[]){"--version", NULL}, 0, "midstream ", 1);
+    expect_output((const char *const[]){"version", NULL}, 0, "midstream ", 1);
+    expect_output((const char *const[]){NULL}, 2, "midstream: a command is missing; see '", 1);
+    expect_output((const char *const[]){"sevre", NULL}, 2, "midstream: there is no command \"sevre\"; see '", 1);
+    expect_output((const char *const[]){"serve", "--worker", "2", NULL}, 2, "midstream: ", 1);
+    expect_output((const char *const[]){"serve", "--workers", "many", NULL}, 2, "midstream: ", 1);
+    expect_output((const char *const[]){"--help", NULL}, 0, "Usage: ", 0);
+}
