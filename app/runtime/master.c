@@ -28,6 +28,7 @@
 #include "runtime/notify.h"
 #include "runtime/pool.h"
 #include "runtime/sockets.h"
+#include "runtime/system_call_filter.h"
 #include "runtime/work.h"
 #include "session/known_headers.h"
 #include "session/new_limit.h"
@@ -73,6 +74,14 @@ static void raise_descriptor_limit(void)
     limit.rlim_cur = limit.rlim_max;
     if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
         log_event(MID_WARN, "master.descriptors", "reason=\"%s\"", strerror(errno));
+}
+
+/* Before the first process is forked: all have it then. A kernel without it is no reason not to serve. */
+static void filter_system_calls(void)
+{
+    if (master.configuration->settings.system_call_filter && !system_call_filter_install())
+        log_event(MID_WARN, "master.system-call-filter", "reason=\"%s\" consequence=\"there is none\"",
+                  strerror(errno));
 }
 
 static void block_signals(void)
@@ -280,6 +289,7 @@ static int run(struct settings *settings, const struct command_line *line, const
     }
     log_event(MID_INFO, "master.start", "version=%s pid=%d workers=%d listen=%s", MIDSTREAM_VERSION, (int)getpid(),
               configuration_workers(master.configuration), master.configuration->settings.listen);
+    filter_system_calls();
     master.is_starting = true;
     pool_init(routes, worker);
     pool_configure(master.configuration);

@@ -67,6 +67,7 @@ struct settings {
     const char *admin; /* NULL: no admin listener */
     int64_t fibers_max;
     int64_t stack_kib;
+    bool system_call_filter;
     const char *log_format;
     const char *log_level;
     const char *log_file;

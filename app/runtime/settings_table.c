@@ -122,6 +122,9 @@ const struct setting settings_table[] = {
      "a fiber's stack; programs built with a sanitizer take four times as much"},
     {"admin", SETTING_TEXT, AT(admin), NULL, 0, 0, "ADDRESS",
      "where /metrics, /live and /ready are answered over HTTP: unix:PATH or HOST:PORT"},
+    {"system-call-filter", SETTING_YES_NO, AT(system_call_filter), "yes", 0, 0, "yes|no",
+     "refuse system calls that no web handler needs, and privileges that a program could gain by its setuid bit, to "
+     "handlers and what they start; no is for those that need them"},
     {"log-format", SETTING_CHOICE, AT(log_format), "text", 0, 0, "text|json", "how a log line looks"},
     {"log-level", SETTING_CHOICE, AT(log_level), "info", 0, 0, "debug|info|warn|error",
      "the least level that is logged"},
@@ -135,7 +138,8 @@ const size_t settings_table_count = sizeof(settings_table) / sizeof(settings_tab
 
 bool setting_needs_restart(const struct setting *setting)
 {
-    static const size_t fixed[] = {AT(config), AT(listen), AT(listen_group), AT(pidfile), AT(admin)};
+    static const size_t fixed[] = {AT(config),  AT(listen), AT(listen_group),
+                                   AT(pidfile), AT(admin),  AT(system_call_filter)};
     for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
         if (setting->offset == fixed[i])
             return true;

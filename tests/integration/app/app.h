@@ -43,4 +43,7 @@ mid_handler add_calls_route;
 mid_task_handler calls_task;
 mid_task_handler nothing_task;
 
+/* denied.c: /system-calls makes system calls, some that the filter denies, and answers how each ended. */
+mid_handler system_calls_route;
+
 #endif

@@ -490,6 +490,7 @@ static const struct mid_route routes[] = {
     {"POST", "/act", act_route},
     {"POST", "/act-task", add_act_route},
     {"GET", "/calls", calls_route},
+    {"GET", "/system-calls", system_calls_route},
     {"GET", "/call/{state}/{call}", call_route},
     {"POST", "/call-task", add_calls_route},
     {0},
