@@ -215,12 +215,20 @@ static void rest(void *arg)
     loop_park(0); /* with a timer, which the loop holds */
 }
 
+static void stop_when_all_have_ended(struct timer *timer)
+{
+    if (fiber_count() == 0)
+        loop_stop();
+    else
+        timer_start(timer, 1, stop_when_all_have_ended);
+}
+
 Test(loop, stacks_that_nobody_needs_are_given_back_a_few_at_a_time)
 {
     for (int i = 0; i < 1000; i++)
         cr_assert(loop_spawn(i % 2 == 0 ? rest : do_nothing, NULL));
     struct timer stop = {0};
-    timer_start(&stop, 20, stop_loop);
+    timer_start(&stop, 0, stop_when_all_have_ended);
     loop_run();
     timer_fini(&stop);
     cr_assert_eq(fiber_pooled_count(), 1000);
