@@ -13,18 +13,14 @@
 
 #include "base/log.h"
 #include "base/panic.h"
-#include "fcgi/answer.h"
+#include "fcgi/reading.h"
 
 enum {
-    DISCARD_BYTES = 16 * 1024,
     TAKEN_WAIT_MS = 500,
     TAKEN_LOOK_MS = 10,
-    UNREAD_BYTES_MAX = 4 * 1024,      /* that an idle connection may leave in the kernel */
     FORGOTTEN_MS = 1000,              /* how long a peer may take to close after the goodbye */
-    BODY_RATE_MIN = 1024,             /* bytes of body a second, for which there is time beyond the deadline */
     LINGER_MS = 5000,                 /* how long, and how much of a body that nobody wants, is read away... */
     LINGER_BYTES = 256 * 1024 * 1024, /* ...so that the response is not lost in a reset */
-    AHEAD_BYTES = 16 * 1024,
 };
 
 /* Room for writing is asked for only while a write waits for it: otherwise every read of the peer would wake the loop.
@@ -47,8 +43,6 @@ static struct {
 
 static struct connection_counts own_counts;
 static struct connection_counts *counts = &own_counts;
-
-static char discarded[DISCARD_BYTES]; /* never looked at */
 
 /* -------------------- open and close -------------------- */
 
@@ -74,25 +68,12 @@ struct connection *connection_of(int fd)
     return connections.by_fd[fd];
 }
 
-/* Takes out of the socket what connection_read() has handed on. */
-static void read_away(struct connection *connection)
-{
-    while (connection->unread_bytes > 0 && !connection->is_gone) {
-        size_t step = connection->unread_bytes < sizeof(discarded) ? connection->unread_bytes : sizeof(discarded);
-        ssize_t got = recv(connection->watch.fd, discarded, step, MSG_DONTWAIT);
-        if (got > 0)
-            connection->unread_bytes -= (size_t)got;
-        else if (got == 0 || errno != EINTR)
-            connection->is_gone = true;
-    }
-}
-
 static void connection_close(struct connection *connection)
 {
     watch_stop(&connection->watch);
     if (!connection->is_cut) { /* or the kernel would tell the peer of a reset */
-        read_away(connection);
-        (void)!recv(connection->watch.fd, discarded, sizeof(discarded), MSG_DONTWAIT); /* padding of the last record */
+        reading_take_away(connection);
+        reading_discard(connection); /* padding of the last record */
     }
     close(connection->watch.fd);
     list_remove(&connection->link);
@@ -126,6 +107,11 @@ void connections_init(const struct connection_settings *settings)
     list_init(&connections.fiberless);
     list_init(&connections.finished);
     flush_init(&connections.close_finished, close_finished, NULL);
+}
+
+const struct connection_settings *connection_settings(void)
+{
+    return &connections.settings;
 }
 
 struct connection_counts *connection_counts(void)
@@ -198,7 +184,6 @@ void connections_close_forgotten(void)
 /* -------------------- with and without a fiber -------------------- */
 
 static void connection_main(void *arg);
-MAY_SUSPEND static bool wait_for_event(struct connection *connection, int64_t timeout_ms);
 
 static void begin_serving(struct connection *connection)
 {
@@ -222,11 +207,11 @@ MAY_SUSPEND static void linger(void *arg)
     size_t left = LINGER_BYTES;
     shutdown(connection->watch.fd, SHUT_WR);
     while (left > 0 && loop_now_ms() < end_ms) {
-        ssize_t got = recv(connection->watch.fd, discarded, sizeof(discarded), MSG_DONTWAIT);
+        ssize_t got = reading_discard(connection);
         if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR))
             break;
         if (got < 0)
-            wait_for_event(connection, end_ms - loop_now_ms());
+            connection_wait(connection, end_ms - loop_now_ms());
         else
             left -= (size_t)got < left ? (size_t)got : left;
     }
@@ -277,31 +262,13 @@ void connection_hand_back(struct connection *connection)
     become_idle(connection);
 }
 
-/* Lets the next look begin behind what was handed on. */
-static void look_again(struct connection *connection)
-{
-    const int offset = (int)connection->unread_bytes;
-    if (connection->peeks_onward)
-        setsockopt(connection->watch.fd, SOL_SOCKET, SO_PEEK_OFF, &offset, sizeof(offset));
-}
-
-/* Nobody reads while a complete request is answered; but the web server may give it up (ABORT_REQUEST, 5.4). */
-static bool was_given_up(struct connection *connection)
-{
-    static uint8_t ahead[AHEAD_BYTES];
-    ssize_t got = recv(connection->watch.fd, ahead, sizeof(ahead), MSG_PEEK | MSG_DONTWAIT);
-    look_again(connection);
-    size_t known = connection->peeks_onward ? 0 : connection->unread_bytes;
-    return got > (ssize_t)known && record_filter_finds_abort(&connection->filter, ahead + known, (size_t)got - known);
-}
-
 static void on_event(struct watch *watch, uint32_t events)
 {
     struct connection *connection = LIST_ELEMENT(watch, struct connection, watch);
     if (events & EPOLLIN)
         connection->has_news = true;
     if ((events & EPOLLIN) != 0 && connection->has_fiber && connection->filter.phase == FILTER_END &&
-        was_given_up(connection))
+        reading_finds_abort(connection))
         connection->is_gone = true;
     if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
         connection->is_gone = true;
@@ -336,148 +303,14 @@ void connection_open(int fd)
     remember_fd(connection, fd);
 }
 
-/* -------------------- reading -------------------- */
+/* -------------------- waiting -------------------- */
 
-/* What was read stays in the socket as long as that is cheap, and the next look begins behind it. */
-void connection_settle(struct connection *connection)
-{
-    if (!connection->peeks_onward || connection->unread_bytes > UNREAD_BYTES_MAX)
-        read_away(connection);
-}
-
-/* False when the time is over. */
-MAY_SUSPEND static bool wait_for_event(struct connection *connection, int64_t timeout_ms)
+bool connection_wait(struct connection *connection, int64_t timeout_ms)
 {
     connection->waiter = fiber_current();
     enum wake wake = loop_park(timeout_ms);
     connection->waiter = NULL;
     return wake == WAKE_READY;
-}
-
-void connection_wait(struct connection *connection, int64_t timeout_ms)
-{
-    wait_for_event(connection, timeout_ms);
-}
-
-static void broken(struct connection *connection, uint64_t *count, const char *event, const char *reason)
-{
-    counter_add(count, 1);
-    log_event(MID_WARN, event, "reason=\"%s\"", reason);
-    connection->is_gone = true;
-}
-
-/* The request is answered without a handler; what is left of it is not read any more. */
-MAY_SUSPEND static void refuse_request(struct connection *connection, const char *status, const char *sentence)
-{
-    if (answer_status(connection, status, sentence) != MID_OK)
-        connection->is_gone = true;
-    connection->is_ending = true;
-}
-
-MAY_SUSPEND static void refuse_params(struct connection *connection)
-{
-    char sentence[128];
-    counter_add(&counts->malformed, 1);
-    log_event(MID_WARN, "connection.params-too-large", "params_max_bytes=%zu setting=params-max-bytes",
-              connections.settings.params_max);
-    snprintf(sentence, sizeof(sentence), "the fields of the request may have %zu bytes",
-             connections.settings.params_max);
-    refuse_request(connection, "431 Request Header Fields Too Large", sentence);
-}
-
-MAY_SUSPEND static void answer_other(struct connection *connection, enum record_filter_verdict verdict)
-{
-    enum mid_error error = verdict == RECORDS_VALUES    ? answer_values(connection, connections.settings.requests_max)
-                           : verdict == RECORDS_UNKNOWN ? answer_unknown_type(connection)
-                           : verdict == RECORDS_UNKNOWN_ROLE ? answer_refused(connection, ANSWER_UNKNOWN_ROLE)
-                                                             : answer_refused(connection, ANSWER_CANT_MPX_CONN);
-    if (error != MID_OK)
-        connection->is_gone = true;
-    else if (verdict == RECORDS_UNKNOWN_ROLE && connection->filter.refused_closes)
-        connection->is_ending = true;
-}
-
-/* Passes bytes through the filter to `out`, in front of them, and does what it says. Returns how many libfcgi gets. */
-MAY_SUSPEND static size_t filter_bytes(struct connection *connection, const uint8_t *bytes, size_t length, uint8_t *out)
-{
-    size_t at = 0;
-    size_t given = 0;
-    enum record_filter_verdict verdict = RECORDS_PASS;
-    while (at < length && verdict != RECORDS_END && !connection->is_gone && !connection->is_ending) {
-        size_t consumed;
-        size_t passed;
-        verdict = record_filter_feed(&connection->filter, bytes + at, length - at, out + given, &consumed, &passed);
-        at += consumed;
-        given += passed;
-        if (verdict == RECORDS_MALFORMED)
-            broken(connection, &counts->malformed, "connection.malformed", connection->filter.reason);
-        else if (verdict == RECORDS_ABORT)
-            connection->is_gone = true;
-        else if (verdict == RECORDS_TOO_LARGE)
-            refuse_params(connection);
-        else if (verdict != RECORDS_PASS && verdict != RECORDS_END)
-            answer_other(connection, verdict);
-    }
-    connection->unread_bytes += at;
-    counter_add(&counts->received_bytes, at);
-    if (at < length) { /* padding, or another request, which has to wait for our END_REQUEST; or this one is given up */
-        connection->has_news = true;
-        if (verdict == RECORDS_END && record_filter_finds_abort(&connection->filter, bytes + at, length - at))
-            connection->is_gone = true;
-        look_again(connection);
-    }
-    if (connection->filter.phase != FILTER_PARAMS && connection->deadline_ms >= 0)
-        connection->deadline_ms += (int64_t)given * 1000 / BODY_RATE_MIN;
-    return connection->is_gone || connection->is_ending ? 0 : given;
-}
-
-/* How long to wait for the next bytes. */
-static int64_t patience_ms(const struct connection *connection)
-{
-    int64_t read_ms = connections.settings.read_timeout_ms;
-    if (connection->deadline_ms < 0)
-        return read_ms;
-    int64_t left_ms = connection->deadline_ms - loop_now_ms();
-    return left_ms < read_ms ? (left_ms > 0 ? left_ms : 0) : read_ms;
-}
-
-/* A body that does not come is its reader's business; a head has none. */
-MAY_SUSPEND static void time_out(struct connection *connection)
-{
-    counter_add(&counts->read_timeouts, 1);
-    log_event(MID_WARN, "connection.read-timeout", "reason=\"the request was not complete in time\"");
-    connection->has_timed_out = true;
-    if (connection->filter.phase == FILTER_BEGIN)
-        connection->is_gone = true;
-    else if (connection->filter.phase == FILTER_PARAMS)
-        refuse_request(connection, "408 Request Timeout", "the request did not arrive in time");
-    else
-        connection->is_ending = true;
-}
-
-size_t connection_read(struct connection *connection, void *buffer, size_t size)
-{
-    ENSURE(size > RECORD_FILTER_HELD_MAX);
-    uint8_t *bytes = (uint8_t *)buffer + RECORD_FILTER_HELD_MAX;
-    connection_settle(connection);
-    while (!connection->is_ending && !connection->is_gone) {
-        ssize_t got = recv(connection->watch.fd, bytes, size - RECORD_FILTER_HELD_MAX, MSG_PEEK | MSG_DONTWAIT);
-        if (got > 0) {
-            size_t given = filter_bytes(connection, bytes, (size_t)got, buffer);
-            if (given > 0)
-                return given;
-            connection_settle(connection);
-        } else if (got == 0 || (errno != EAGAIN && errno != EINTR)) {
-            connection->is_gone = true;
-        } else if (errno == EAGAIN) {
-            if (record_filter_is_fresh(&connection->filter))
-                return 0;          /* the news were of bytes that the last request has read */
-            read_away(connection); /* over TCP a few unread bytes can hold up the whole window */
-            if (!connection->is_gone && !wait_for_event(connection, patience_ms(connection)))
-                time_out(connection);
-        }
-    }
-    return 0;
 }
 
 /* -------------------- sending -------------------- */
@@ -512,7 +345,7 @@ MAY_SUSPEND static bool wait_for_room(struct connection *connection)
     watch_change(&connection->watch, WRITE_EVENTS); /* tells at once if there is room by now */
     do {
         before = after;
-        has_room = wait_for_event(connection, connections.settings.stall_timeout_ms);
+        has_room = connection_wait(connection, connections.settings.stall_timeout_ms);
         after = has_room ? 0 : untaken_bytes(connection);
     } while (!has_room && after < before);
     watch_change(&connection->watch, READ_EVENTS);

@@ -103,14 +103,18 @@ void connection_abort(struct connection *connection);
  */
 MAY_SUSPEND void connection_await_taken(struct connection *connection);
 
-/* Suspends until something happens on the socket, or the time is over (-1: none), or somebody else wakes the fiber. */
-MAY_SUSPEND void connection_wait(struct connection *connection, int64_t timeout_ms);
+/* Suspends until something happens on the socket, or the time is over (-1: none), or somebody else wakes the fiber.
+ * False when the time is over. */
+MAY_SUSPEND bool connection_wait(struct connection *connection, int64_t timeout_ms);
 
 /*
  * From the serving fiber, when the response is over and work remains that the next request must not wait for: the
  * connection goes on without this fiber, which must not touch it any more.
  */
 void connection_hand_back(struct connection *connection);
+
+/* As they were given to connections_init(). */
+const struct connection_settings *connection_settings(void);
 
 /* Where the room counts. */
 struct connection_counts *connection_counts(void);
