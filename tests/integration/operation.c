@@ -74,7 +74,11 @@ Test(operation, a_slow_request_is_logged_with_its_phases_and_a_fast_one_is_not)
     cr_assert_not_null(phases, "%s", line);
     long first_byte_ms = strtol(strstr(phases, "first_byte_ms=") + 14, NULL, 10);
     cr_expect_geq(first_byte_ms, 290); /* the handler looks at another clock */
-    cr_expect_not_null(strstr(phases, " rest_ms=0 redis_ms=0\n"), "%s", line);
+    const char *rest = strstr(phases, " rest_ms="); /* no bound: a busy machine may take a pause there */
+    cr_assert_not_null(rest, "%s", line);
+    char *after_rest;
+    cr_expect_geq(strtol(rest + strlen(" rest_ms="), &after_rest, 10), 0, "%s", line);
+    cr_expect_eq(strncmp(after_rest, " redis_ms=0\n", strlen(" redis_ms=0\n")), 0, "%s", line);
     cr_expect_null(strstr(log, "route=/null"), "%s", log);
     free(log);
     site_close(&site);

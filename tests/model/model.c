@@ -40,7 +40,7 @@ enum {
     CHECK_EARLY_MS = 4000,
     SETTLE_MS = 30000,
     WORK_STOP_MS = 30000,
-    OK_SHARE = 4, /* one in so many, at the least */
+    OK_SHARE = 10, /* one in so many, at the least */
 };
 
 struct model {
