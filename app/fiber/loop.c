@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "base/number.h"
 #include "base/panic.h"
 #include "fiber/watch.h"
 
@@ -104,7 +105,7 @@ void loop_stop(void)
 static void close_handle(uv_handle_t *handle, void *arg)
 {
     (void)arg;
-    if (!uv_is_closing(handle))
+    if (!uv_is_closing(handle) && handle->type != UV_ASYNC) /* those close when their thread has returned */
         uv_close(handle, NULL);
 }
 
@@ -259,6 +260,13 @@ void loop_request_flush(struct flush *flush)
 
 /* -------------------- threads -------------------- */
 
+void loop_set_threads(int64_t count)
+{
+    char text[NUMBER_TEXT_BYTES];
+    number_format(count, text);
+    ENSURE(setenv("UV_THREADPOOL_SIZE", text, true) == 0); /* read by libuv when the first work comes */
+}
+
 static void on_thread(uv_work_t *request)
 {
     struct offload *offload = request->data;
@@ -288,4 +296,49 @@ bool loop_offload(void (*work)(void *arg), void *arg)
     while (!offload.is_done) /* another wake may come first, and the thread still uses this stack */
         loop_park(-1);
     return true;
+}
+
+struct own_thread {
+    uv_async_t has_returned;
+    uv_thread_t thread;
+    void (*work)(void *arg);
+    void (*done)(void *arg);
+    void *arg;
+};
+
+static void on_own_thread(void *arg)
+{
+    struct own_thread *own = arg;
+    own->work(own->arg);
+    uv_async_send(&own->has_returned);
+}
+
+static void free_own_thread(uv_handle_t *handle)
+{
+    free(handle->data);
+}
+
+static void after_own_thread(uv_async_t *handle)
+{
+    struct own_thread *own = handle->data;
+    uv_thread_join(&own->thread); /* it has only its return left, and still uses the handle until then */
+    own->done(own->arg);
+    uv_close((uv_handle_t *)handle, free_own_thread);
+}
+
+bool loop_start_thread(void (*work)(void *arg), void (*done)(void *arg), void *arg)
+{
+    struct own_thread *own = malloc(sizeof(*own));
+    if (own == NULL)
+        panic("out of memory for a thread");
+    *own = (struct own_thread){.work = work, .done = done, .arg = arg};
+    if (uv_async_init(&loop.uv, &own->has_returned, after_own_thread) != 0) {
+        free(own);
+        return false;
+    }
+    own->has_returned.data = own;
+    if (uv_thread_create(&own->thread, on_own_thread, own) == 0)
+        return true;
+    uv_close((uv_handle_t *)&own->has_returned, free_own_thread);
+    return false;
 }

@@ -24,6 +24,9 @@ enum wake {
 /* Starts the loop of this process. Asserts when libuv cannot be had. */
 void loop_init(void);
 
+/* The size of the pool of threads, from 1 to 1024; before anything is offloaded. 4 without it. */
+void loop_set_threads(int64_t count);
+
 /* Runs until loop_stop(), from wherever it is called; then ends the turn, in which ready fibers run and what was to be
  * flushed is, and returns without waiting for anything. */
 void loop_run(void);
@@ -119,6 +122,13 @@ MID_CHECK bool offload_start(struct offload *offload, void (*work)(void *arg), v
 
 /* The same, suspending until the work has returned. */
 MAY_SUSPEND MID_CHECK bool loop_offload(void (*work)(void *arg), void *arg);
+
+/*
+ * Begins work(arg) on a thread of its own, which waits behind nothing in the pool, and calls done(arg) on the loop's
+ * stack when it has returned. False: no thread can be had, and neither is called. For what is rare: each time costs a
+ * thread.
+ */
+MID_CHECK bool loop_start_thread(void (*work)(void *arg), void (*done)(void *arg), void *arg);
 
 /* The longest time, in microseconds, between the beginning of a turn's callbacks and its end since the last call. */
 int64_t loop_take_longest_turn_us(void);

@@ -278,10 +278,11 @@ MID_PUBLIC MID_CHECK enum mid_error mid_sleep_ms(struct mid_request *rq, int64_t
 MID_PUBLIC MID_CHECK enum mid_error mid_wait(struct mid_request *rq, int fd, short poll_events, int64_t timeout_ms);
 
 /*
- * Runs `work` on a thread of the pool and suspends until it has returned: for code that must block. `work` may call
- * nothing of this header. A thread cannot be stopped, and it uses what `arg` points to: so this call returns when
- * `work` has, however late. MID_TIMEOUT: that was later than the time limit of the request. Code that may block for
- * longer has to have a limit of its own: a connect timeout, SO_RCVTIMEO, alarm(2) in a child process.
+ * Runs `work` on a thread of the pool (offload-threads of them; what exceeds them waits) and suspends until it has
+ * returned: for code that must block. `work` may call nothing of this header. A thread cannot be stopped, and it uses
+ * what `arg` points to: so this call returns when `work` has, however late. MID_TIMEOUT: that was later than the time
+ * limit of the request. Code that may block for longer has to have a limit of its own: a connect timeout, SO_RCVTIMEO,
+ * alarm(2) in a child process.
  */
 MID_PUBLIC MID_CHECK enum mid_error mid_offload(struct mid_request *rq, void (*work)(void *arg), void *arg);
 

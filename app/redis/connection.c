@@ -243,7 +243,7 @@ static void begin_attempt(struct redis_client *client)
     client->state = CONNECTION_RESOLVING;
     client->resolution = resolution_new(&client->address, client->failures, on_resolved, client);
     if (client->resolution == NULL)
-        connection_failed(client, "cannot resolve the host: too many fibers");
+        connection_failed(client, "cannot resolve the host: no thread");
 }
 
 static void on_time(struct timer *timer)

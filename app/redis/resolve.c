@@ -46,21 +46,13 @@ static void resolve_on_thread(void *arg)
     freeaddrinfo(found);
 }
 
-static void resolve_on_fiber(void *arg)
+static void after_resolving(void *arg)
 {
     struct resolution *resolution = arg;
-    struct offload offload;
-    bool has_run = offload_start(&offload, resolve_on_thread, resolution);
-    while (has_run && !offload.is_done)
-        loop_park(-1);
-    if (resolution->fn != NULL) {
-        if (!has_run)
-            resolution->fn(resolution->arg, NULL, "cannot resolve the host: no thread");
-        else if (resolution->status != 0)
-            resolution->fn(resolution->arg, NULL, gai_strerror(resolution->status));
-        else
-            resolution->fn(resolution->arg, resolution->host, NULL);
-    }
+    if (resolution->fn != NULL && resolution->status != 0)
+        resolution->fn(resolution->arg, NULL, gai_strerror(resolution->status));
+    else if (resolution->fn != NULL)
+        resolution->fn(resolution->arg, resolution->host, NULL);
     free(resolution);
 }
 
@@ -71,7 +63,7 @@ struct resolution *resolution_new(const struct redis_address *address, unsigned 
         panic("out of memory for resolving a host");
     *resolution = (struct resolution){.turn = turn, .fn = fn, .arg = arg};
     snprintf(resolution->name, sizeof(resolution->name), "%s", address->host);
-    if (loop_spawn(resolve_on_fiber, resolution))
+    if (loop_start_thread(resolve_on_thread, after_resolving, resolution))
         return resolution;
     free(resolution);
     return NULL;

@@ -41,6 +41,7 @@ struct settings {
     int64_t heartbeat_ms;
     int64_t commit_timeout_ms;
     int64_t after_timeout_ms;
+    int64_t offload_threads;
     int64_t drain_timeout_ms;
     int64_t reload_timeout_ms;
     int64_t reconnect_ms;

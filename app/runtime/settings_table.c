@@ -66,6 +66,8 @@ const struct setting settings_table[] = {
      "how long a stream's commit is repeated while Redis is away"},
     {"after-timeout-ms", SETTING_NUMBER, AT(after_timeout_ms), "60000", 100, 24ll * HOUR_MS, "ms",
      "how long after-response functions may take"},
+    {"offload-threads", SETTING_NUMBER, AT(offload_threads), "4", 1, 1024, "threads",
+     "how many threads a worker has for mid_offload(); what exceeds them waits"},
     {"drain-timeout-ms", SETTING_NUMBER, AT(drain_timeout_ms), "10000", 0, 24ll * HOUR_MS, "ms",
      "how long a stopping worker waits for what is under way; streams are told to come back after half of it"},
     {"reload-timeout-ms", SETTING_NUMBER, AT(reload_timeout_ms), "300000", 0, 24ll * HOUR_MS, "ms",

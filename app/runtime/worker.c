@@ -198,6 +198,7 @@ int worker_run(const struct worker_options *options)
     pulse_enter(options->pulse);
     fiber_init((size_t)settings->stack_kib * 1024 * STACK_FACTOR, (size_t)settings->fibers_max);
     loop_init();
+    loop_set_threads(settings->offload_threads);
     fcgi_init();
     char reason[256];
     struct router *router = router_new(options->routes, reason, sizeof(reason));

@@ -1,7 +1,9 @@
 /* The Redis client: commands and answers, set-ups, scripts, error replies, limits. Outages are in recovery.c. */
 #include <criterion/criterion.h>
 #include <hiredis/hiredis.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -284,6 +286,43 @@ Test(redis_client, it_connects_over_ipv4_ipv6_and_by_name)
 {
     server_start(NULL);
     run_scenario(ask_over_tcp);
+}
+
+static atomic_bool is_gate_open;
+
+static void wait_at_gate(void *arg)
+{
+    (void)arg;
+    while (!atomic_load(&is_gate_open))
+        sched_yield();
+}
+
+static void fill_pool(void *arg)
+{
+    (void)arg;
+    cr_assert(loop_offload(wait_at_gate, NULL));
+}
+
+static void connect_beside_a_full_pool(void *arg)
+{
+    (void)arg;
+    char address[64];
+    struct redis_options options = quick_options();
+    snprintf(address, sizeof(address), "localhost:%d", server.port);
+    options.address = address;
+    loop_set_threads(1);
+    cr_assert(loop_spawn(fill_pool, NULL));
+    loop_yield();
+    struct redis_client *client = ready_client(&options);
+    cr_expect_eq(ask(client, NULL, NULL, WORDS("PING")), MID_OK);
+    atomic_store(&is_gate_open, true);
+    redis_client_free(client);
+}
+
+Test(redis_client, a_name_is_resolved_while_all_threads_of_the_pool_are_busy)
+{
+    server_start(NULL);
+    run_scenario(connect_beside_a_full_pool);
 }
 
 /* -------------------- scripts -------------------- */

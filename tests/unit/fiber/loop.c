@@ -1,5 +1,7 @@
 /* Fibers and the loop: order, parks and wakes, timers, descriptors, threads, flushes, limits. */
 #include <criterion/criterion.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -119,6 +121,55 @@ Test(loop, offloaded_work_runs_on_another_thread)
 {
     loop_spawn(use_a_thread, NULL);
     loop_run();
+}
+
+enum { THREADS = 6 };
+
+static atomic_int inside;
+
+/* Returns when all are here, which needs as many threads. */
+static void meet(void *arg)
+{
+    (void)arg;
+    atomic_fetch_add(&inside, 1);
+    while (atomic_load(&inside) < THREADS)
+        sched_yield();
+}
+
+static int returned;
+
+static void offload_meeting(void *arg)
+{
+    (void)arg;
+    cr_assert(loop_offload(meet, NULL));
+    if (++returned == THREADS)
+        loop_stop();
+}
+
+Test(loop, as_many_threads_work_at_once_as_were_asked_for, .timeout = 60)
+{
+    loop_set_threads(THREADS);
+    for (int i = 0; i < THREADS; i++)
+        loop_spawn(offload_meeting, NULL);
+    loop_run();
+}
+
+static void let_them_go(void *arg)
+{
+    cr_expect_eq(*(int *)arg, 42);
+    atomic_store(&inside, THREADS);
+}
+
+Test(loop, a_thread_of_its_own_waits_behind_nothing_in_the_pool, .timeout = 60)
+{
+    int answer = 0;
+    loop_set_threads(1);
+    returned = THREADS - 2;
+    loop_spawn(offload_meeting, NULL); /* fills the pool */
+    loop_spawn(offload_meeting, NULL); /* waits behind it */
+    cr_assert(loop_start_thread(work, let_them_go, &answer));
+    loop_run();
+    cr_expect_eq(returned, THREADS);
 }
 
 static int flush_count;
