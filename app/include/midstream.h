@@ -324,8 +324,9 @@ MID_PUBLIC MID_CHECK enum mid_error mid_session_find(struct mid_request *rq, str
 /*
  * Reading. The first use loads the session and may suspend (MID_UNAVAILABLE: Redis did not answer; MID_ENDED: the
  * session has ended). The view is the session as last loaded plus the operations recorded since. An absent field is
- * NULL, or `fallback`. MID_UNPROCESSABLE: the field is not a number. MID_FAILED: what is in Redis is no session's
- * record.
+ * NULL, or `fallback`. Of a large session (8 KiB) only what is asked for is loaded; a later use that finds it changed
+ * meanwhile loads it all anew. MID_UNPROCESSABLE: the field is not a number. MID_FAILED: what is in Redis is no
+ * session's record.
  *
  * A value that was read stays where it is, unchanged, through the session's next commit or refresh (and every call that
  * commits), until the one after: what is needed for longer is copied, with mid_printf(). So a stream that reads and

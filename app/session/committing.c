@@ -173,7 +173,8 @@ static void settle_view(struct mid_session *session, const struct commit_answer 
         operations_preview(&session->recorded, &session->view);
         return;
     }
-    bool was_next = session->view.is_complete && session->view.revision == header->revision - 1;
+    const struct view *view = &session->view;
+    bool was_next = (view->is_complete || view->is_part) && view->revision == header->revision - 1;
     operations_settle(&session->commit.operations, &session->recorded, &session->view);
     session->view.revision = was_next && answer->finding.verdict != STORE_APPLIED ? header->revision : -1;
 }

@@ -70,27 +70,83 @@ static enum store_verdict judge(const struct mid_session *session, const struct 
     return session->generation < finding->header.login ? STORE_SUPERSEDED : STORE_OK;
 }
 
+/* What came of a load. */
+MAY_SUSPEND static enum mid_error take_loaded(struct mid_session *session, enum mid_error error,
+                                              struct store_finding *finding, int64_t created_ms)
+{
+    session_count(session, SESSION_ACTION_LOAD, error != MID_OK || finding->verdict == STORE_OK ? error : MID_ENDED);
+    MID_TRY(error);
+    finding->verdict = judge(session, finding);
+    if (finding->verdict != STORE_OK) {
+        if (finding->verdict == STORE_STALE)
+            finding->renewed_ago_ms = redis_client_unix_ms(store_settings()->redis) - finding->header.renewed_ms;
+        return session_found(session, finding);
+    }
+    session->state = SESSION_LIVE;
+    session->created_ms = created_ms;
+    session_take_header(session, finding);
+    session_preview(session);
+    touch_if_due(session);
+    return MID_OK;
+}
+
 enum mid_error session_load(struct mid_session *session)
 {
     struct store_finding finding;
     int64_t created_ms = 0;
     enum mid_error error =
         store_load(session->key, &session->view, &created_ms, session_patience_ms(session), &finding);
-    session_count(session, SESSION_ACTION_LOAD, error != MID_OK || finding.verdict == STORE_OK ? error : MID_ENDED);
-    MID_TRY(error);
-    finding.verdict = judge(session, &finding);
-    if (finding.verdict != STORE_OK) {
-        if (finding.verdict == STORE_STALE)
-            finding.renewed_ago_ms = redis_client_unix_ms(store_settings()->redis) - finding.header.renewed_ms;
-        return session_found(session, &finding);
-    }
-    session->state = SESSION_LIVE;
-    session->created_ms = created_ms;
-    session_take_header(session, &finding);
-    session_preview(session);
-    touch_if_due(session);
-    return MID_OK;
+    return take_loaded(session, error, &finding, created_ms);
 }
+
+/* -------------------- large sessions, in part -------------------- */
+
+/* A record from this size on costs Redis and the worker more to send whole than a field of it does. */
+enum { LARGE_BYTES = 8 * 1024 };
+
+/* As far as this pool has heard. */
+static bool is_large(const struct mid_session *session)
+{
+    struct header known;
+    if (session->has_header)
+        return session->header.size >= LARGE_BYTES;
+    return known_headers_find(session->rid, &known) && known.size >= LARGE_BYTES;
+}
+
+MAY_SUSPEND static enum mid_error load_part(struct mid_session *session, const struct store_part *part)
+{
+    struct store_finding finding;
+    int64_t created_ms = 0;
+    enum mid_error error =
+        store_load_part(session->key, part, &session->view, &created_ms, session_patience_ms(session), &finding);
+    if (error == MID_OK && finding.verdict == STORE_NO_ANSWER)
+        return session_load(session);
+    return take_loaded(session, error, &finding, created_ms);
+}
+
+/* One more field. What is recorded for fields that nothing is known of would be missing in it: then the whole. */
+MAY_SUSPEND static enum mid_error load_field(struct mid_session *session, const char *name)
+{
+    bool is_more = session->view.is_part;
+    if (!is_large(session) || (is_more && session_is_dirty(session)))
+        return session_load(session);
+    return load_part(session, &(struct store_part){.names = {name}, .count = 1, .is_more = is_more});
+}
+
+/* Again what the view has. */
+MAY_SUSPEND static enum mid_error load_again(struct mid_session *session)
+{
+    struct store_part part = {.count = 0};
+    struct view_field *field = session->view.fields;
+    if (!session->view.is_part)
+        return session_load(session);
+    for (; field != NULL && part.count < STORE_NAMES_MAX; field = field->next)
+        if (field->name[0] != '@')
+            part.names[part.count++] = field->name;
+    return field == NULL ? load_part(session, &part) : session_load(session);
+}
+
+/* -------------------- what handlers call -------------------- */
 
 /* Makes sure that the whole session has been read. */
 MAY_SUSPEND static enum mid_error ensure_loaded(struct mid_session *session)
@@ -102,14 +158,24 @@ MAY_SUSPEND static enum mid_error ensure_loaded(struct mid_session *session)
     return session_load(session);
 }
 
-/* What the view knows of one field, loading the session if that is nothing; NULL: it is not there. */
+/* Makes sure that what the session has besides its fields has been read. */
+MAY_SUSPEND static enum mid_error ensure_begun(struct mid_session *session)
+{
+    if (session_is_over(session))
+        return MID_ENDED;
+    if (session->view.is_complete || session->view.is_part)
+        return MID_OK;
+    return is_large(session) ? load_part(session, &(struct store_part){.count = 0}) : session_load(session);
+}
+
+/* What the view knows of one field, loading it, or the session, if that is nothing; NULL: it is not there. */
 MAY_SUSPEND static enum mid_error find_field(struct mid_session *session, const char *name, struct view_field **field)
 {
     if (session_is_over(session))
         return MID_ENDED;
     struct view_field *found = session->state == SESSION_CLAIMED ? NULL : view_find(&session->view, name);
     if (found == NULL && !session->view.is_complete) {
-        MID_TRY(ensure_loaded(session));
+        MID_TRY(load_field(session, name));
         found = view_find(&session->view, name);
     }
     *field = name[0] != '@' && view_has_value(found) ? found : NULL;
@@ -162,12 +228,12 @@ enum mid_error mid_session_refresh(struct mid_session *session)
     if (session_is_over(session))
         return MID_ENDED;
     view_turn(&session->view);
-    return session->state == SESSION_ABSENT ? MID_OK : session_load(session);
+    return session->state == SESSION_ABSENT ? MID_OK : load_again(session);
 }
 
 enum mid_error mid_session_info(struct mid_session *session, struct mid_session_info *info)
 {
-    MID_TRY(ensure_loaded(session));
+    MID_TRY(ensure_begun(session));
     struct view_field *user = view_find(&session->view, "@user");
     *info = (struct mid_session_info){
         .revision = session->header.revision,

@@ -425,3 +425,81 @@ enum mid_error store_load(const char *key, struct view *view, int64_t *created_m
         *created_ms = load.created_ms;
     return MID_OK;
 }
+
+/* -------------------- loading a part -------------------- */
+
+enum { OWN_WORDS = 5 }; /* HMGET, the key, "@", "@created", "@user" */
+
+struct part_load {
+    struct step step;
+    const struct store_part *part;
+    struct view *view;
+    int64_t *created_ms;
+};
+
+static void take_value(struct view *view, const char *name, const struct redisReply *element)
+{
+    const char *value = NULL;
+    size_t bytes = 0;
+    bool is_there = store_text(element, &value, &bytes);
+    view_set(view, name, strlen(name), is_there ? value : NULL, bytes);
+}
+
+/* An answer to what was asked: each field's value, or nil. */
+static bool is_answer(const struct redisReply *reply, size_t count)
+{
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != count)
+        return false;
+    for (size_t i = 0; i < count; i++)
+        if (reply->element[i]->type != REDIS_REPLY_STRING && reply->element[i]->type != REDIS_REPLY_NIL)
+            return false;
+    return true;
+}
+
+static bool is_of_use(const struct part_load *load, const struct redisReply *reply)
+{
+    struct store_finding *finding = load->step.finding;
+    const char *bytes;
+    size_t length;
+    if (!is_answer(reply, OWN_WORDS - 2 + load->part->count))
+        return false;
+    if (!store_text(store_element(reply, 0), &bytes, &length) || !header_parse(bytes, length, &finding->header))
+        return false;
+    if ((finding->header.flags & HEADER_HAS_DEADLINES) != 0)
+        return false;
+    return !load->part->is_more || finding->header.revision == load->view->revision;
+}
+
+static enum mid_error on_part(const struct redisReply *reply, void *arg)
+{
+    const struct part_load *load = arg;
+    struct store_finding *finding = load->step.finding;
+    struct view *view = load->view;
+    *finding = (struct store_finding){.verdict = STORE_NO_ANSWER};
+    if (!is_of_use(load, reply))
+        return MID_OK;
+    if (!view->is_part)
+        view_forget(view);
+    *load->created_ms = store_integer(store_element(reply, 1));
+    take_value(view, "@user", store_element(reply, 2));
+    for (size_t i = 0; i < load->part->count; i++) /* a name may be the view's own, which is good until it is set */
+        take_value(view, load->part->names[i], store_element(reply, OWN_WORDS - 2 + i));
+    view->is_part = true;
+    view->revision = finding->header.revision;
+    finding->has_header = true;
+    finding->verdict = STORE_OK;
+    return MID_OK;
+}
+
+enum mid_error store_load_part(const char *key, const struct store_part *part, struct view *view, int64_t *created_ms,
+                               store_patience patience_ms, struct store_finding *finding)
+{
+    struct part_load load = {
+        .step = {.key = key, .finding = finding}, .part = part, .view = view, .created_ms = created_ms};
+    struct redis_call call = {.on_reply = on_part, .arg = &load, .patience_ms = patience_ms};
+    struct redis_argument words[OWN_WORDS + STORE_NAMES_MAX] = {REDIS_TEXT("HMGET"), REDIS_TEXT(key), REDIS_TEXT("@"),
+                                                                REDIS_TEXT("@created"), REDIS_TEXT("@user")};
+    for (size_t i = 0; i < part->count; i++)
+        words[OWN_WORDS + i] = REDIS_TEXT(part->names[i]);
+    return store_note_failure(key, redis_command(settings.redis, OWN_WORDS + part->count, words, &call));
+}

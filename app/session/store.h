@@ -84,6 +84,26 @@ int64_t store_absolute_ms(const struct header *header);
 MAY_SUSPEND MID_CHECK enum mid_error store_load(const char *key, struct view *view, int64_t *created_ms,
                                                 store_patience patience_ms, struct store_finding *finding);
 
+/*
+ * Fields of a large record, to be read without the others. `is_more`: what the view has of it stays, if the record is
+ * still at the view's revision. Otherwise, where the view is_part, `names` has every field in it.
+ */
+enum { STORE_NAMES_MAX = 8 };
+struct store_part {
+    const char *names[STORE_NAMES_MAX];
+    size_t count;
+    bool is_more;
+};
+
+/*
+ * Reads them (HMGET), with the user: at STORE_OK the view has them, and *created_ms is written. At STORE_NO_ANSWER it
+ * has not been touched, and store_load() is to be asked: the record is gone, foreign, of an older format, has fields
+ * with a lifetime, or has moved on.
+ */
+MAY_SUSPEND MID_CHECK enum mid_error store_load_part(const char *key, const struct store_part *part, struct view *view,
+                                                     int64_t *created_ms, store_patience patience_ms,
+                                                     struct store_finding *finding);
+
 /* Reads no more than the header. A record of an older format has none here. */
 MAY_SUSPEND MID_CHECK enum mid_error store_look(const char *key, struct store_finding *finding);
 

@@ -35,6 +35,7 @@ void view_fini(struct view *view)
     free_fields(&view->replaced[0]);
     free_fields(&view->replaced[1]);
     view->is_complete = false;
+    view->is_part = false;
     view->has_lifetimes = false;
     view->revision = -1;
 }
@@ -47,6 +48,7 @@ void view_forget(struct view *view)
         retire(view, field);
     }
     view->is_complete = false;
+    view->is_part = false;
     view->has_lifetimes = false;
     view->revision = -1;
 }

@@ -29,7 +29,8 @@ struct view {
     struct view_field *replaced[2]; /* lent values: since the last turn, and since the one before */
     bool has_lifetimes;             /* some field had one since the view was last forgotten */
     bool is_complete;               /* a field that is not here does not exist */
-    int64_t revision;               /* at which it shows the whole record, but for what is recorded; -1: at none */
+    bool is_part;                   /* of a large record: "@user" is here, and what was asked for */
+    int64_t revision;               /* at which it shows the record, but for what is recorded; -1: at none */
 };
 
 /* Frees everything, lent values too. */

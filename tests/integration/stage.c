@@ -85,7 +85,7 @@ struct note_wish {
     char *rest;        /* of that line */
 };
 
-static char *read_notes(const struct stage *stage)
+char *stage_notes(const struct stage *stage)
 {
     char *path = text_printf("%s/notes", stage->dir);
     char *notes = file_read(path, NULL);
@@ -97,7 +97,7 @@ static bool has_note(void *arg)
 {
     struct note_wish *wish = arg;
     size_t length = strlen(wish->start);
-    char *notes = read_notes(wish->stage);
+    char *notes = stage_notes(wish->stage);
     for (const char *line = notes, *end; wish->rest == NULL && (end = strchr(line, '\n')) != NULL; line = end + 1)
         if (strncmp(line, wish->start, length) == 0)
             wish->rest = strndup(line + length, (size_t)(end - line) - length);
@@ -109,7 +109,7 @@ static char *await_note(const struct stage *stage, const char *start)
 {
     struct note_wish wish = {.stage = stage, .start = start};
     if (!wait_until(has_note, &wish, PATIENCE_MS)) {
-        char *notes = read_notes(stage);
+        char *notes = stage_notes(stage);
         cr_assert_fail("there is no note that begins with \"%s\", but:\n%s", start, notes);
     }
     return wish.rest;

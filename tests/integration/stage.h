@@ -34,6 +34,9 @@ void stage_open_gate(const struct stage *stage, const char *who, const char *gat
 /* Waits for the note of an act, as "h.2": "take:flash MID_OK saved". The caller's to free. */
 char *stage_note(const struct stage *stage, const char *number);
 
+/* All of them, a line each, as far as they are there. The caller's to free. */
+char *stage_notes(const struct stage *stage);
+
 #define EXPECT_NOTE(stage, number, expected)                                                                           \
     do {                                                                                                               \
         char *expect_note = stage_note((stage), (number));                                                             \
