@@ -239,6 +239,12 @@ MID_PUBLIC MID_CHECK enum mid_error mid_stream_printf(struct mid_request *rq, co
  * sent a comment goes out every heartbeat-ms. The stream ends with an event named "end"; a handler's error is told by
  * an event named "failed"; one named "reconnect" says that the server went away and the stream is to be asked for
  * again.
+ *
+ * EventSource opens its connection again whenever it ends, after a `retry` time that the first piece has told. After
+ * "end" it is answered 204, which stops it, and the handler does not run. After anything else the handler runs again,
+ * and mid_header(rq, "Last-Event-ID") is the id of the last event that has arrived, or NULL. Any status but 200 ends an
+ * EventSource for good: so errors of 429, 503 and 504 leave as an event "reconnect" to a request that accepts
+ * text/event-stream before all others.
  */
 struct mid_event {
     const char *name;

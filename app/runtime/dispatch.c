@@ -13,6 +13,7 @@
 #include "runtime/metrics.h"
 #include "runtime/pulse.h"
 #include "session/session.h"
+#include "stream/event_source.h"
 #include "stream/stream.h"
 
 static struct dispatch_settings settings;
@@ -48,6 +49,8 @@ MAY_SUSPEND static enum mid_error answer(struct mid_request *rq)
         response_set_field(rq, "Allow", rq->match.allow);
     MID_TRY(error);
     pulse_note_route(rq->match.route->pattern);
+    if (event_source_is_done(rq))
+        return mid_respond_empty(rq, 204);
     rq->deadline_ms = rq->fcgi.connection->deadline_ms; /* until a stream begins */
     MID_TRY(admit(rq));
     error = rq->match.route->handler(rq);
@@ -123,7 +126,10 @@ MAY_SUSPEND static enum mid_outcome conclude_whole(struct mid_request *rq, enum 
         log_failure(rq, error);
         if (rq->hooks.before_error != NULL)
             rq->hooks.before_error(rq);
-        response_prepare_error(rq, error);
+        if (event_source_may_return(rq, error))
+            event_source_prepare_return(rq, error);
+        else
+            response_prepare_error(rq, error);
     }
     if (response_send_prepared(rq) != MID_OK) {
         response_abort(rq);

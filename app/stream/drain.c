@@ -37,6 +37,11 @@ void stream_configure_reconnect(int64_t mean_ms)
     reconnect_ms = mean_ms;
 }
 
+int64_t stream_retry_ms(void)
+{
+    return reconnect_ms / 2 + part_of(reconnect_ms, next_share());
+}
+
 void streams_drain(const struct stream_drain *stream_drain)
 {
     drain = *stream_drain;
@@ -68,7 +73,7 @@ void stream_reconnect(struct mid_request *rq)
 {
     char piece[96];
     int length = 0;
-    int64_t retry_ms = reconnect_ms / 2 + part_of(reconnect_ms, next_share());
+    int64_t retry_ms = stream_retry_ms();
     if (rq->stream->format == STREAM_EVENTS)
         length =
             snprintf(piece, sizeof(piece), "retry: %" PRId64 "\nevent: reconnect\ndata: {\"retry_ms\":%" PRId64 "}\n\n",

@@ -1,6 +1,8 @@
 /* Streams: begin, pieces, end. See stream.h. */
 #include "stream/stream.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/counter.h"
@@ -8,6 +10,7 @@
 #include "http/field.h"
 #include "http/response.h"
 #include "http/status.h"
+#include "stream/event_source.h"
 #include "stream/sse.h"
 
 enum { KEPT_BUFFER_BYTES = 64 * 1024 };
@@ -73,6 +76,7 @@ enum mid_error stream_begin(struct mid_request *rq, int status, const char *cont
     struct stream *stream = arena_zalloc(&rq->arena, sizeof(*stream));
     stream->format = format;
     stream->last_sent_ms = stream->checked_ms = loop_now_ms();
+    stream->retry_ms = format == STREAM_EVENTS ? stream_retry_ms() : 0;
     enum mid_error error = response_begin_stream(rq, status, arena_strdup(&rq->arena, content_type));
     if (rq->response.phase != RESPONSE_STREAMING)
         return error;
@@ -132,8 +136,13 @@ enum mid_error stream_send_last(struct mid_request *rq, const void *data, size_t
     if (bytes == 0)
         return MID_OK;
 
-    struct iovec part = {.iov_base = (void *)(uintptr_t)data, .iov_len = bytes};
-    enum mid_error error = response_send(rq, &part, 1);
+    char retry[40];
+    struct iovec parts[2] = {{.iov_base = retry}, {.iov_base = (void *)(uintptr_t)data, .iov_len = bytes}};
+    bool has_retry = rq->stream->retry_ms > 0;
+    if (has_retry)
+        parts[0].iov_len = (size_t)snprintf(retry, sizeof(retry), "retry: %" PRId64 "\n", rq->stream->retry_ms);
+    rq->stream->retry_ms = 0;
+    enum mid_error error = response_send(rq, has_retry ? parts : parts + 1, has_retry ? 2 : 1);
     rq->stream->last_sent_ms = loop_now_ms();
     if (error == MID_OK)
         return MID_OK;
@@ -191,7 +200,7 @@ enum mid_error stream_check(struct mid_request *rq, int64_t *next_ms)
 
 static const char *const end_markers[] = {
     [STREAM_BYTES] = "", /* HTTP's own: the last chunk, or END_STREAM */
-    [STREAM_EVENTS] = "event: end\ndata: {}\n\n",
+    [STREAM_EVENTS] = "id: " EVENT_SOURCE_END_ID "\nevent: end\ndata: {}\n\n",
     [STREAM_ROWS] = "{\"end\":true}\n",
 };
 

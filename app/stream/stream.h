@@ -25,6 +25,7 @@ struct stream {
     bool has_rested;      /* its fiber's stack was trimmed */
     int64_t checked_ms;   /* when stream_check() last asked */
     int64_t last_sent_ms; /* the loop's time */
+    int64_t retry_ms;     /* of events: what the first piece says; 0: nothing, or it has */
 };
 
 /* How long a stream may be silent before a heartbeat goes out, how many may be open, when clients that are told to come
@@ -77,7 +78,9 @@ bool stream_must_end(struct mid_request *rq);
  * complete one. */
 MAY_SUSPEND void stream_reconnect(struct mid_request *rq);
 
-/* What stream_reconnect() tells. */
+/* When a client that is told, or whose stream ends in another way, is to come back: a half to one and a half of the
+ * setting, so that not all do at once. */
+int64_t stream_retry_ms(void);
 void stream_configure_reconnect(int64_t reconnect_ms);
 
 /* Wakes all requests that wait, so that they look again at what they wait for. */

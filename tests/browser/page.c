@@ -5,10 +5,12 @@
  * writes down both sides whenever one of them changes, and the tests judge its rows.
  */
 #include <criterion/criterion.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "support/process.h"
 #include "support/stack.h"
 #include "support/webdriver.h"
 
@@ -186,6 +188,32 @@ Test(page, completes_events_and_rows_with_their_fields)
     SEEN(&page, FIELD("row") " === '5'");
     SEEN(&page, STREAM_STATE " === 'complete'");
     cr_expect_eq((int)browser_number(page.browser, "return " PIECES ";"), 5);
+    close_page(&page, NULL);
+}
+
+Test(page, events_go_on_where_they_were_when_a_worker_is_killed)
+{
+    struct page page = open_page();
+    pid_t workers[STACK_WORKERS_MAX];
+    start_stream(&page, "events", 30, 100);
+    SEEN(&page, PIECES " >= 5");
+    size_t count = stack_workers(page.stack, workers);
+    for (size_t i = 0; i < count; i++)
+        process_signal(workers[i], SIGKILL);
+    SEEN(&page, STREAM_STATE " === 'complete'");
+    SEEN(&page, FIELD("event") " === '30'");
+    cr_expect_eq((int)browser_number(page.browser, "return " PIECES ";"), 30);
+    close_page(&page, "");
+}
+
+Test(page, an_event_source_whose_stream_has_ended_does_not_come_back)
+{
+    struct page page = open_page();
+    json_decref(browser_run(page.browser, "window.messages = 0;"
+                                          "window.source = new EventSource('/events?count=3&interval_ms=10');"
+                                          "source.onmessage = () => messages++;"));
+    SEEN(&page, "messages === 3 && source.readyState === EventSource.CLOSED");
+    SEEN(&page, FIELD("event") " === '3'");
     close_page(&page, NULL);
 }
 

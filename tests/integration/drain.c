@@ -114,8 +114,8 @@ Test(drain, what_ends_in_the_first_half_of_the_timeout_is_not_disturbed)
     stop(&site);
     struct http_response response = end_of(stream);
     cr_expect_eq(response.curl_code, 0, "%s", response.error);
-    cr_expect(text_ends(response.body.data, "data: {\"event\":10}\n\nevent: end\ndata: {}\n\n"), "%s",
-              response.body.data);
+    cr_expect(text_ends(response.body.data, "data: {\"event\":10}\n\nid: midstream-end\nevent: end\ndata: {}\n\n"),
+              "%s", response.body.data);
     http_response_fini(&response);
     site_close(&site);
 }

@@ -73,7 +73,7 @@ Test(operation, a_slow_request_is_logged_with_its_phases_and_a_fast_one_is_not)
     const char *phases = strstr(line, "method=GET route=/spin status=200 read_ms=");
     cr_assert_not_null(phases, "%s", line);
     long first_byte_ms = strtol(strstr(phases, "first_byte_ms=") + 14, NULL, 10);
-    cr_expect_geq(first_byte_ms, 290); /* the handler looks at another clock */
+    cr_expect_geq(first_byte_ms, 290);              /* the handler looks at another clock */
     const char *rest = strstr(phases, " rest_ms="); /* no bound: a busy machine may take a pause there */
     cr_assert_not_null(rest, "%s", line);
     char *after_rest;

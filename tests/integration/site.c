@@ -35,6 +35,11 @@ bool text_ends(const char *text, const char *end)
     return length >= end_length && strcmp(text + length - end_length, end) == 0;
 }
 
+const char *behind_retry(const char *body)
+{
+    return strncmp(body, "retry: ", strlen("retry: ")) == 0 ? strchr(body, '\n') + 1 : body;
+}
+
 size_t text_count(const char *text, const char *part)
 {
     size_t count = 0;

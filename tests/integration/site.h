@@ -111,6 +111,7 @@ size_t stored_sessions(const struct site *site);
 
 char *text_printf(const char *format, ...) MID_FORMAT(1, 2);
 bool text_ends(const char *text, const char *end);
+const char *behind_retry(const char *body); /* of an event stream: each has a retry time of its own */
 size_t text_count(const char *text, const char *part);
 
 /* Memory of a process that is in RAM. */

@@ -83,10 +83,11 @@ async function readRows(url, sink, signal) {
 }
 
 /*
- * The event "end" is the end marker; the source is closed there, or the browser would connect again. "failed" is the
- * handler's error, "session-ended" that somebody has logged out. The browser's own "error" means that the connection failed.
+ * The event "end" is the end marker. "failed" is the handler's error, "session-ended" that somebody has logged out. The
+ * browser's own "error" means that the connection failed, or was ended after the event "reconnect". It connects again by
+ * itself, and tells the id of the last event: where the handler goes on from there (`resumes`), nothing is lost.
  */
-function readEvents(url, sink, signal, textOf) {
+function readEvents(url, sink, signal, textOf, resumes) {
     return new Promise((resolve, reject) => {
         const source = new EventSource(url);
         let opened = false;
@@ -97,6 +98,8 @@ function readEvents(url, sink, signal, textOf) {
         function takeFailure(event) {
             if (event.data !== undefined)
                 finish(reject, new Cut(`the handler failed: ${sentenceOf(JSON.parse(event.data))}`));
+            else if (opened && resumes && source.readyState === EventSource.CONNECTING)
+                return;
             else if (opened)
                 finish(reject, new Cut("the connection was lost before the event “end”"));
             else
@@ -126,9 +129,9 @@ export const kinds = {
     events: {
         target: (form) => `/events?count=${form.count}&interval_ms=${form.interval}`,
         expected: (form) => form.count,
-        read: (url, sink, signal) => readEvents(url, sink, signal, (data) => data),
-        note: "Server-sent events, read with EventSource. The handler sets the field `event`. The last one is named `end`: " +
-            "the page closes there, and the browser does not connect again.",
+        read: (url, sink, signal) => readEvents(url, sink, signal, (data) => data, true),
+        note: "Server-sent events, read with EventSource. The handler sets the field `event`. Kill a worker meanwhile: the " +
+            "browser connects again, and the handler goes on after the last event that arrived.",
     },
     rows: {
         target: (form) => `/rows?count=${form.count}&interval_ms=${form.interval}`,
