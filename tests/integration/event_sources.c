@@ -196,8 +196,8 @@ static void take_end(struct client *client)
     struct http_response response;
     http_stream_close(client->stream, &response);
     client->stream = NULL;
-    client->open_at_ms = clock_monotonic_ms() + client->retry_ms;
     take_events(client, response.body.data != NULL ? response.body.data : "");
+    client->open_at_ms = clock_monotonic_ms() + client->retry_ms;
     client->is_done = response.status == 204;
     client->is_lost =
         response.status != 0 && response.status != 204 && (response.status != 200 || !is_event_stream(&response));
