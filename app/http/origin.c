@@ -22,11 +22,30 @@ static bool is_in_list(const char *list, const char *origin)
     return false;
 }
 
-/* The "host:port" of an origin "scheme://host:port", or NULL. */
-static const char *host_of(const char *origin)
+/* The length of `authority` without a port that is the scheme's own (RFC 9110, 4.2). */
+static size_t length_without_port(const char *authority, const char *port)
 {
-    const char *colon = strstr(origin, "://");
-    return colon != NULL ? colon + 3 : NULL;
+    size_t length = strlen(authority);
+    size_t port_length = strlen(port);
+    bool has_port = length > port_length && strcmp(authority + length - port_length, port) == 0;
+    return has_port ? length - port_length : length;
+}
+
+/* An origin "scheme://host:port" is the one that the request was sent to. */
+static bool is_own(const char *origin, const struct origin_claims *claims)
+{
+    const char *scheme = claims->is_https ? "https://" : "http://";
+    const char *port = claims->is_https ? ":443" : ":80";
+    size_t length = strlen(scheme);
+    if (claims->host == NULL || strncasecmp(origin, scheme, length) != 0)
+        return false;
+    size_t own = length_without_port(claims->host, port);
+    return length_without_port(origin + length, port) == own && strncasecmp(origin + length, claims->host, own) == 0;
+}
+
+bool origin_is_untold(const struct origin_claims *claims)
+{
+    return !is_safe(claims->method) && claims->sec_fetch_site == NULL && claims->origin == NULL;
 }
 
 bool origin_allows(const struct origin_claims *claims, const char *trusted)
@@ -43,8 +62,7 @@ bool origin_allows(const struct origin_claims *claims, const char *trusted)
         return false;
     if (origin == NULL)
         return true;
-    const char *host = host_of(origin);
-    return host != NULL && claims->host != NULL && strcasecmp(host, claims->host) == 0;
+    return is_own(origin, claims);
 }
 
 /* scheme://host or scheme://host:port, up to a comma or the end; the length, or 0. */
@@ -67,4 +85,21 @@ bool origin_list_is_valid(const char *trusted)
             return true;
         trusted += length + 1;
     }
+}
+
+bool host_is_served(const char *host, const char *hosts)
+{
+    if (hosts == NULL || hosts[0] == '\0')
+        return true;
+    if (host == NULL)
+        return false;
+    const char *end = strchr(host, ']'); /* of an IPv6 address */
+    size_t length = strcspn(end != NULL ? end : host, ":") + (end != NULL ? (size_t)(end - host) : 0);
+    for (const char *name = hosts; *name != '\0';) {
+        size_t name_length = strcspn(name, ",");
+        if (name_length == length && strncasecmp(name, host, length) == 0)
+            return true;
+        name += name_length + (name[name_length] == ',');
+    }
+    return false;
 }

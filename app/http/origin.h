@@ -1,8 +1,10 @@
 /*
  * Requests that another site made the visitor's browser send (cross-site request forgery).
  *
- * Decided as Go's http.CrossOriginProtection does: a browser says where a request comes from, in Sec-Fetch-Site (W3C
- * Fetch Metadata) or in Origin (RFC 6454), and a client that says neither is no browser, so nobody's cookie is abused.
+ * A browser says where a request comes from, in Sec-Fetch-Site (W3C Fetch Metadata) or in Origin (RFC 6454). This is
+ * decided as Go's http.CrossOriginProtection does, but that schemes and ports count, too, where Origin alone says it;
+ * and a client that says neither may send what it likes, but may not use a session by a cookie (see
+ * mid_allow_untold_origin()).
  */
 #ifndef HTTP_ORIGIN_H
 #define HTTP_ORIGIN_H
@@ -15,6 +17,7 @@ struct origin_claims {
     const char *sec_fetch_site;
     const char *origin;
     const char *host;
+    bool is_https; /* as the web server has it, by the parameter HTTPS */
 };
 
 /*
@@ -22,6 +25,13 @@ struct origin_claims {
  * may as well, "https://a.example,https://b.example:8443"; NULL for none.
  */
 bool origin_allows(const struct origin_claims *claims, const char *trusted);
+
+/* An unsafe request that says nothing of where it comes from. */
+bool origin_is_untold(const struct origin_claims *claims);
+
+/* Whether the Host of a request ("name", "name:port", or NULL) is one of a list "a.example,b.example"; all are, when
+ * the list is empty or NULL. */
+bool host_is_served(const char *host, const char *hosts);
 
 /* Whether a list has the form that origin_allows() takes. */
 bool origin_list_is_valid(const char *trusted);

@@ -88,8 +88,10 @@ struct mid_request {
     MAY_SUSPEND enum mid_error (*open_session)(struct mid_request *rq, struct mid_session **session);
     bool is_superseded;    /* its session ended for it because somebody has logged in: the client is to come back */
     struct stream *stream; /* the stream room's; NULL while none has begun */
-    bool outlives_client;  /* the handler carries on when the client leaves */
-    uint32_t drain_share;  /* the stream room's: where in the time of telling it is this one's turn; 0: not asked */
+    bool is_origin_untold; /* unsafe, and nothing says which site it comes from; see origin.h */
+    bool allows_untold_origin;
+    bool outlives_client; /* the handler carries on when the client leaves */
+    uint32_t drain_share; /* the stream room's: where in the time of telling it is this one's turn; 0: not asked */
 
     struct after_function *after_first;
     struct after_function **after_end;

@@ -11,7 +11,7 @@
 const char *status_reason(int status);
 
 /* The statuses that have a reason phrase, numbered from 0, for counting; the last number is that of all others. */
-enum { STATUS_KINDS = 31 };
+enum { STATUS_KINDS = 32 };
 size_t status_kind(int status);
 
 /* The status of a number; 0 for the last one. */

@@ -70,7 +70,8 @@ extern "C" {
     X(MID_LOST_LEASE, 409, "the task has gone to another worker")                                                      \
     X(MID_STOPPING, 503, "the worker is about to stop")                                                                \
     X(MID_FAILED, 500, "the request failed")                                                                           \
-    X(MID_TOO_SLOW, 408, "the request did not arrive in time")
+    X(MID_TOO_SLOW, 408, "the request did not arrive in time")                                                         \
+    X(MID_MISDIRECTED, 421, "this host is not served here")
 
 enum mid_error {
 #define MID_ERROR_NAME(name, status, text) name,
@@ -322,6 +323,13 @@ MID_PUBLIC enum mid_error mid_after_response(struct mid_request *rq, mid_after *
  * too late to send a cookie.
  */
 MID_PUBLIC MID_CHECK enum mid_error mid_session_open(struct mid_request *rq, struct mid_session **session);
+
+/*
+ * The request may use a session although it says nothing of where it comes from: an unsafe one (all but GET, HEAD and
+ * OPTIONS) with neither Sec-Fetch-Site nor Origin, as from a program that keeps cookies. Before mid_session_open(),
+ * which otherwise fails with MID_FORBIDDEN if the request has the session's cookie: every browser sends one of the two.
+ */
+MID_PUBLIC void mid_allow_untold_origin(struct mid_request *rq);
 
 /* The same, but gives NULL in *session to a visitor without one, and never creates any. Every function that takes a
  * session returns MID_ENDED for NULL. May suspend. */

@@ -5,6 +5,8 @@
  */
 #include "runtime/dispatch.h"
 
+#include <strings.h>
+
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
@@ -30,12 +32,18 @@ static enum mid_error admit(struct mid_request *rq)
         return mid_fail(rq, MID_BAD_REQUEST, "Content-Length is not a number");
     if (connection_busy_count() > settings.requests_max)
         return mid_fail(rq, MID_OVERLOADED, "this worker has as many requests as it may have");
+    const char *https = request_param_line(rq, "HTTPS", 0); /* as CGI programs are told: "on", or absent */
     struct origin_claims claims = {
         .method = rq->method,
         .sec_fetch_site = mid_header(rq, "Sec-Fetch-Site"),
         .origin = mid_header(rq, "Origin"),
         .host = mid_header(rq, "Host"),
+        .is_https = https != NULL && https[0] != '\0' && strcasecmp(https, "off") != 0,
     };
+    rq->is_origin_untold = origin_is_untold(&claims);
+    if (!host_is_served(claims.host, settings.hosts))
+        return mid_fail(rq, MID_MISDIRECTED, "the host \"%.100s\" is not served here",
+                        claims.host != NULL ? claims.host : "");
     if (!origin_allows(&claims, settings.trusted_origins))
         return mid_fail(rq, MID_FORBIDDEN, "another site may not send a %s", rq->method);
     return MID_OK;

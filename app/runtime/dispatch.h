@@ -13,6 +13,7 @@
 struct dispatch_settings {
     const struct router *router; /* stays the caller's */
     const char *trusted_origins; /* as origin_allows() takes them */
+    const char *hosts;           /* as host_is_served() takes them */
     int64_t after_timeout_ms;
     int64_t slow_ms;     /* what takes so long is logged; 0: nothing is */
     size_t requests_max; /* connections with a request; above it, 503 */

@@ -53,6 +53,7 @@ struct settings {
     int64_t session_new_max;
     int64_t session_memory_percent;
     const char *trusted_origins;
+    const char *hosts; /* NULL: all */
     const char *task_queues;
     int64_t task_concurrency;
     int64_t task_attempts;

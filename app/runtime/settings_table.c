@@ -92,6 +92,8 @@ const struct setting settings_table[] = {
      "limit"},
     {"trusted-origins", SETTING_ORIGINS, AT(trusted_origins), NULL, 0, 0, "ORIGIN,...",
      "other origins whose pages may send unsafe requests: https://a.example,https://b.example:8443"},
+    {"hosts", SETTING_TEXT, AT(hosts), NULL, 0, 0, "NAME,...",
+     "the names in Host that alone are served, with any port: a.example,[2001:db8::1]"},
     {"task-queues", SETTING_TEXT, AT(task_queues), "default", 0, 0, "NAME,...",
      "the queues whose tasks `midstream work` does, at most 8"},
     {"task-concurrency", SETTING_NUMBER, AT(task_concurrency), "64", 1, 10000, "tasks",

@@ -157,6 +157,7 @@ static void configure_requests(const struct settings *settings, struct router *r
     dispatch_configure(&(struct dispatch_settings){
         .router = router,
         .trusted_origins = settings->trusted_origins,
+        .hosts = settings->hosts,
         .after_timeout_ms = settings->after_timeout_ms,
         .slow_ms = settings->slow_ms,
         .requests_max = (size_t)settings->requests_max,

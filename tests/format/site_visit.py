@@ -54,7 +54,7 @@ class Visitor:
 
     def request(self, method, path, body=None, fields=None):
         connection = http.client.HTTPConnection(self.address, timeout=30)
-        sent = dict(fields or {})
+        sent = {"Sec-Fetch-Site": "same-origin", **(fields or {})}
         if self.cookie is not None:
             sent["Cookie"] = f"mid={self.cookie}"
         connection.request(method, path, body, sent)

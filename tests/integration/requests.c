@@ -227,7 +227,8 @@ static int begin_upload(const struct site *site, const char *framing)
 {
     char *cookie = cookie_jar_get(site->visitor, "mid");
     char *head =
-        text_printf("POST /upload HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nCookie: mid=%s\r\n%s\r\n\r\n",
+        text_printf("POST /upload HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost\r\nConnection: close\r\n"
+                    "Cookie: mid=%s\r\n%s\r\n\r\n",
                     cookie, framing);
     int fd = raw_request(site, head);
     free(head);

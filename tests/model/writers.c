@@ -137,7 +137,7 @@ static struct outcome send_run(struct lane *lane, unsigned long run, const char 
     struct http_response response;
     char *url = text_printf("%s/run", lane->writers->options.url);
     char *field = text_printf("Cookie: mid=%s", cookie->value);
-    const char *const headers[] = {cookie->value[0] != '\0' ? field : NULL, NULL};
+    const char *const headers[] = {"Sec-Fetch-Site: same-origin", cookie->value[0] != '\0' ? field : NULL, NULL};
     visitor_count_marks(lane->visitor, text_count(script, "app:log"));
     note_sent(run, kind, cookie);
     http_send(

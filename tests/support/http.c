@@ -180,6 +180,28 @@ static void set_method(CURL *easy, const struct http_request *request)
         curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, method);
 }
 
+static bool has_field(const struct http_request *request, const char *name)
+{
+    for (const char *const *header = request->headers; header && *header; header++)
+        if (strncasecmp(*header, name, strlen(name)) == 0)
+            return true;
+    return false;
+}
+
+/* As browsers do: an unsafe request with cookies says where it comes from. NULL: it need not, or the test says it. */
+static char *origin_field(const struct http_request *request)
+{
+    bool is_unsafe = request->method && strcmp(request->method, "GET") != 0 && strcmp(request->method, "HEAD") != 0;
+    const char *host = strstr(request->url, "://");
+    if (!request->visitor || !is_unsafe || !host || has_field(request, "Origin:") || has_field(request, "Sec-Fetch-"))
+        return NULL;
+    size_t length = (size_t)(host - request->url) + 3;
+    length += strcspn(request->url + length, "/");
+    char *field = NULL;
+    ENSURE(asprintf(&field, "Origin: %.*s", (int)length, request->url) > 0);
+    return field;
+}
+
 static CURL *easy_for(const struct http_request *request, struct http_stream *stream)
 {
     CURL *easy = curl_easy_init();
@@ -201,6 +223,10 @@ static CURL *easy_for(const struct http_request *request, struct http_stream *st
     set_method(easy, request);
     for (const char *const *header = request->headers; header && *header; header++)
         stream->headers = curl_slist_append(stream->headers, *header);
+    char *origin = origin_field(request);
+    if (origin)
+        stream->headers = curl_slist_append(stream->headers, origin);
+    free(origin);
     /* No 100-continue: a test that wants the exchange asks for it with a header of its own. */
     stream->headers = curl_slist_append(stream->headers, "Expect:");
     char *cookies = request->visitor ? cookie_jar_field(request->visitor) : NULL;

@@ -106,6 +106,13 @@ static enum mid_error take_session(struct player *player, struct mid_session *se
     return MID_OK;
 }
 
+static enum mid_error allow_untold_origin_act(struct player *player, const char *const words[])
+{
+    (void)words;
+    mid_allow_untold_origin(player->rq);
+    return MID_OK;
+}
+
 static enum mid_error open_act(struct player *player, const char *const words[])
 {
     struct mid_session *session;
@@ -363,6 +370,7 @@ static const struct act {
     {"gate", gate_act, false},
     {"deaf", deaf_act, false},
     {"ping", ping_act, false},
+    {"allow-untold-origin", allow_untold_origin_act, false},
     {"open", open_act, false},
     {"find", find_act, false},
     {"session", session_act, false},
