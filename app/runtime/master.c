@@ -84,6 +84,15 @@ static void filter_system_calls(void)
                   strerror(errno));
 }
 
+/* Before the first process is forked. A core file would hold keys, the password of Redis, and what visitors have sent.
+ */
+static void forbid_core_files(void)
+{
+    static const struct rlimit none = {0, 0};
+    if (!master.configuration->settings.core_files && setrlimit(RLIMIT_CORE, &none) != 0)
+        log_event(MID_WARN, "master.core-files", "reason=\"%s\"", strerror(errno));
+}
+
 static void block_signals(void)
 {
     static const int numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGCHLD};
@@ -289,6 +298,7 @@ static int run(struct settings *settings, const struct command_line *line, const
     }
     log_event(MID_INFO, "master.start", "version=%s pid=%d workers=%d listen=%s", MIDSTREAM_VERSION, (int)getpid(),
               configuration_workers(master.configuration), master.configuration->settings.listen);
+    forbid_core_files();
     filter_system_calls();
     master.is_starting = true;
     pool_init(routes, worker);

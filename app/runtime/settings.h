@@ -70,6 +70,7 @@ struct settings {
     int64_t fibers_max;
     int64_t stack_kib;
     bool system_call_filter;
+    bool core_files;
     const char *log_format;
     const char *log_level;
     const char *log_file;

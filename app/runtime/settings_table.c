@@ -126,6 +126,8 @@ const struct setting settings_table[] = {
      "a fiber's stack; programs built with a sanitizer take four times as much"},
     {"admin", SETTING_TEXT, AT(admin), NULL, 0, 0, "ADDRESS",
      "where /metrics, /live and /ready are answered over HTTP: unix:PATH or HOST:PORT"},
+    {"core-files", SETTING_YES_NO, AT(core_files), "no", 0, 0, "yes|no",
+     "whether a process that crashes may leave a core file, which holds keys and passwords"},
     {"system-call-filter", SETTING_YES_NO, AT(system_call_filter), "yes", 0, 0, "yes|no",
      "refuse system calls that no web handler needs, and privileges that a program could gain by its setuid bit, to "
      "handlers and what they start; no is for those that need them"},
@@ -142,8 +144,8 @@ const size_t settings_table_count = sizeof(settings_table) / sizeof(settings_tab
 
 bool setting_needs_restart(const struct setting *setting)
 {
-    static const size_t fixed[] = {AT(config),  AT(listen), AT(listen_group),
-                                   AT(pidfile), AT(admin),  AT(system_call_filter)};
+    static const size_t fixed[] = {
+        AT(config), AT(listen), AT(listen_group), AT(pidfile), AT(admin), AT(system_call_filter), AT(core_files)};
     for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
         if (setting->offset == fixed[i])
             return true;

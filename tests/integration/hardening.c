@@ -64,3 +64,25 @@ Test(hardening, a_setting_leaves_the_system_calls_as_they_are)
     fastcgi_answer_fini(&answer);
     master_close(&master);
 }
+
+static void expect_core_limit(pid_t pid, const char *line)
+{
+    char *path = text_printf("/proc/%d/limits", (int)pid);
+    char *limits = file_read(path, NULL);
+    cr_assert_not_null(limits);
+    cr_expect_not_null(strstr(limits, line), "process %d: %s", (int)pid, limits);
+    free(limits);
+    free(path);
+}
+
+Test(hardening, no_process_leaves_a_core_file)
+{
+    struct master master = master_open(&(struct master_options){.is_app = true});
+    pid_t children[STACK_WORKERS_MAX + 1];
+    size_t count = process_children(master.pid, children, STACK_WORKERS_MAX);
+    cr_assert_geq(count, 2);
+    children[count] = master.pid;
+    for (size_t i = 0; i <= count; i++)
+        expect_core_limit(children[i], "\nMax core file size        0                    0  ");
+    master_close(&master);
+}
