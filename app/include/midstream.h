@@ -402,9 +402,10 @@ MID_PUBLIC MID_CHECK enum mid_error mid_session_commit(struct mid_session *sessi
 
 /*
  * Operations with an answer. Each commits what is recorded together with itself, in one atomic step, and may suspend.
- * The answer is the true one, however often Redis's was lost; where that cannot be, the call returns MID_FAILED. After
- * MID_UNAVAILABLE the question stays with its commit: asked again at once, in the same words, it gets its answer; a
- * later commit carries it out without telling. A value that was taken lives as long as one that was read.
+ * The answer is the true one, however often Redis's was lost; where that cannot be, the call returns MID_FAILED, and
+ * what was sent may still be carried out, also behind later commits. After MID_UNAVAILABLE the question stays with its
+ * commit: asked again at once, in the same words, it gets its answer; a later commit carries it out without telling. A
+ * value that was taken lives as long as one that was read.
  */
 MID_PUBLIC MID_CHECK enum mid_error mid_session_take(struct mid_session *session, const char *field,
                                                      const char **value);

@@ -81,6 +81,11 @@ static size_t line_after(const struct history *history, const struct handle *han
     return low < history_line_count(history) ? low : NEVER;
 }
 
+bool call_may_come_late(const struct call *call)
+{
+    return call->way == WAY_ASK && call_is_answered(call, "MID_FAILED");
+}
+
 /* The calls before `index` that are in doubt and not settled: by this line they are. */
 static void settle(const struct handle *handle, size_t index, size_t line)
 {
@@ -88,7 +93,7 @@ static void settle(const struct handle *handle, size_t index, size_t line)
     for (size_t i = 0; i < index; i++) {
         struct call *call = handle->calls.items[i];
         bool was_dropped = call->phase != settling->phase; /* if its phase has failed */
-        if (call->verdict == MAYBE && !was_dropped && call->until > line)
+        if (call->verdict == MAYBE && !was_dropped && !call_may_come_late(call) && call->until > line)
             call->until = line;
     }
 }

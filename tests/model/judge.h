@@ -32,6 +32,10 @@ bool call_is_refusable(const struct call *call);
 /* Whether the call's handle has met a session, by a change or by seeing something in it, before the line. */
 bool call_is_in_contact(const struct call *call, size_t line);
 
+/* A question that was given up: what was sent may be carried out long after, behind later commits. Redis had answered
+ * it, after it was overtaken too often, and the answer was lost; it is not sent twice, and nobody can take it back. */
+bool call_may_come_late(const struct call *call);
+
 bool call_is_answered(const struct call *call, const char *error);
 
 #endif

@@ -216,7 +216,8 @@ static void check_handle(struct check *check, const struct handle *handle)
         const struct call *next = handle->calls.items[i];
         if (next->position == 0 || strcmp(next->name, next->value) != 0)
             continue;
-        bool was_dropped = last != NULL && last->phase != next->phase && last->verdict == MAYBE;
+        bool was_dropped =
+            last != NULL && last->verdict == MAYBE && (last->phase != next->phase || call_may_come_late(last));
         if (last != NULL && last->position > next->position && !was_dropped)
             found(check, ABOUT(check, "order-of-handle", .field = "log", .call = last, .other = next),
                   "%s was recorded before %s, and was applied after it", last->value, next->value);

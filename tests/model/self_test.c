@@ -216,6 +216,14 @@ Test(model_check, commits_of_a_handle_out_of_order_are_found)
                                                    "2 < 2.h.2 MID_UNAVAILABLE\n" STORED("2.h.2;2.h.1;", ""));
 }
 
+Test(model_check, a_question_that_was_given_up_may_be_carried_out_late)
+{
+    expect_nothing(MADE SENT("2") "2 > 2.h.1 7 2.h.1 ask app:log sia:m.box\n"
+                                  "2 < 2.h.1 MID_FAILED\n"
+                                  "2 > 2.h.2 7 2.h.2 commit app:log\n"
+                                  "2 < 2.h.2 MID_OK\n" STORED("2.h.2;2.h.1;", "m.box=2.h.1"));
+}
+
 Test(model_check, what_was_settled_and_is_applied_later_is_found)
 {
     expect_found("settled-then-applied",
