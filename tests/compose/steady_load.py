@@ -156,7 +156,7 @@ def read_stream(visitor, events, result):
         result.count("streams_cut")
         return True
     visitor.close()
-    is_complete = body.count(b"id: ") == events
+    is_complete = body.count(b"data: {\"event\":") == events
     if b"event: reconnect\n" in body:
         result.count("streams_told_to_reconnect")
     elif not is_complete or b"event: end\n" not in body:
