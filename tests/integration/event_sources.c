@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -319,11 +319,18 @@ struct command {
 
 static void stop_pool(const struct site *site, struct command *command)
 {
-    static const char *const as_user[] = {"setpriv", "--reuid=www-data", "--regid=www-data", "--clear-groups"};
     size_t count = 0;
     pid_t master = site->stack->master;
-    for (size_t i = 0; geteuid() == 0 && i < sizeof(as_user) / sizeof(as_user[0]); i++)
-        command->words[count++] = as_user[i];
+    char *path = text_printf("/proc/%d", (int)master);
+    struct stat owner;
+    cr_assert_eq(stat(path, &owner), 0);
+    free(path);
+    if (geteuid() == 0) {
+        command->words[count++] = "setpriv";
+        command->words[count++] = text_printf("--reuid=%u", (unsigned)owner.st_uid);
+        command->words[count++] = text_printf("--regid=%u", (unsigned)owner.st_gid);
+        command->words[count++] = "--clear-groups";
+    }
     words_of(master, "cmdline", command->words + count);
     words_of(master, "environ", command->environment);
     process_signal(master, SIGTERM);
