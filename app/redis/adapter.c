@@ -9,6 +9,7 @@
 
 #include "base/counter.h"
 #include "base/panic.h"
+#include "redis/unasked.h"
 
 enum { READ_EVENTS = EPOLLIN | EPOLLRDHUP };
 
@@ -54,6 +55,8 @@ static void on_cleanup(void *data)
     adapter->context = NULL;
 
     const char *reason = adapter->close_reason;
+    if (adapter->was_unasked)
+        reason = "Redis sent an answer that nobody had asked for";
     if (reason == NULL)
         reason = context->err != 0 && context->errstr[0] != '\0' ? context->errstr : "the connection was closed";
     adapter->close_reason = NULL;
@@ -111,6 +114,7 @@ static bool attach(struct redis_adapter *adapter, redisAsyncContext *context)
     context->ev.addWrite = on_add_write;
     context->ev.delWrite = on_del_write;
     context->ev.cleanup = on_cleanup;
+    redis_unasked_refuse(context, &adapter->was_unasked);
     return true;
 }
 

@@ -41,6 +41,7 @@ struct redis_adapter {
     bool is_connecting;       /* until the descriptor is writable for the first time */
     bool is_flushing;         /* hiredis is writing: what it asks for now is to be told when there is room */
     bool is_write_watched;    /* EPOLLOUT is among the watched events */
+    bool was_unasked;         /* see unasked.h */
     const char *close_reason; /* of adapter_close(), while it runs */
 };
 

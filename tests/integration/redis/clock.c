@@ -1,14 +1,11 @@
 /* Redis's clock as the client tells it: with the real Redis, with one that refuses TIME, and with one that is ahead. */
 #include <criterion/criterion.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include "base/clock.h"
+#include "pretender.h"
 #include "server.h"
 
 TestSuite(redis_client_clock, .fini = server_fini, .timeout = 60);
@@ -69,24 +66,13 @@ Test(redis_client_clock, a_redis_that_refuses_time_is_ready_all_the_same)
 
 /* -------------------- a clock that is ahead -------------------- */
 
-/* Takes for a Redis: says PONG, and a time of its own. It is asked one command at a time, in a piece. */
-static void *pretend(void *arg)
+static void be_ahead(const char *request, char *reply, size_t size)
 {
-    int fd = accept(*(int *)arg, NULL, NULL);
-    char request[256];
-    for (ssize_t bytes; (bytes = read(fd, request, sizeof(request) - 1)) > 0;) {
-        char reply[128] = "+PONG\r\n";
-        request[bytes] = '\0';
-        if (strstr(request, "TIME") != NULL) {
-            char seconds[32];
-            int digits = snprintf(seconds, sizeof(seconds), "%lld", (long long)(clock_unix_ms() + HOUR_MS) / 1000);
-            snprintf(reply, sizeof(reply), "*2\r\n$%d\r\n%s\r\n$6\r\n500000\r\n", digits, seconds);
-        }
-        if (write(fd, reply, strlen(reply)) < 0)
-            break;
-    }
-    close(fd);
-    return NULL;
+    char seconds[32];
+    if (strstr(request, "TIME") == NULL)
+        return;
+    int digits = snprintf(seconds, sizeof(seconds), "%lld", (long long)(clock_unix_ms() + HOUR_MS) / 1000);
+    snprintf(reply, size, "*2\r\n$%d\r\n%s\r\n$6\r\n500000\r\n", digits, seconds);
 }
 
 static void ask_the_pretender(void *arg)
@@ -101,16 +87,8 @@ static void ask_the_pretender(void *arg)
 
 Test(redis_client_clock, a_redis_that_is_an_hour_ahead_is_followed)
 {
-    struct sockaddr_un name = {.sun_family = AF_UNIX};
-    server_start(NULL); /* for its directory */
-    server_stop(SIGKILL);
-    unlink(server.socket_path);
-    snprintf(name.sun_path, sizeof(name.sun_path), "%s", server.socket_path);
-    int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    cr_assert(bind(listener, (struct sockaddr *)&name, sizeof(name)) == 0 && listen(listener, 1) == 0);
-    pthread_t thread;
-    cr_assert_eq(pthread_create(&thread, NULL, pretend, &listener), 0);
+    struct pretender pretender;
+    pretender_start(&pretender, be_ahead);
     run_scenario(ask_the_pretender);
-    cr_assert_eq(pthread_join(thread, NULL), 0);
-    close(listener);
+    pretender_stop(&pretender);
 }

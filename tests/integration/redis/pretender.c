@@ -1,0 +1,54 @@
+/* What takes itself for a Redis. See pretender.h. */
+#include "pretender.h"
+
+#include <criterion/criterion.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "server.h"
+
+static void serve(int fd, pretender_fn *answer)
+{
+    char request[256];
+    for (ssize_t bytes; (bytes = read(fd, request, sizeof(request) - 1)) > 0;) {
+        char reply[256] = "+PONG\r\n";
+        request[bytes] = '\0';
+        answer(request, reply, sizeof(reply));
+        if (send(fd, reply, strlen(reply), MSG_NOSIGNAL) < 0)
+            break;
+    }
+    close(fd);
+}
+
+static void *pretend(void *arg)
+{
+    struct pretender *pretender = arg;
+    for (int fd; (fd = accept(pretender->listen_fd, NULL, NULL)) >= 0;)
+        serve(fd, pretender->answer);
+    return NULL;
+}
+
+void pretender_start(struct pretender *pretender, pretender_fn *answer)
+{
+    struct sockaddr_un name = {.sun_family = AF_UNIX};
+    server_start(NULL); /* for its directory */
+    server_stop(SIGKILL);
+    unlink(server.socket_path);
+    snprintf(name.sun_path, sizeof(name.sun_path), "%s", server.socket_path);
+    pretender->answer = answer;
+    pretender->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    cr_assert(bind(pretender->listen_fd, (struct sockaddr *)&name, sizeof(name)) == 0 &&
+              listen(pretender->listen_fd, 4) == 0);
+    cr_assert_eq(pthread_create(&pretender->thread, NULL, pretend, pretender), 0);
+}
+
+void pretender_stop(struct pretender *pretender)
+{
+    shutdown(pretender->listen_fd, SHUT_RDWR); /* accept() returns then */
+    cr_assert_eq(pthread_join(pretender->thread, NULL), 0);
+    close(pretender->listen_fd);
+}
