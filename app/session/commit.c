@@ -148,7 +148,7 @@ static size_t make_arguments(struct commit *commit, const struct commit_terms *t
 struct hearing {
     struct commit *commit;
     const char *key;
-    const struct header *next;
+    const struct header *next; /* of the fast way; NULL: it goes the slow one */
     struct commit_answer *answer;
 };
 
@@ -203,6 +203,8 @@ static enum mid_error on_answer(const struct redisReply *reply, void *arg)
     struct hearing *hearing = arg;
     struct store_finding *finding = &hearing->answer->finding;
     store_take_finding(reply, hearing->key, finding);
+    if (finding->verdict == STORE_DONE && hearing->next == NULL)
+        finding->verdict = STORE_FOREIGN;
     switch (finding->verdict) {
     case STORE_DONE:
         finding->has_header = true;
@@ -244,7 +246,8 @@ enum mid_error commit_try(struct commit *commit, const struct commit_terms *term
     *answer = (struct commit_answer){0};
     bool is_foreseen = foresee(commit, terms, &next);
     size_t count = make_arguments(commit, terms, is_foreseen ? &next : NULL, &arguments);
-    struct hearing hearing = {.commit = commit, .key = terms->key, .next = &next, .answer = answer};
+    struct hearing hearing = {
+        .commit = commit, .key = terms->key, .next = is_foreseen ? &next : NULL, .answer = answer};
     struct redis_call call = {.on_reply = on_answer, .arg = &hearing, .patience_ms = terms->patience_ms};
     enum mid_error error = redis_script_run(store_settings()->redis, &script, terms->key, count, arguments, &call);
     if (error == MID_OK)

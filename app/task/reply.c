@@ -2,6 +2,7 @@
 #include "task/reply.h"
 
 #include <hiredis/hiredis.h>
+#include <stdbool.h>
 
 #include "http/query.h"
 
@@ -15,14 +16,19 @@ size_t reply_count(const struct redisReply *reply)
     return reply != NULL && reply->type == REDIS_REPLY_ARRAY ? reply->elements : 0;
 }
 
+static bool is_text(const struct redisReply *reply)
+{
+    return reply != NULL && (reply->type == REDIS_REPLY_STRING || reply->type == REDIS_REPLY_STATUS);
+}
+
 const char *reply_text(const struct redisReply *reply)
 {
-    return reply != NULL && (reply->type == REDIS_REPLY_STRING || reply->type == REDIS_REPLY_STATUS) ? reply->str : "";
+    return is_text(reply) ? reply->str : "";
 }
 
 size_t reply_bytes(const struct redisReply *reply)
 {
-    return reply != NULL && reply->type == REDIS_REPLY_STRING ? (size_t)reply->len : 0;
+    return is_text(reply) ? (size_t)reply->len : 0;
 }
 
 int64_t reply_integer(const struct redisReply *reply)
