@@ -1,0 +1,48 @@
+/* An address of Redis, or of a listening socket, is refused with a sentence, or is what its text says. */
+#include "fuzz.h"
+
+#include "redis/address.h"
+#include "runtime/listen.h"
+
+static void check_redis(const char *text)
+{
+    char reason[160] = "";
+    char again[sizeof(struct redis_address)];
+    struct redis_address address;
+    if (!redis_address_parse(text, &address, reason, sizeof(reason))) {
+        CLAIM(reason[0] != '\0');
+        return;
+    }
+    CLAIM(address.host[0] != '\0' && memchr(address.host, '\0', sizeof(address.host)) != NULL);
+    if (address.is_unix) {
+        CLAIM(address.port == 0 && strlen(address.host) <= REDIS_PATH_LENGTH_MAX);
+        CLAIM(strcmp(text + strlen("unix:"), address.host) == 0);
+        return;
+    }
+    CLAIM(address.port >= 1 && address.port <= 65535);
+    bool is_ipv6 = strchr(address.host, ':') != NULL;
+    snprintf(again, sizeof(again), is_ipv6 ? "[%s]:%d" : "%s:%d", address.host, address.port);
+    struct redis_address same;
+    CLAIM(redis_address_parse(again, &same, reason, sizeof(reason)));
+    CLAIM(strcmp(same.host, address.host) == 0 && same.port == address.port && same.is_numeric == address.is_numeric);
+}
+
+static void check_listen(const char *text)
+{
+    char reason[200] = "";
+    if (!listen_check(text, reason, sizeof(reason)))
+        CLAIM(reason[0] != '\0');
+    const char *path = listen_unix_path(text);
+    if (path != NULL)
+        CLAIM(path > text && path <= text + strlen(text));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    char *text = fuzz_text(data, size);
+    check_redis(text);
+    if (text[0] == '[' || strncmp(text, "unix:", 5) == 0 || strspn(text, "0123456789.:") == size)
+        check_listen(text); /* others are names, which would be looked for in the network, or descriptors */
+    free(text);
+    return 0;
+}

@@ -1,0 +1,328 @@
+/*
+ * The first byte of the input chooses what Redis is asked, the second how the rest is to be taken: as the answer on the
+ * wire, or as what whole answers are made of. Whatever it is, the call returns with one of its errors, and with
+ * something of its own types.
+ */
+#include "fuzz.h"
+
+#include <hiredis/hiredis.h>
+
+#include "redis/value.h"
+#include "session/commit.h"
+#include "session/memory_info.h"
+#include "session/store.h"
+#include "support/fake_redis.h"
+#include "support/made_answer.h"
+#include "task/queue.h"
+
+enum { HEAD_BYTES = 2 };
+
+static const char id[] = "default.00112233445566778899aabbccddeeff";
+static const char key[] = "mid:s:{00112233445566778899aabbccddeeff}";
+
+static struct redis_client *client;
+enum flag { IS_RAW = 1, KNOWS_HEADER = 2, IS_ASKED_THERE = 4 };
+
+static struct {
+    unsigned flags;
+    struct bytes bytes;
+    bool is_one; /* as they are, they are exactly one answer */
+    bool was_asked;
+} input;
+
+static bool answer(struct buffer *out, size_t count, const struct fake_word words[])
+{
+    (void)count;
+    (void)words;
+    bool is_raw = (input.flags & IS_RAW) != 0 && !input.was_asked;
+    input.was_asked = true;
+    if (!is_raw) {
+        make_answer(out, &input.bytes);
+        return true;
+    }
+    buffer_append(out, input.bytes.at, input.bytes.left);
+    input.bytes.left = 0;
+    return input.is_one;
+}
+
+static void check_error(enum mid_error error)
+{
+    CLAIM(error == MID_OK || error == MID_UNAVAILABLE || error == MID_OVERLOADED || error == MID_FAILED ||
+          error == MID_NOT_FOUND || error == MID_LOST_LEASE);
+}
+
+static void check_text(const char *text)
+{
+    CLAIM(text != NULL && strlen(text) < 1u << 20);
+}
+
+/* -------------------- sessions -------------------- */
+
+static void check_finding(enum mid_error error, const struct store_finding *finding)
+{
+    check_error(error);
+    if (error == MID_OK)
+        CLAIM(finding->verdict >= STORE_NO_ANSWER && finding->verdict <= STORE_APPLIED);
+}
+
+static void check_view(struct view *view)
+{
+    for (struct view_field *field = view->fields; field != NULL; field = field->next) {
+        check_text(field->name);
+        if (view_has_value(field))
+            CLAIM(field->value[field->value_bytes] == '\0');
+    }
+}
+
+static void load(void)
+{
+    struct view view = {.revision = -1};
+    struct store_finding finding;
+    int64_t created_ms;
+    enum mid_error error = store_load(key, &view, &created_ms, 0, &finding);
+    check_finding(error, &finding);
+    if (error == MID_OK && finding.verdict == STORE_OK)
+        CLAIM(view.is_complete && finding.has_header && view.revision == finding.header.revision);
+    check_view(&view);
+    view_fini(&view);
+}
+
+static void load_part(void)
+{
+    struct view view = {.revision = -1};
+    struct store_finding finding;
+    int64_t created_ms;
+    struct store_part part = {.names = {"a", "b"}, .count = 2};
+    enum mid_error error = store_load_part(key, &part, &view, &created_ms, 0, &finding);
+    check_finding(error, &finding);
+    if (error == MID_OK && finding.verdict == STORE_OK)
+        CLAIM(view.is_part && view_find(&view, "a") != NULL && view_find(&view, "b") != NULL);
+    check_view(&view);
+    view_fini(&view);
+}
+
+static void look(void)
+{
+    struct store_finding finding;
+    check_finding(store_look(key, &finding), &finding);
+}
+
+static void create(void)
+{
+    struct store_finding finding;
+    check_finding(store_create(key, 0, &finding), &finding);
+}
+
+static void destroy(void)
+{
+    struct store_finding finding;
+    check_finding(store_destroy(key, 3, true, NULL, 0, &finding), &finding);
+}
+
+static void claim(void)
+{
+    struct store_finding finding;
+    struct store_fence fence = {.task = id, .generation = 2, .until_ms = 1800000005000, .session_generation = 1};
+    check_finding(store_claim(key, &fence, &finding), &finding);
+}
+
+static void commit(void)
+{
+    struct commit commit = {0};
+    struct commit_answer heard;
+    struct header header = {.revision = 7, .generation = 1, .expires_ms = 1900000000000, .touched_ms = 1800000000000};
+    struct commit_terms terms = {
+        .key = key, .generation = 1, .header = (input.flags & KNOWS_HEADER) != 0 ? &header : NULL};
+    operations_init(&commit.operations);
+    operations_add(&commit.operations, OPERATION_SET, (struct operation_text){"a", 1}, (struct operation_text){"v", 1},
+                   0);
+    operations_add(&commit.operations, OPERATION_TAKE, (struct operation_text){"b", 1}, (struct operation_text){"", 0},
+                   0);
+    operations_add(&commit.operations, OPERATION_INCREMENT, (struct operation_text){"c", 1},
+                   (struct operation_text){"1", 1}, 0);
+    commit.is_asked_there = (input.flags & IS_ASKED_THERE) != 0;
+    enum mid_error error = commit_try(&commit, &terms, &heard);
+    check_finding(error, &heard.finding);
+    if (error == MID_OK) {
+        CLAIM(!commit.is_in_doubt);
+        enum store_verdict verdict = heard.finding.verdict;
+        bool is_refused = verdict == STORE_LIMIT || verdict == STORE_NOT_A_NUMBER || verdict == STORE_STEPS;
+        CLAIM((heard.refused != NULL) == is_refused);
+        CLAIM(verdict != STORE_DONE || heard.was_fast);
+    }
+    commit_drop(&commit);
+}
+
+/* -------------------- tasks -------------------- */
+
+static void add(void)
+{
+    char stored[MID_TASK_ID_BYTES] = "";
+    struct queue_task task = {.id = id,
+                              .name = "n",
+                              .payload = "p",
+                              .payload_bytes = 1,
+                              .attempts = 1,
+                              .dedup_key = "",
+                              .rid = "",
+                              .request_id = ""};
+    enum mid_error error = queue_add(&task, stored);
+    check_error(error);
+    check_text(stored);
+}
+
+static void read_stream(void)
+{
+    struct queue_delivery deliveries[4];
+    size_t count = 0;
+    enum mid_error error = queue_read(client, "default", 4, 0, deliveries, &count);
+    check_error(error);
+    CLAIM(count <= 4);
+    for (size_t i = 0; error == MID_OK && i < count; i++)
+        CLAIM(strlen(deliveries[i].entry) < QUEUE_ENTRY_BYTES && strlen(deliveries[i].id) < MID_TASK_ID_BYTES);
+}
+
+static void on_start(const struct queue_start *start, void *arg)
+{
+    (void)arg;
+    check_text(start->id);
+    check_text(start->name);
+    check_text(start->rid);
+    CLAIM(start->payload[start->payload_bytes] == '\0');
+}
+
+static void start(void)
+{
+    struct queue_delivery deliveries[1] = {{.entry = "1-1"}};
+    strcpy(deliveries[0].id, id);
+    check_error(queue_start("default", "w", 1, deliveries, on_start, NULL));
+}
+
+static void heartbeat(void)
+{
+    struct queue_beat beats[2] = {{.lease = {id, 1}, .progress = ""}, {.lease = {id, 2}, .progress = "1/2"}};
+    enum mid_error error = queue_heartbeat("default", 2, beats);
+    check_error(error);
+    CLAIM(beats[0].verdict <= LEASE_HELD_AND_CANCELLED && beats[1].verdict <= LEASE_HELD_AND_CANCELLED);
+}
+
+static void settle(void)
+{
+    check_error(queue_settle((struct queue_lease){id, 1}, BLAME_NOBODY, "", 0));
+}
+
+static void sweep(void)
+{
+    struct queue_sweep swept;
+    check_error(queue_sweep("default", &swept));
+}
+
+static void on_field(const char *field, const char *value, size_t bytes, void *arg)
+{
+    (void)arg;
+    check_text(field);
+    CLAIM(value[bytes] == '\0');
+}
+
+static void show(void)
+{
+    check_error(queue_show(id, on_field, NULL));
+}
+
+static void on_row(const struct queue_row *row, void *arg)
+{
+    (void)arg;
+    check_text(row->id);
+    check_text(row->state);
+    check_text(row->name);
+    check_text(row->attempt);
+    check_text(row->attempts);
+    check_text(row->progress);
+    check_text(row->error);
+}
+
+static void list_tasks(void)
+{
+    check_error(queue_list("default", "dead", 10, on_row, NULL));
+}
+
+static void stats(void)
+{
+    struct queue_stats stats;
+    check_error(queue_stats("default", &stats));
+}
+
+static void cancel(void)
+{
+    char state[QUEUE_STATE_BYTES] = "";
+    check_error(queue_cancel(id, state));
+    check_text(state);
+}
+
+/* -------------------- what applications ask -------------------- */
+
+static void walk(const struct mid_redis_value *value)
+{
+    if (value->type == MID_REDIS_TEXT || value->type == MID_REDIS_ERROR)
+        CLAIM(value->text[value->bytes] == '\0');
+    for (size_t i = 0; value->type == MID_REDIS_LIST && i < value->count; i++)
+        walk(&value->elements[i]);
+}
+
+static enum mid_error on_value(const struct redisReply *reply, void *arg)
+{
+    struct arena *arena = arg;
+    struct memory_figures figures;
+    walk(redis_value_copy(reply, arena));
+    if (reply->type == REDIS_REPLY_STRING)
+        memory_info_parse(reply->str, (size_t)reply->len, &figures);
+    return MID_OK;
+}
+
+static void value(void)
+{
+    struct arena arena;
+    arena_init(&arena);
+    struct redis_call call = {.on_reply = on_value, .arg = &arena};
+    check_error(redis_command(client, 1, (struct redis_argument[]){REDIS_TEXT("INFO")}, &call));
+    arena_fini(&arena);
+}
+
+static void (*const calls[])(void) = {load,   load_part, look,        create, destroy,   claim,
+                                      commit, add,       read_stream, start,  heartbeat, settle,
+                                      sweep,  show,      list_tasks,  stats,  cancel,    value};
+
+static void ask(void *arg)
+{
+    calls[*(const uint8_t *)arg % (sizeof(calls) / sizeof(calls[0]))]();
+}
+
+static void set_up(void)
+{
+    client = fake_redis_start(answer);
+    store_init(&(struct store_settings){.redis = client,
+                                        .idle_ms = 60000,
+                                        .absolute_ms = 600000,
+                                        .user_idle_ms = 60000,
+                                        .user_absolute_ms = 600000,
+                                        .fields_max = 64,
+                                        .value_bytes_max = 1000,
+                                        .size_max = 10000});
+    commit_init();
+    queue_init(&(struct queue_settings){.redis = client, .tasks_max = 100, .lease_ms = 1000});
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    if (client == NULL)
+        set_up();
+    if (size < HEAD_BYTES)
+        return 0;
+    uint8_t call = data[0];
+    input.flags = data[1];
+    input.bytes = (struct bytes){data + HEAD_BYTES, size - HEAD_BYTES};
+    input.is_one = fake_is_one_answer(data + HEAD_BYTES, size - HEAD_BYTES);
+    input.was_asked = false;
+    fake_redis_run(ask, &call);
+    return 0;
+}
