@@ -181,7 +181,8 @@ MAY_SUSPEND MID_CHECK enum mid_error queue_list(const char *queue, const char *s
     X(yielded)                                                                                                         \
     X(dead)                                                                                                            \
     X(cancelled)                                                                                                       \
-    X(retried)
+    X(retried)                                                                                                         \
+    X(trimmed)
 struct queue_stats {
     int64_t waiting;
     int64_t delayed;

@@ -68,6 +68,11 @@ local function finish(id, key, state, now)
   count(state)
 end
 
+-- Dead letters by their time of death, those that are kept no longer; the record of one is gone by itself.
+local function forget_expired(now)
+  redis.call('ZREMRANGEBYSCORE', DEAD, '-inf', whole(now - DEAD_KEEP_MS))
+end
+
 local function forget_dead(ids)
   for _, id in ipairs(ids) do
     redis.call('ZREM', DEAD, id)
@@ -82,10 +87,12 @@ local function bury(id, key, err, detail, now)
   redis.call('ZADD', DEAD, whole(now), id)
   redis.call('PEXPIRE', key, DEAD_KEEP_MS)
   count('dead')
-  forget_dead(redis.call('ZRANGEBYSCORE', DEAD, '-inf', whole(now - DEAD_KEEP_MS), 'LIMIT', 0, 10))
+  forget_expired(now)
   local excess = redis.call('ZCARD', DEAD) - QUEUE_MAX
-  if excess > 0 then
-    forget_dead(redis.call('ZRANGE', DEAD, 0, excess - 1))
+  if excess > 0 then -- more than one only where the setting is a smaller one by now
+    local oldest = redis.call('ZRANGE', DEAD, 0, math.min(excess, 100) - 1)
+    forget_dead(oldest)
+    redis.call('HINCRBY', COUNTS, 'trimmed', #oldest)
   end
 end
 

@@ -1,5 +1,5 @@
 -- What time brings about, a hundred tasks at a time: delayed tasks become due, leases end, and what was handed out to a
--- worker that died before it could start is handed out again. Makes the group of consumers if it is not there.
+-- worker that died before it could start is handed out again; dead letters are forgotten. Makes the group of consumers if it is not there.
 --
 -- Returns {ms until something more is due, promoted, reclaimed}.
 
@@ -43,6 +43,7 @@ for _, pending in ipairs(stuck) do
   end
 end
 
+forget_expired(now)
 if #due == BATCH or #lost == BATCH or #stuck == BATCH then
   return {0, #due, #lost}
 end

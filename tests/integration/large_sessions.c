@@ -7,6 +7,7 @@
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "stage.h"
+#include "support/random.h"
 
 TestSuite(large_sessions, .timeout = 120);
 
@@ -157,15 +158,15 @@ static const char *random_act(bool may_be_last)
         "renew:grace",
         "set-for:d:soon:600000",
     };
-    return acts[(size_t)random() % (sizeof(acts) / sizeof(acts[0]) - !may_be_last)];
+    return acts[random_below(sizeof(acts) / sizeof(acts[0]) - !may_be_last)];
 }
 
 static char *random_play(bool has_lifetimes)
 {
     enum { ACTS_MAX = 12 };
     struct buffer acts = {0};
-    long count = 1 + random() % ACTS_MAX;
-    for (long i = 0; i < count; i++) {
+    size_t count = 1 + random_below(ACTS_MAX);
+    for (size_t i = 0; i < count; i++) {
         buffer_append_text(&acts, i > 0 ? "," : "");
         buffer_append_text(&acts, random_act(has_lifetimes));
     }
@@ -177,10 +178,7 @@ static char *random_play(bool has_lifetimes)
 Test(large_sessions, they_show_the_same_as_small_ones_whatever_is_done)
 {
     enum { PLAYS = 300 };
-    const char *given = getenv("SEED");
-    unsigned seed = given != NULL && given[0] != '\0' ? (unsigned)strtoul(given, NULL, 10) : (unsigned)clock_unix_ms();
-    fprintf(stderr, "large_sessions: SEED=%u\n", seed);
-    srandom(seed);
+    random_begin("large_sessions");
     struct stage small = stage_open(NULL);
     struct stage large = stage_open(NULL);
     make_session(&small, false);
@@ -204,8 +202,8 @@ Test(large_sessions, they_show_the_same_as_small_ones_whatever_is_done)
         size_t a_bytes = strcspn(a, "\n");
         size_t b_bytes = strcspn(b, "\n");
         bool is_filler = strncmp(a, "h.1 append:filler", 17) == 0;
-        cr_assert(is_filler || (a_bytes == b_bytes && memcmp(a, b, a_bytes) == 0), "SEED=%u: \"%.*s\" and \"%.*s\"",
-                  seed, (int)a_bytes, a, (int)b_bytes, b);
+        cr_assert(is_filler || (a_bytes == b_bytes && memcmp(a, b, a_bytes) == 0), "\"%.*s\" and \"%.*s\"",
+                  (int)a_bytes, a, (int)b_bytes, b);
         a += a_bytes + 1;
         b += b_bytes + 1;
     }

@@ -168,6 +168,38 @@ Test(redis_recovery, a_redis_that_starts_later_is_found)
     run_scenario(wait_for_the_start);
 }
 
+/* After an outage with the longest pauses, and then a time in which all was well. */
+static void lose_a_connection_that_has_lasted(void *arg)
+{
+    enum { LONGEST_MS = 1000, OUTAGE_MS = 2500 }; /* 10, 20, ... 640, 1000: pauses of a half to the whole of it */
+    (void)arg;
+    struct redis_options options = quick_options();
+    options.backoff_max_ms = LONGEST_MS;
+    struct redis_client *client = redis_client_new(&options);
+    cr_assert_not(redis_client_wait_ready(client, OUTAGE_MS));
+    server_start(NULL);
+    cr_assert(redis_client_wait_ready(client, 10000));
+    loop_park(LONGEST_MS + 100);
+
+    struct redis_probe *probe = redis_probe_open(server.socket_path);
+    redis_int(probe, "CLIENT KILL TYPE normal SKIPME yes");
+    while (redis_client_is_ready(client))
+        loop_yield();
+    int64_t lost_ms = loop_now_ms();
+    cr_assert(redis_client_wait_ready(client, 10000));
+    cr_expect_lt(loop_now_ms() - lost_ms, LONGEST_MS / 2,
+                 "the pause was not the shortest, but one of the outage before");
+    redis_probe_close(probe);
+    redis_client_free(client);
+}
+
+Test(redis_recovery, pauses_begin_again_from_the_shortest_when_a_connection_has_lasted)
+{
+    server_start(NULL);
+    server_stop(SIGKILL);
+    run_scenario(lose_a_connection_that_has_lasted);
+}
+
 static void wait_for_the_data(void *arg)
 {
     (void)arg;

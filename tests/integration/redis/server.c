@@ -42,15 +42,20 @@ static bool accepts_connections(void *arg)
     return is_accepted;
 }
 
+static void make_directory(void)
+{
+    if (server.directory[0] != '\0')
+        return;
+    snprintf(server.directory, sizeof(server.directory), "/tmp/midstream-redis-XXXXXX");
+    cr_assert_not_null(mkdtemp(server.directory));
+    snprintf(server.socket_path, sizeof(server.socket_path), "%s/socket", server.directory);
+    snprintf(server.address, sizeof(server.address), "unix:%s", server.socket_path);
+    server.port = free_port();
+}
+
 void server_start(const char *const more[])
 {
-    if (server.directory[0] == '\0') {
-        snprintf(server.directory, sizeof(server.directory), "/tmp/midstream-redis-XXXXXX");
-        cr_assert_not_null(mkdtemp(server.directory));
-        snprintf(server.socket_path, sizeof(server.socket_path), "%s/socket", server.directory);
-        snprintf(server.address, sizeof(server.address), "unix:%s", server.socket_path);
-        server.port = free_port();
-    }
+    make_directory();
     char port[16];
     snprintf(port, sizeof(port), "%d", server.port);
     const char *arguments[32 + MORE_MAX] = {
@@ -85,6 +90,52 @@ void server_start(const char *const more[])
               server.directory);
 }
 
+/* -------------------- its users -------------------- */
+
+static const char password[] = "only for tests";
+
+/* The line of the user from compose/users.acl, with the password's hash in it. */
+static void write_users(const char *path)
+{
+    struct buffer hash = {0};
+    struct buffer line = {0};
+    char command[256];
+    snprintf(command, sizeof(command), "printf '%%s' '%s' | sha256sum | cut -c 1-64 | tr -d '\\n'", password);
+    cr_assert_eq(process_run((const char *const[]){"sh", "-c", command, NULL}, NULL, &hash, START_TIMEOUT_MS), 0);
+    snprintf(command, sizeof(command),
+             "sed -n -e 's/@PASSWORD_SHA256@/%.*s/' -e '/^user midstream /p' compose/users.acl", (int)hash.length,
+             hash.data);
+    cr_assert_eq(process_run((const char *const[]){"sh", "-c", command, NULL}, NULL, &line, START_TIMEOUT_MS), 0);
+    cr_assert_gt(line.length, 0, "compose/users.acl has no user midstream");
+    FILE *file = fopen(path, "w");
+    cr_assert_not_null(file);
+    fprintf(file, "user default on nopass ~* &* +@all\n%.*s", (int)line.length, line.data);
+    fclose(file);
+    buffer_fini(&hash);
+    buffer_fini(&line);
+}
+
+void server_start_with_users(const char *const more[])
+{
+    char path[128];
+    const char *all[MORE_MAX + 1] = {"--aclfile", path};
+    size_t count = 2;
+    make_directory();
+    snprintf(path, sizeof(path), "%s/users.acl", server.directory);
+    write_users(path);
+    for (size_t i = 0; more != NULL && more[i] != NULL; i++)
+        all[count++] = more[i];
+    server_start(all);
+}
+
+struct redis_options worker_options(void)
+{
+    struct redis_options options = quick_options();
+    options.username = "midstream";
+    options.password = password;
+    return options;
+}
+
 void server_stop(int signal_number)
 {
     process_signal(server.pid, signal_number);
@@ -96,7 +147,7 @@ void server_fini(void)
 {
     if (server.pid != 0)
         server_stop(SIGKILL);
-    static const char *const files[] = {"socket", "log", "dump.rdb"};
+    static const char *const files[] = {"socket", "log", "dump.rdb", "users.acl"};
     char path[128];
     for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
         snprintf(path, sizeof(path), "%s/%s", server.directory, files[i]);

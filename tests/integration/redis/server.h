@@ -27,6 +27,13 @@ void server_start(const char *const more[]);
 void server_stop(int signal_number); /* and waits for its end */
 void server_fini(void);              /* stops it if it runs, and removes the directory */
 
+/*
+ * The same, with the user of workers as compose/users.acl has it: who asks as worker_options() say may do no more than
+ * there. Others may do everything.
+ */
+void server_start_with_users(const char *const more[]);
+struct redis_options worker_options(void);
+
 /* Short times, so that outages are short; the address is the unix socket. */
 struct redis_options quick_options(void);
 

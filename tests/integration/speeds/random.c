@@ -59,32 +59,6 @@ static const int64_t odd_numbers[] = {
 };
 enum { ODD_NUMBERS = sizeof(odd_numbers) / sizeof(odd_numbers[0]) };
 
-static uint64_t state;
-
-void random_seed(uint64_t seed)
-{
-    state = seed;
-}
-
-/* splitmix64 */
-static uint64_t next(void)
-{
-    uint64_t z = state += 0x9e3779b97f4a7c15u;
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-    return z ^ z >> 31;
-}
-
-size_t random_below(size_t limit)
-{
-    return (size_t)(next() % limit);
-}
-
-bool random_chance(unsigned percent)
-{
-    return random_below(100) < percent;
-}
-
 static size_t random_length(bool is_small)
 {
     static const size_t edges[] = {0, 20, 21, 64, 65, 99, VALUE_BYTES_MAX, VALUE_BYTES_MAX + 1};

@@ -10,6 +10,7 @@
 
 #include "record.h"
 #include "session/operation.h"
+#include "support/random.h"
 
 enum {
     RANDOM_OPERATIONS_MAX = 8,
@@ -20,10 +21,6 @@ enum {
     LIFETIME_SHORT_MS = 12, /* and below */
     LIFETIME_LONG_MS = 3600 * 1000,
 };
-
-void random_seed(uint64_t seed);
-size_t random_below(size_t limit); /* 0 to limit - 1 */
-bool random_chance(unsigned percent);
 
 /* What one operation is to be; the texts are in it. */
 struct random_operation {

@@ -279,12 +279,10 @@ TestSuite(two_speeds, .fini = speeds_fini);
 
 Test(two_speeds, random_operations_come_to_the_same_the_fast_way_and_the_slow_one)
 {
-    world.seed = number_of("SEED", (uint64_t)clock_unix_ms());
+    world.seed = random_begin("two_speeds");
     world.count = (long)number_of("COUNT", COMMITS);
     world.mode = "the beginning";
     world.view.revision = -1;
-    random_seed(world.seed);
-    fprintf(stderr, "two_speeds: SEED=%" PRIu64 " COUNT=%ld\n", world.seed, world.count);
     speeds_run(go_both_ways);
     fprintf(stderr,
             "two_speeds: %ld commits, %ld of them the fast way (%ld %%); applied %ld, found applied %ld, moved %ld, "

@@ -21,7 +21,7 @@ enum { REMOVAL_TIMEOUT_MS = 10000, AN_HOUR_MS = 3600 * 1000 };
 
 struct redis_client *speeds_client(void)
 {
-    struct redis_options options = quick_options();
+    struct redis_options options = worker_options();
     options.timeout_ms = 30000;
     struct redis_client *client = redis_client_new(&options);
     cr_assert_not_null(client);
@@ -50,7 +50,7 @@ static void run_inner(void *arg)
 
 void speeds_run(fiber_fn *scenario)
 {
-    server_start((const char *const[]){"--appendonly", "yes", "--appendfsync", "no", NULL});
+    server_start_with_users((const char *const[]){"--appendonly", "yes", "--appendfsync", "no", NULL});
     direct = redisConnectUnix(server.socket_path);
     cr_assert(direct != NULL && direct->err == 0);
     inner = scenario;
