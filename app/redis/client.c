@@ -53,7 +53,6 @@ struct redis_client *redis_client_new(const struct redis_options *options)
     client->options = *options;
     client->options.address = copy_text(options->address);
     client->options.username = copy_text(options->username);
-    client->options.password = copy_text(options->password);
     client->address = address;
     client->counts = options->counts != NULL ? options->counts : &client->own_counts;
     list_init(&client->pending);
@@ -83,7 +82,6 @@ void redis_client_free(struct redis_client *client)
     buffer_fini(&client->request);
     free_text(client->options.address);
     free_text(client->options.username);
-    free_text(client->options.password);
     free(client);
 }
 

@@ -37,7 +37,7 @@ struct redis_counts {
 struct redis_options {
     const char *address;  /* "unix:/path", "host:port" or "[ipv6]:port" */
     const char *username; /* NULL: none */
-    const char *password; /* NULL: none */
+    const char *password; /* NULL: none; not copied: stays the caller's, and outlives the client */
     int database;
     int64_t timeout_ms; /* of a command, and of connecting */
     int64_t backoff_ms; /* first pause before reconnecting; doubles, with jitter, up to backoff_max_ms */
@@ -54,7 +54,7 @@ struct redis_script {
     struct redis_script *next;
 };
 
-/* Begins to connect. Options are copied. NULL with the reason logged when the address cannot be understood. */
+/* Begins to connect. Options are copied, but for the password. NULL with the reason logged when the address cannot be understood. */
 struct redis_client *redis_client_new(const struct redis_options *options);
 
 /* Pending commands report MID_UNAVAILABLE. */

@@ -186,6 +186,7 @@ static void send_greeting(struct redis_client *client)
             resp_add_text(&client->request, options->username);
         resp_add_text(&client->request, options->password);
         redis_request_send(client, on_greeting_answer, client);
+        explicit_bzero(client->request.data, client->request.length); /* hiredis has its copy until it is sent */
         client->greeting_left++;
     }
     if (options->database != 0) {

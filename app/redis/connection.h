@@ -30,7 +30,7 @@ struct resolution;
 
 struct redis_client {
     /* read-only after redis_client_new() */
-    struct redis_options options; /* strings are copies */
+    struct redis_options options; /* strings are copies, but for the password */
     struct redis_address address;
 
     /* connection.c */

@@ -5,6 +5,7 @@
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -36,7 +37,10 @@ static bool read_password(struct configuration *configuration, char *reason, siz
     }
     if (file != NULL)
         setvbuf(file, NULL, _IONBF, 0); /* no copy in a buffer that nobody wipes */
-    if (file == NULL || fgets(configuration->password, sizeof(configuration->password), file) == NULL) {
+    configuration->password = sodium_malloc(PASSWORD_BYTES_MAX + 1);
+    if (configuration->password == NULL)
+        panic("out of memory for a password");
+    if (file == NULL || fgets(configuration->password, PASSWORD_BYTES_MAX + 1, file) == NULL) {
         snprintf(reason, reason_size, "cannot read a password from %s (setting redis-password-file): %s", path,
                  file == NULL ? strerror(errno) : "it is empty");
         if (file != NULL)
@@ -45,8 +49,12 @@ static bool read_password(struct configuration *configuration, char *reason, siz
     }
     fclose(file);
     size_t length = strcspn(configuration->password, "\r\n");
-    if (length == sizeof(configuration->password) - 1) {
+    if (length == PASSWORD_BYTES_MAX) {
         snprintf(reason, reason_size, "the password in %s is longer than %d bytes", path, PASSWORD_BYTES_MAX - 1);
+        return false;
+    }
+    if (length == 0) {
+        snprintf(reason, reason_size, "the first line of %s (setting redis-password-file) is empty", path);
         return false;
     }
     configuration->password[length] = '\0';
@@ -119,8 +127,15 @@ void configuration_free(struct configuration *configuration)
         return;
     keyring_free(configuration->keyring);
     settings_fini(&configuration->settings);
-    sodium_memzero(configuration->password, sizeof(configuration->password));
+    sodium_free(configuration->password); /* wipes it */
     free(configuration);
+}
+
+void configuration_lock_secrets(const struct configuration *configuration)
+{
+    keyring_lock(configuration->keyring);
+    if (configuration->password != NULL)
+        (void)mlock(configuration->password, PASSWORD_BYTES_MAX + 1);
 }
 
 int configuration_workers(const struct configuration *configuration)

@@ -13,7 +13,7 @@ enum { PASSWORD_BYTES_MAX = 511 };
 struct configuration {
     struct settings settings;
     struct keyring *keyring;
-    char password[PASSWORD_BYTES_MAX + 1]; /* of Redis; empty: none */
+    char *password; /* of Redis, in memory that is locked and wiped (sodium_malloc(3)); NULL: none */
 };
 
 /*
@@ -22,6 +22,10 @@ struct configuration {
  */
 struct configuration *configuration_new(struct settings *settings, char *reason, size_t reason_size);
 void configuration_free(struct configuration *configuration); /* NULL is fine */
+
+/* In a new process, which inherits no lock of memory: keeps the secrets from being swapped out, as far as the limit
+ * allows. */
+void configuration_lock_secrets(const struct configuration *configuration);
 
 /* How many workers it asks for. */
 int configuration_workers(const struct configuration *configuration);

@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -84,13 +85,20 @@ static void filter_system_calls(void)
                   strerror(errno));
 }
 
-/* Before the first process is forked. A core file would hold keys, the password of Redis, and what visitors have sent.
+/*
+ * Before the first process is forked. Memory holds keys, the password of Redis, and what visitors have sent: it goes
+ * into no core file, and no other process of the user may look at it (prctl(2), PR_SET_DUMPABLE).
  */
-static void forbid_core_files(void)
+static void keep_memory_private(void)
 {
     static const struct rlimit none = {0, 0};
-    if (!master.configuration->settings.core_files && setrlimit(RLIMIT_CORE, &none) != 0)
+    if (master.configuration->settings.core_files)
+        return;
+    if (setrlimit(RLIMIT_CORE, &none) != 0)
         log_event(MID_WARN, "master.core-files", "reason=\"%s\"", strerror(errno));
+#if !defined(__SANITIZE_ADDRESS__) /* which looks for leaks from another process */
+    ENSURE(prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0);
+#endif
 }
 
 static void block_signals(void)
@@ -298,7 +306,7 @@ static int run(struct settings *settings, const struct command_line *line, const
     }
     log_event(MID_INFO, "master.start", "version=%s pid=%d workers=%d listen=%s", MIDSTREAM_VERSION, (int)getpid(),
               configuration_workers(master.configuration), master.configuration->settings.listen);
-    forbid_core_files();
+    keep_memory_private();
     filter_system_calls();
     master.is_starting = true;
     pool_init(routes, worker);

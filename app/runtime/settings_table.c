@@ -127,7 +127,8 @@ const struct setting settings_table[] = {
     {"admin", SETTING_TEXT, AT(admin), NULL, 0, 0, "ADDRESS",
      "where /metrics, /live and /ready are answered over HTTP: unix:PATH or HOST:PORT"},
     {"core-files", SETTING_YES_NO, AT(core_files), "no", 0, 0, "yes|no",
-     "whether a process that crashes may leave a core file, which holds keys and passwords"},
+     "whether a process that crashes may leave a core file, which holds keys and passwords, and whether others of its "
+     "user may look into its memory"},
     {"system-call-filter", SETTING_YES_NO, AT(system_call_filter), "yes", 0, 0, "yes|no",
      "refuse system calls that no web handler needs, and privileges that a program could gain by its setuid bit, to "
      "handlers and what they start; no is for those that need them"},

@@ -12,7 +12,7 @@ struct redis_options stores_redis_options(const struct configuration *configurat
     return (struct redis_options){
         .address = settings->redis,
         .username = settings->redis_user,
-        .password = configuration->password[0] != '\0' ? configuration->password : NULL,
+        .password = configuration->password,
         .database = (int)settings->redis_database,
         .timeout_ms = settings->redis_timeout_ms,
         .backoff_ms = 20,

@@ -199,6 +199,7 @@ int work_run(const struct worker_options *options)
     fiber_init((size_t)settings->stack_kib * 1024 * STACK_FACTOR, (size_t)settings->fibers_max);
     loop_init();
     loop_set_threads(settings->offload_threads);
+    configuration_lock_secrets(options->configuration);
     work.redis = stores_open(options->configuration, work.counts);
     configure_consumers(options->configuration);
     if (work.redis == NULL || !consumers_start(settings->task_queues, &work.consumer))

@@ -194,6 +194,7 @@ int worker_run(const struct worker_options *options)
     worker.settings = settings;
     worker.sockets = *options->sockets;
     worker.drain_end_ms = -1;
+    configuration_lock_secrets(options->configuration);
     worker.counts = metrics_enter(options->metrics_slot);
     log_count_dropped(&worker.counts->log_dropped);
     pulse_enter(options->pulse);

@@ -11,6 +11,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include <sodium.h>
 
@@ -175,6 +176,11 @@ struct keyring *keyring_parse(const char *name, const char *text, size_t length,
 void keyring_free(struct keyring *keyring)
 {
     sodium_free(keyring);
+}
+
+void keyring_lock(const struct keyring *keyring)
+{
+    (void)mlock(keyring, sizeof(*keyring));
 }
 
 uint8_t keyring_signing_id(const struct keyring *keyring)

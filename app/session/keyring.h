@@ -29,6 +29,9 @@ struct keyring *keyring_parse(const char *name, const char *text, size_t length,
 
 void keyring_free(struct keyring *keyring); /* NULL is fine */
 
+/* In a new process, which inherits no lock of memory (fork(2)): locks it again, as far as the limit allows. */
+void keyring_lock(const struct keyring *keyring);
+
 /* The id of the key that signs. */
 uint8_t keyring_signing_id(const struct keyring *keyring);
 

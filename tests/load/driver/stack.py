@@ -29,6 +29,7 @@ class Stack:
             **os.environ,
             "RUN_ACCESS_LOG": "off",
             "MIDSTREAM_SESSION_NEW_MAX": "0",
+            "MIDSTREAM_CORE_FILES": "yes",  # or nobody but root could look at their memory
             **({"MIDSTREAM": str(program)} if program else {}),
         }
 

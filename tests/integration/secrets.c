@@ -1,0 +1,274 @@
+/*
+ * Where secrets must not be: what Redis stores gives nobody a cookie, and what processes tell of themselves (logs,
+ * metrics, error responses, arguments, environment) has neither keys nor passwords nor what visitors keep in a session.
+ */
+#include <criterion/criterion.h>
+#include <ctype.h>
+#include <dirent.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "session/keyring.h"
+#include "session/token.h"
+#include "site.h"
+
+TestSuite(secrets, .timeout = 120);
+
+/* -------------------- a dump of Redis -------------------- */
+
+/* Adds every file of the directory, and of those in it. */
+static void add_files(const char *directory, struct buffer *all)
+{
+    DIR *dir = opendir(directory);
+    cr_assert_not_null(dir, "%s", directory);
+    for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
+        struct stat status;
+        if (entry->d_name[0] == '.')
+            continue;
+        char *path = text_printf("%s/%s", directory, entry->d_name);
+        cr_assert_eq(stat(path, &status), 0);
+        if (S_ISDIR(status.st_mode)) {
+            add_files(path, all);
+        } else {
+            size_t bytes;
+            char *text = file_read(path, &bytes);
+            buffer_append(all, text, bytes);
+            free(text);
+        }
+        free(path);
+    }
+    closedir(dir);
+}
+
+/* As RDB and as AOF. */
+static struct buffer dump_of(const struct site *site)
+{
+    struct buffer dump = {0};
+    char *path = text_printf("%s/redis", site->stack->dir);
+    site_await_written(site);
+    free(redis_text(site->redis, "SAVE"));
+    add_files(path, &dump);
+    cr_assert_gt(dump.length, 1000);
+    free(path);
+    return dump;
+}
+
+static bool is_of_token(char c)
+{
+    return isalnum((unsigned char)c) || c == '-' || c == '_';
+}
+
+static bool is_believed(const char *text, const struct keyring *keyring)
+{
+    struct token token;
+    enum token_verdict verdict = token_verify(text, TOKEN_TEXT_LENGTH, keyring, "mid", &token);
+    return verdict == TOKEN_VALID || verdict == TOKEN_VALID_OLD_KEY;
+}
+
+/* Whatever looks like a cookie, wherever it begins. */
+static size_t try_texts(const struct buffer *dump, const struct keyring *keyring)
+{
+    size_t tried = 0;
+    size_t run = 0;
+    for (size_t i = 0; i < dump->length; i++) {
+        run = is_of_token(dump->data[i]) ? run + 1 : 0;
+        if (run < TOKEN_TEXT_LENGTH)
+            continue;
+        const char *text = dump->data + i + 1 - TOKEN_TEXT_LENGTH;
+        cr_assert_not(is_believed(text, keyring), "a cookie stands in the dump: %.*s", (int)TOKEN_TEXT_LENGTH, text);
+        tried++;
+    }
+    return tried;
+}
+
+/* The identifier of the session, and every 32 bytes of the dump for its signature, also where they are hexadecimal. */
+static void try_signatures(const struct buffer *dump, const struct keyring *keyring, const uint8_t *rid)
+{
+    enum { GENERATIONS = 2, HEAD_BYTES = 1 + TOKEN_RID_BYTES + 4, MAC_BYTES = 32 };
+    uint8_t bytes[HEAD_BYTES + MAC_BYTES] = {keyring_signing_id(keyring)};
+    char text[TOKEN_TEXT_LENGTH + 1];
+    memcpy(bytes + 1, rid, TOKEN_RID_BYTES);
+    for (size_t at = 0; at + MAC_BYTES <= dump->length; at++) {
+        memcpy(bytes + HEAD_BYTES, dump->data + at, MAC_BYTES);
+        for (uint8_t generation = 1; generation <= GENERATIONS; generation++) {
+            bytes[HEAD_BYTES - 1] = generation;
+            sodium_bin2base64(text, sizeof(text), bytes, sizeof(bytes), sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+            cr_assert_not(is_believed(text, keyring), "the dump has the signature of a cookie at %zu", at);
+        }
+    }
+}
+
+Test(secrets, a_dump_of_redis_gives_no_cookie)
+{
+    char reason[160];
+    struct site site = site_open(NULL);
+    site_make_session(&site);
+    cr_assert_eq(site_send(&site, "POST", "/login", "user=alice", NULL), 204);
+    cr_assert_eq(site_send(&site, "PUT", "/api/session/note", "what a visitor keeps", NULL), 204);
+    cr_assert_eq(site_send(&site, "POST", "/report?seconds=1", NULL, NULL), 202);
+    char *path = text_printf("%s/keys", site.stack->dir);
+    struct keyring *keyring = keyring_load(path, reason, sizeof(reason));
+    cr_assert_not_null(keyring, "%s", reason);
+    char *cookie = cookie_jar_get(site.visitor, "mid");
+    struct token token;
+    cr_assert_eq(token_verify(cookie, strlen(cookie), keyring, "mid", &token), TOKEN_VALID, "%s", cookie);
+
+    struct buffer dump = dump_of(&site);
+    char hex[2 * TOKEN_RID_BYTES + 1];
+    sodium_bin2hex(hex, sizeof(hex), token.rid, sizeof(token.rid));
+    cr_assert_not_null(memmem(dump.data, dump.length, hex, strlen(hex)), "the session is not in the dump");
+    try_signatures(&dump, keyring, token.rid);
+    buffer_append(&dump, cookie, strlen(cookie)); /* a dump that has one is found out */
+    cr_expect_null(memmem(dump.data, dump.length - strlen(cookie), cookie, strlen(cookie)));
+    dump.length -= strlen(cookie);
+    cr_expect_geq(try_texts(&dump, keyring), 0);
+    buffer_fini(&dump);
+    free(cookie);
+    keyring_free(keyring);
+    free(path);
+    site_close(&site);
+}
+
+/* -------------------- what processes tell of themselves -------------------- */
+
+static const char password[] = "canary-password-of-redis";
+static const char value[] = "canary-of-a-session";
+static const char payload[] = "canary-in-a-body";
+
+static void expect_none(const char *where, const char *bytes, size_t length, const char *secret)
+{
+    cr_expect_null(memmem(bytes, length, secret, strlen(secret)), "%s has \"%s\"", where, secret);
+}
+
+static void expect_no_secret(const char *where, const char *bytes, size_t length, const char *key, const char *cookie)
+{
+    expect_none(where, bytes, length, password);
+    expect_none(where, bytes, length, value);
+    expect_none(where, bytes, length, payload);
+    expect_none(where, bytes, length, key);
+    expect_none(where, bytes, length, cookie);
+}
+
+static void look_at_file(const char *path, const char *key, const char *cookie)
+{
+    size_t bytes = 0;
+    char *text = file_read(path, &bytes);
+    cr_assert_not_null(text, "%s", path);
+    expect_no_secret(path, text, bytes, key, cookie);
+    free(text);
+}
+
+static void look_at_processes(const struct site *site, const char *key, const char *cookie)
+{
+    pid_t pids[STACK_WORKERS_MAX + 1];
+    size_t count = process_children(site->stack->master, pids, STACK_WORKERS_MAX);
+    pids[count++] = site->stack->master;
+    for (size_t i = 0; i < count; i++) {
+        static const char *const files[] = {"environ", "cmdline", "comm", "status"};
+        for (size_t k = 0; k < sizeof(files) / sizeof(files[0]); k++) {
+            char *path = text_printf("/proc/%d/%s", (int)pids[i], files[k]);
+            look_at_file(path, key, cookie);
+            free(path);
+        }
+    }
+}
+
+/* Requests that fail in every way that says something, with the secrets in all that a request has. */
+static void fail_in_many_ways(const struct site *site)
+{
+    static const struct {
+        const char *method;
+        const char *path;
+        const char *body;
+    } requests[] = {
+        {"PUT", "/api/session/canary", value},
+        {"PUT", "/api/session/a%20bad%20name", value},
+        {"POST", "/api/session/canary/increment", NULL},
+        {"POST", "/login", payload},
+        {"POST", "/report?seconds=x", payload},
+        {"POST", "/null", payload},
+        {"GET", "/nowhere", NULL},
+        {"GET", "/stream?count=x", NULL},
+    };
+    for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
+        struct http_response response;
+        site_send(site, requests[i].method, requests[i].path, requests[i].body, &response);
+        expect_none(requests[i].path, response.body.data, response.body.length, value);
+        expect_none(requests[i].path, response.body.data, response.body.length, payload);
+        expect_none(requests[i].path, response.body.data, response.body.length, password);
+        http_response_fini(&response);
+    }
+}
+
+/* The hexadecimal key of the first line "id key # comment". */
+static char *read_key(const char *path)
+{
+    enum { HEX_LENGTH = 64 };
+    char *text = file_read(path, NULL);
+    char *line = strtok(text, "\n");
+    while (line != NULL && line[0] == '#')
+        line = strtok(NULL, "\n");
+    cr_assert_not_null(line);
+    char *key = strndup(strchr(line, ' ') + 1, HEX_LENGTH);
+    cr_assert_eq(strspn(key, "0123456789abcdef"), HEX_LENGTH, "%s", key);
+    free(text);
+    return key;
+}
+
+static void write_password(const char *path)
+{
+    FILE *file = fopen(path, "w");
+    cr_assert_not_null(file);
+    fprintf(file, "%s\n", password);
+    fclose(file);
+    cr_assert_eq(chmod(path, 0640), 0);
+    cr_assert_eq(chown(path, (uid_t)-1, 33), 0); /* who has the site, when root runs the tests: www-data, of Debian */
+}
+
+Test(secrets, are_in_no_log_metric_error_argument_or_environment)
+{
+    char file[] = "/tmp/midstream-password-XXXXXX";
+    int fd = mkstemp(file);
+    cr_assert_geq(fd, 0);
+    close(fd);
+    write_password(file);
+    char *setting = text_printf("MIDSTREAM_REDIS_PASSWORD_FILE=%s", file);
+    struct site site = site_open(
+        SETTINGS("MIDSTREAM_REDIS_USER=default", setting, "MIDSTREAM_LOG_LEVEL=debug", "MIDSTREAM_SLOW_MS=1"));
+    char *path = text_printf("%s/keys", site.stack->dir);
+    char *key = read_key(path);
+    site_make_session(&site);
+    char *cookie = cookie_jar_get(site.visitor, "mid");
+    fail_in_many_ways(&site);
+    site_stop_redis(&site);
+    fail_in_many_ways(&site);
+    site_resume_redis(&site);
+
+    char *log = site_log(&site);
+    cr_expect_not_null(strstr(log, " debug "), "there is nothing to look at: %s", log);
+    expect_no_secret("the log", log, strlen(log), key, cookie);
+    static const char *const files[] = {"access.log", "nginx.log", "work.log", "redis.log"};
+    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+        char *name = text_printf("%s/%s", site.stack->dir, files[i]);
+        look_at_file(name, key, cookie);
+        free(name);
+    }
+    look_at_processes(&site, key, cookie);
+    struct http_response metrics;
+    http_send(&(struct http_request){.url = "http://localhost/metrics", .unix_socket = site.stack->admin_socket},
+              &metrics);
+    cr_expect_eq(metrics.status, 200);
+    expect_no_secret("/metrics", metrics.body.data, metrics.body.length, key, cookie);
+    http_response_fini(&metrics);
+
+    unlink(file);
+    free(log);
+    free(cookie);
+    free(key);
+    free(path);
+    free(setting);
+    site_close(&site);
+}
