@@ -53,6 +53,7 @@ static void close_page(struct page *page, const char *expected)
 /* JavaScript for parts of the page. */
 #define PIECES              "Number(document.querySelector('#pieces').dataset.count)"
 #define STREAM_STATE        "document.querySelector('#stream-state').dataset.state"
+#define SESSION_STATE       "document.querySelector('#session-state').dataset.state"
 #define FIELD(name)         "document.querySelector('#fields tr[data-field=\"" name "\"] td:nth-child(2)')?.textContent"
 #define TEXT_OF(css)        "document.querySelector('" css "').textContent"
 #define CHANGES_TELL(words) TEXT_OF("#changes") ".includes('" words "')"
@@ -135,7 +136,7 @@ Test(page, shows_one_session_in_two_tabs)
     SEEN(&page, FIELD("colour") " === 'violet'");
     SEEN(&page, STREAM_STATE " === 'running'");
     browser_click(page.browser, "#stream-stop");
-    SEEN(&page, TEXT_OF("#stream-state") " === 'You left'");
+    SEEN(&page, TEXT_OF("#stream-state") " === 'You stopped reading'");
     SEEN(&page, FIELD("colour") " === 'violet'");
     free(first);
     free(second);
@@ -156,12 +157,75 @@ Test(page, shows_a_login_and_a_logout_in_the_middle_of_a_stream)
     snprintf(later, sizeof(later), FIELD("chunk") " > %d && " STREAM_STATE " === 'running'", (int)pieces + 1);
     SEEN(&page, later);
 
+    browser_click(page.browser, "#field-set");
+    SEEN(&page, TEXT_OF("#field-answer") " !== ''");
     browser_click(page.browser, "#logout");
     SEEN(&page, CHANGES_TELL("the session has ended"));
     SEEN(&page, STREAM_STATE " === 'cut'");
     SEEN(&page, TEXT_OF("#session-state") " === 'No session yet'");
     SEEN(&page, "document.querySelector('#fields tbody').rows.length === 0");
+    SEEN(&page, TEXT_OF("#field-answer") " === ''"); /* it was of the session that has ended */
     close_page(&page, "/stream?");
+}
+
+/* What was read before must not look as if it were of now. */
+Test(page, says_that_the_session_cannot_be_read_while_redis_is_away)
+{
+    struct page page = open_page();
+    browser_click(page.browser, "#field-set");
+    SEEN(&page, FIELD("colour") " === 'green'");
+    start_stream(&page, "stream", 1000, 100);
+    SEEN(&page, SESSION_STATE " === 'running'");
+    cr_assert_eq(kill(page.stack->redis, SIGSTOP), 0);
+    SEEN(&page, SESSION_STATE " === 'cut'");
+    double other =
+        browser_number(page.browser, "const states = [];"
+                                     "const place = document.querySelector('#session-state');"
+                                     "const look = new MutationObserver(() => states.push(place.dataset.state));"
+                                     "look.observe(place, {attributes: true});"
+                                     "return new Promise((done) => setTimeout(() => {"
+                                     "    look.disconnect();"
+                                     "    done(states.filter((state) => state !== 'cut').length);"
+                                     "}, 1500));");
+    cr_expect_eq((int)other, 0, "it looks readable now and then");
+    cr_assert_eq(kill(page.stack->redis, SIGCONT), 0);
+    SEEN(&page, SESSION_STATE " === 'running'");
+    browser_click(page.browser, "#stream-stop");
+    close_page(&page, "/api/session");
+}
+
+/* A list in a log is none for who hears the page; and both sides are seen at once. */
+Test(page, shows_both_sides_on_the_first_screen_of_a_phone)
+{
+    struct stack *stack = stack_start(NULL);
+    struct page page = {.stack = stack,
+                        .browser = browser_open(&(struct browser_options){.width = 390, .height = 844})};
+    browser_visit(page.browser, stack->url);
+    start_stream(&page, "stream", 10, 100);
+    SEEN(&page, STREAM_STATE " === 'complete'");
+    double below =
+        browser_number(page.browser, "scrollTo(0, 0);"
+                                     "return Math.max(...['#pieces', '#fields tr[data-field=chunk]', '#changes']"
+                                     "    .map((css) => document.querySelector(css).getBoundingClientRect().bottom));");
+    cr_expect_leq(below, 844, "something of the two sides is below the first screen: %g", below);
+    double sideways = browser_number(page.browser, "return document.documentElement.scrollWidth;");
+    cr_expect_leq(sideways, 390, "the page is %g wide", sideways);
+    double orphans = browser_number(page.browser, "return [...document.querySelectorAll('li')].filter((li) =>"
+                                                  "    li.parentElement.hasAttribute('role')).length;");
+    cr_expect_eq((int)orphans, 0, "items of a list whose role is another");
+    close_page(&page, NULL);
+}
+
+Test(page, links_to_the_handlers_that_it_shows)
+{
+    struct page page = open_page();
+    double missing =
+        browser_number(page.browser, "return Promise.all([...document.querySelectorAll('a[href^=\"/source/\"]')]"
+                                     "    .map((link) => fetch(link.href)))"
+                                     "    .then((all) => all.filter((one) => !one.ok ||"
+                                     "        !one.headers.get('Content-Type').startsWith('text/plain')).length);");
+    cr_expect_eq((int)missing, 0);
+    close_page(&page, NULL);
 }
 
 Test(page, shows_that_a_failed_response_was_cut)
@@ -171,7 +235,7 @@ Test(page, shows_that_a_failed_response_was_cut)
     set_number(&page, "#stream-fail-at", 3);
     browser_click(page.browser, "#stream-start");
     SEEN(&page, STREAM_STATE " === 'cut'");
-    SEEN(&page, TEXT_OF("#pieces") ".includes('the response was cut: the browser can tell')");
+    SEEN(&page, TEXT_OF("#pieces") ".includes('the response was cut, and cannot be taken for complete')");
     SEEN(&page, PIECES " >= 1");
     close_page(&page, "/fail?");
 }
@@ -200,6 +264,7 @@ Test(page, events_go_on_where_they_were_when_a_worker_is_killed)
     size_t count = stack_workers(page.stack, workers);
     for (size_t i = 0; i < count; i++)
         process_signal(workers[i], SIGKILL);
+    SEEN(&page, TEXT_OF("#pieces") ".includes('the connection was lost, and the browser opens another')");
     SEEN(&page, STREAM_STATE " === 'complete'");
     SEEN(&page, FIELD("event") " === '30'");
     cr_expect_eq((int)browser_number(page.browser, "return " PIECES ";"), 30);

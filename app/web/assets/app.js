@@ -71,6 +71,8 @@ const watch = new SessionWatch({
         showFields(session?.fields ?? {}, before === undefined ? [] : changed);
         if (before !== undefined)
             noteChanges(session, before, changed);
+        if (before && session === null)
+            forgetAnswers();
         for (const listener of listeners)
             listener(session);
     },
@@ -83,7 +85,8 @@ const watch = new SessionWatch({
             show("session-state", isBusy ? "running" : "idle", isBusy ? "Read 5 times a second" : "Read every 2 seconds");
     },
     onTrouble(error) {
-        show("session-state", "cut", error instanceof Refusal ? `Not readable: ${error.message}` : "Not readable");
+        const why = error instanceof Refusal ? `${error.status}: ${error.message}` : "the server does not answer";
+        show("session-state", "cut", `Not readable now (${why})`);
     },
 });
 const listeners = new Set();
@@ -206,6 +209,7 @@ function showChoice() {
     }
     byId("stream-note").replaceChildren(...withCode(kinds[choice.kind].note));
     byId("stream-request").textContent = `GET ${kinds[choice.kind].target(choice)}`;
+    byId("stream-source").href = `/source/${choice.kind === "chat" ? "chat" : "streams"}.c`;
 }
 
 /* A disabled button drops the keyboard's focus; hand it to the button that takes its place. */
@@ -228,6 +232,12 @@ function pieceSink(kind, expected) {
     return {
         get count() {
             return count;
+        },
+        /* The connection was lost, and the browser opens another; then it has one again. */
+        gap(isOpen) {
+            show("stream-state", isOpen ? "idle" : "running", isOpen ? "Connecting again" : "Streaming");
+            if (isOpen)
+                note(record, "the connection was lost, and the browser opens another", { tone: "rest" });
         },
         piece(text, eventId) {
             count++;
@@ -288,13 +298,13 @@ async function runStream() {
 
 function noteFailure(record, error) {
     if (leaving.signal.aborted) {
-        show("stream-state", "idle", "You left");
-        note(record, "you left; the handler is told at its next step", { tone: "rest" });
+        show("stream-state", "idle", "You stopped reading");
+        note(record, "you closed the connection; the handler learns it at its next step", { tone: "rest" });
         return;
     }
     if (error instanceof Cut) {
         show("stream-state", "cut", "Cut");
-        note(record, `the response was cut: the browser can tell (${error.message})`, { tone: "bad" });
+        note(record, `the response was cut, and cannot be taken for complete: ${error.message}`, { tone: "bad" });
         return;
     }
     show("stream-state", "cut", "Refused");
@@ -313,6 +323,13 @@ byId("stream-stop").addEventListener("click", () => leaving?.abort());
 function answer(id, text, isBad = false) {
     byId(id).textContent = text;
     byId(id).classList.toggle("bad", isBad);
+}
+
+/* What was said of a session that has ended is of no use any more; the logout's own answer is. */
+function forgetAnswers() {
+    for (const id of ["field-answer", "after-answer", "upload-answer", "report-answer"])
+        answer(id, "");
+    byId("upload-progress").value = 0;
 }
 
 /* Sends one request and reports how it went; returns the response, or null when there was an error to report. */

@@ -12,7 +12,7 @@ const CONFLICT = 409;
 
 /*
  * onRead(session, before): after every reading; `session` is null for a visitor without one, `before` is undefined at
- * the first reading. onPace(isBusy): when the pace changes. onTrouble(error): when a reading failed.
+ * the first reading. onPace(isBusy): after a reading that went well. onTrouble(error): after one that failed.
  */
 export class SessionWatch {
     constructor({ onRead, onPace, onTrouble }) {
@@ -74,7 +74,6 @@ export class SessionWatch {
         clearTimeout(this.timer);
         this.reading = this.read().finally(() => {
             this.reading = null;
-            this.onPace(this.isBusy);
             this.timer = setTimeout(() => this.readNow(), this.isAskedAgain ? 0 : this.isBusy ? BUSY_MS : CALM_MS);
         });
     }
@@ -96,6 +95,7 @@ export class SessionWatch {
         const before = this.current;
         this.current = session;
         this.onRead(session, before);
+        this.onPace(this.isBusy);
     }
 }
 

@@ -3,7 +3,8 @@
  *
  * read(url, sink, signal) calls sink.piece(text) for everything that arrives and returns a promise. It resolves when
  * the stream has ended with its end marker, and rejects with a Cut when it stopped without one, with a Refusal when
- * the server answered with an error instead of a stream, and with the signal's reason when the visitor left.
+ * the server answered with an error instead of a stream, and with the signal's reason when the visitor left. sink.gap()
+ * hears of a connection that the browser opens again.
  */
 
 /* The response began and did not reach its end. */
@@ -45,7 +46,7 @@ async function readLines(url, line, signal) {
             part = await reader.read();
         } catch (error) {
             signal.throwIfAborted();
-            throw new Cut(`fetch rejected with “${error.message}”`);
+            throw new Cut(`reading it failed, with what this browser calls “${error.message}”`);
         }
         if (part.done)
             break;
@@ -91,6 +92,7 @@ function readEvents(url, sink, signal, textOf, resumes) {
     return new Promise((resolve, reject) => {
         const source = new EventSource(url);
         let opened = false;
+        let hasGap = false;
         function finish(settle, value) {
             source.close();
             settle(value);
@@ -99,13 +101,22 @@ function readEvents(url, sink, signal, textOf, resumes) {
             if (event.data !== undefined)
                 finish(reject, new Cut(`the handler failed: ${sentenceOf(JSON.parse(event.data))}`));
             else if (opened && resumes && source.readyState === EventSource.CONNECTING)
-                return;
+                showGap(true);
             else if (opened)
                 finish(reject, new Cut("the connection was lost before the event “end”"));
             else
                 finish(reject, new Refusal(0, "the events could not be opened"));
         }
-        source.addEventListener("open", () => { opened = true; });
+        /* Each failed attempt to connect is another event "error". */
+        function showGap(isOpen) {
+            if (isOpen !== hasGap)
+                sink.gap(isOpen);
+            hasGap = isOpen;
+        }
+        source.addEventListener("open", () => {
+            opened = true;
+            showGap(false);
+        });
         for (const name of ["message", "token"])
             source.addEventListener(name, (event) => sink.piece(textOf(event.data), event.lastEventId));
         for (const name of ["failed", "session-ended", "error"])
