@@ -54,7 +54,8 @@ struct redis_script {
     struct redis_script *next;
 };
 
-/* Begins to connect. Options are copied, but for the password. NULL with the reason logged when the address cannot be understood. */
+/* Begins to connect. Options are copied, but for the password. NULL with the reason logged when the address cannot be
+ * understood. */
 struct redis_client *redis_client_new(const struct redis_options *options);
 
 /* Pending commands report MID_UNAVAILABLE. */

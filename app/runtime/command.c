@@ -1,4 +1,5 @@
 /* The program's subcommands: a table of functions. */
+#include <ctype.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
@@ -64,24 +65,52 @@ static const struct command {
     const char *name;
     int (*run)(const struct call *call);
     const char *description;
+    const char *help; /* behind the usage and the description */
     bool has_words;
 } commands[] = {
-    {"serve", serve, "serve requests from nginx", false},
-    {"work", work, "do background tasks", false},
-    {"task", task, "list, show, retry, cancel or delete tasks", true},
-    {"check", check, "check the settings without serving", false},
-    {"keygen", keygen, "add a new signing key in front of the file of --keys", false},
-    {"settings", print_settings, "print the reference of the settings, in Markdown", false},
-    {"version", version, "print the version", false},
+    {"serve", serve, "serve requests from nginx",
+     "A master starts workers, which answer the FastCGI requests that come to --listen, and starts those again that die. It\n"
+     "stays in the foreground. SIGTERM and SIGINT stop it when what is under way is done, or --drain-timeout-ms over; SIGHUP\n"
+     "reads the settings and the files that they name again; SIGUSR1 opens --log-file anew.\n\n"
+     "Needed before: a key file (keygen). Often set: --listen, --redis, --keys, --workers, --admin.\n",
+     false},
+    {"work", work, "do background tasks",
+     "A master starts workers, which take the tasks of --task-queues from Redis, --task-concurrency of a queue at a time, and\n"
+     "listen on no socket. Signals are those of serve. SIGTERM gives tasks back that are not done within --drain-timeout-ms.\n\n"
+     "Often set: --redis, --keys (of serve, for the visitors' sessions), --workers, --task-queues.\n",
+     false},
+    {"task", task, "list, show, retry, cancel or delete tasks", NULL, true},
+    {"check", check, "check the settings without serving",
+     "Reads the settings, the key file and the password file, and looks at addresses and routes, as serve and work do. Opens no\n"
+     "socket, and asks no Redis. Prints what is wrong, and exits with 1 or 2; 0 means that a start, or SIGHUP, would take it.\n",
+     false},
+    {"keygen", keygen, "add a new signing key in front of the file of --keys",
+     "The first key signs cookies, all of them verify. The file is made with mode 0600 if it is not there; what is in it stays.\n"
+     "serve and work take the new key at SIGHUP. Old keys can go when --session-absolute-ms has passed since.\n",
+     false},
+    {"settings", print_settings, "print the reference of the settings, in Markdown", "It is docs/settings.md.\n",
+     false},
+    {"version", version, "print the version", "", false},
 };
 
 static void print_usage(const char *program)
 {
-    printf("Usage: %s COMMAND [--SETTING VALUE]...\n\nCommands:\n", program);
+    printf("Usage: %s COMMAND [--SETTING VALUE]...\n       %s COMMAND --help\n\nCommands:\n", program, program);
     for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
         printf("  %-8s %s\n", commands[i].name, commands[i].description);
     printf("\nSettings:\n");
     settings_print_help(stdout);
+}
+
+static void print_help_of(const struct command *command, const char *program)
+{
+    if (command->help == NULL) {
+        task_command_print_usage(stdout);
+        return;
+    }
+    printf("Usage: %s %s [--SETTING VALUE]...\n\n%c%s.\n%s%s\nSettings: %s --help\n", program, command->name,
+           toupper(command->description[0]), command->description + 1, command->help[0] != '\0' ? "\n" : "",
+           command->help, program);
 }
 
 /* An error is one line, and a hint. */
@@ -107,6 +136,19 @@ static bool asks_for_help(int argc, char **argv)
     return false;
 }
 
+/* Of "COMMAND --help" or "help COMMAND"; of the whole program where no command is named. */
+static void print_help(int argc, char **argv)
+{
+    const char *name = argv[1];
+    if (strcmp(name, "help") == 0 && argc > 2)
+        name = argv[2];
+    const struct command *command = find_command(name);
+    if (command != NULL)
+        print_help_of(command, argv[0]);
+    else
+        print_usage(argv[0]);
+}
+
 /* NULL: there is none; the reason has been printed. */
 static const struct command *command_of(int argc, char **argv)
 {
@@ -126,7 +168,7 @@ static const struct command *command_of(int argc, char **argv)
 int mid_main(int argc, char **argv, const struct mid_route *routes)
 {
     if (asks_for_help(argc, argv)) {
-        print_usage(argv[0]);
+        print_help(argc, argv);
         return 0;
     }
     const struct command *command = command_of(argc, argv);

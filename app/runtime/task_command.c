@@ -178,9 +178,8 @@ static bool read_words(int word_count, char **words)
     bool has_right_count =
         command.action != NULL && word_count <= 2 && (!command.action->needs_id || command.word != NULL);
     if (!has_right_count) {
-        fprintf(stderr, "Usage: midstream task list [waiting|delayed|running|dead]\n"
-                        "       midstream task stats|types\n"
-                        "       midstream task show|retry|cancel|delete ID\n");
+        fprintf(stderr, "midstream: expected task list [waiting|delayed|running|dead], stats, types, or "
+                        "show|retry|cancel|delete ID; see 'midstream task --help'\n");
         return false;
     }
     bool is_good = command.word == NULL ||
@@ -196,6 +195,25 @@ static void run(void *arg)
     bool is_ready = redis_client_wait_ready(command.redis, command.configuration->settings.redis_timeout_ms);
     command.code = is_ready ? command.action->run() : fail("task", MID_UNAVAILABLE);
     loop_stop();
+}
+
+void task_command_print_usage(FILE *out)
+{
+    fputs("Usage: midstream task list [waiting|delayed|running|dead] [--SETTING VALUE]...\n"
+          "       midstream task stats\n"
+          "       midstream task types\n"
+          "       midstream task show|retry|cancel|delete ID\n\n"
+          "Looks at the queues of --task-queues in Redis, and does to one task what an operator has to do.\n\n"
+          "  list      the tasks, a line each: id, state, name, attempt and attempts, age, progress, error\n"
+          "  stats     how many there are in each state, and what has happened since the queue was made\n"
+          "  types     the names of the tasks that this program can do; Redis is not asked\n"
+          "  show      the fields of one task, without its payload\n"
+          "  retry     gives a dead letter all its attempts again\n"
+          "  cancel    a task that waits ends at once; one that runs is told\n"
+          "  delete    what is left of a task that has ended\n\n"
+          "Exits with 1 when Redis does not answer, there is no such task, or its state is another.\n\n"
+          "Settings: midstream --help\n",
+          out);
 }
 
 int task_command(struct settings *settings, int word_count, char **words)

@@ -4,7 +4,11 @@
 #ifndef RUNTIME_TASK_COMMAND_H
 #define RUNTIME_TASK_COMMAND_H
 
+#include <stdio.h>
+
 #include "runtime/settings.h"
+
+void task_command_print_usage(FILE *out);
 
 /*
  * The words are those behind `task`: list [STATE], stats, types, show ID, retry ID, cancel ID, delete ID. Takes the

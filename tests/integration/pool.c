@@ -446,5 +446,29 @@ Test(pool, an_error_of_the_command_line_is_one_line)
     expect_output((const char *const[]){"sevre", NULL}, 2, "midstream: there is no command \"sevre\"; see '", 1);
     expect_output((const char *const[]){"serve", "--worker", "2", NULL}, 2, "midstream: ", 1);
     expect_output((const char *const[]){"serve", "--workers", "many", NULL}, 2, "midstream: ", 1);
+    expect_output((const char *const[]){"task", "lists", NULL}, 2, "midstream: expected task list", 1);
+}
+
+Test(pool, each_command_has_a_help_of_its_own)
+{
+    static const char *const commands[] = {"serve", "work", "task", "check", "keygen", "settings", "version"};
     expect_output((const char *const[]){"--help", NULL}, 0, "Usage: ", 0);
+    expect_output((const char *const[]){"help", NULL}, 0, "Usage: ", 0);
+    expect_output((const char *const[]){"serv", "--help", NULL}, 0, "Usage: ", 0);
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+        struct buffer output = {0};
+        const char *program = getenv("MIDSTREAM");
+        const char *const argv[] = {program != NULL ? program : "build/asan/midstream", commands[i], "--help", NULL};
+        cr_expect_eq(process_run(argv, NULL, &output, PATIENCE_MS), 0);
+        buffer_append(&output, "", 1);
+        char *usage = text_printf(" %s ", commands[i]);
+        const char *first_end = strchr(output.data, '\n');
+        cr_expect(strncmp(output.data, "Usage: ", 7) == 0 &&
+                      memmem(output.data, (size_t)(first_end - output.data), usage, strlen(usage)) != NULL,
+                  "%s", output.data);
+        cr_expect_lt(text_count(output.data, "\n"), 25, "%s: %s", commands[i], output.data);
+        expect_output((const char *const[]){"help", commands[i], NULL}, 0, output.data, 0);
+        free(usage);
+        buffer_fini(&output);
+    }
 }
