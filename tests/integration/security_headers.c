@@ -115,6 +115,49 @@ Test(security_headers, they_are_on_every_kind_of_response_once)
     site_close(&site);
 }
 
+/* Such as nginx answers before it knows what is asked for: they have no address that a location could be found by. */
+Test(security_headers, requests_that_cannot_be_read_are_answered_as_all_others)
+{
+    enum { TOO_LONG = 40000 };
+    static const struct {
+        const char *head; /* what is long comes in the place of LONG, at its end */
+        const char *rest;
+        int status;
+    } rows[] = {
+        {"nonsense", "\r\n\r\n", 400},
+        {"GET /null HTTP/1.1\r\n", "\r\n", 400},
+        {"POST /null HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n", "\r\n", 400},
+        {"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n", "\r\n", 400},
+        {"GET /LONG", " HTTP/1.1\r\nHost: a\r\n\r\n", 414},
+        {"GET /null HTTP/1.1\r\nHost: a\r\nX: LONG", "\r\n\r\n", 431},
+        {"POST /null HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: x\r\n", "\r\n", 501},
+        {"GET / HTTP/9.9\r\nHost: a\r\n", "\r\n", 505},
+    };
+    char filler[TOO_LONG + 1];
+    memset(filler, 'a', TOO_LONG);
+    filler[TOO_LONG] = '\0';
+    struct site site = site_open(NULL);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        const char *mark = strstr(rows[i].head, "LONG");
+        size_t head = mark != NULL ? (size_t)(mark - rows[i].head) : strlen(rows[i].head);
+        char *request = text_printf("%.*s%s%s", (int)head, rows[i].head, mark != NULL ? filler : "", rows[i].rest);
+        char *start = text_printf("HTTP/1.1 %d ", rows[i].status);
+        char *body = text_printf("\r\n\r\n{\"error\":\"MID_%s\",\"status\":%d,",
+                                 rows[i].status == 431 ? "TOO_LARGE" : "BAD_REQUEST", rows[i].status);
+        int fd = raw_request(&site, request);
+        char *response = raw_rest(fd);
+        close(fd);
+        cr_expect_eq(strncmp(response, start, strlen(start)), 0, "%s: %.100s", rows[i].head, response);
+        cr_expect_not_null(strstr(response, body), "%s: %s", rows[i].head, response);
+        expect_protected(rows[i].head, response);
+        free(response);
+        free(body);
+        free(start);
+        free(request);
+    }
+    site_close(&site);
+}
+
 Test(security_headers, nginx_says_which_methods_its_files_have)
 {
     struct site site = site_open(NULL);
