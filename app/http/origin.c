@@ -5,9 +5,9 @@
 #include <string.h>
 #include <strings.h>
 
-static bool is_safe(const char *method)
+bool origin_matters(const char *method)
 {
-    return strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0 || strcmp(method, "OPTIONS") == 0;
+    return strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0 && strcmp(method, "OPTIONS") != 0;
 }
 
 static bool is_in_list(const char *list, const char *origin)
@@ -45,12 +45,12 @@ static bool is_own(const char *origin, const struct origin_claims *claims)
 
 bool origin_is_untold(const struct origin_claims *claims)
 {
-    return !is_safe(claims->method) && claims->sec_fetch_site == NULL && claims->origin == NULL;
+    return origin_matters(claims->method) && claims->sec_fetch_site == NULL && claims->origin == NULL;
 }
 
 bool origin_allows(const struct origin_claims *claims, const char *trusted)
 {
-    if (is_safe(claims->method))
+    if (!origin_matters(claims->method))
         return true;
     const char *site = claims->sec_fetch_site;
     const char *origin = claims->origin;

@@ -20,6 +20,9 @@ struct origin_claims {
     bool is_https; /* as the web server has it, by the parameter HTTPS */
 };
 
+/* Whether a request of this method may change something (RFC 9110, 9.2.1), so that it matters where it comes from. */
+bool origin_matters(const char *method);
+
 /*
  * Whether the request may change something. Safe methods (RFC 9110, 9.2.1) always may. `trusted` lists the origins that
  * may as well, "https://a.example,https://b.example:8443"; NULL for none.

@@ -60,6 +60,7 @@ static void find_params(struct mid_request *rq, struct raw_params *raw)
         case 'H':
             TAKE_PARAM(*param, "HTTP_X_REQUEST_ID", raw->id);
             TAKE_PARAM(*param, "HTTP_TRACEPARENT", rq->trace_parent);
+            TAKE_PARAM(*param, "HTTP_LAST_EVENT_ID", rq->last_event_id);
             break;
         case 'S':
             TAKE_PARAM(*param, "SCRIPT_NAME", raw->script_name);
@@ -118,6 +119,7 @@ static void scan_params(struct mid_request *rq)
     rq->method = NULL;
     rq->content_type = NULL;
     rq->trace_parent = NULL;
+    rq->last_event_id = NULL;
     find_params(rq, &raw);
     if (rq->method == NULL)
         rq->method = "";

@@ -67,8 +67,9 @@ struct mid_request {
     const char *query;
     const char *content_type;
     const char *id;
-    const char *trace_parent; /* as it came, or NULL */
-    int64_t content_length;   /* -1: not told; or CONTENT_LENGTH_INVALID */
+    const char *trace_parent;  /* as it came, or NULL */
+    const char *last_event_id; /* of an event client that comes back, or NULL */
+    int64_t content_length;    /* -1: not told; or CONTENT_LENGTH_INVALID */
 
     struct route_match match;
     const char *path; /* decoded; NULL until asked for */

@@ -25,13 +25,9 @@ void dispatch_configure(const struct dispatch_settings *dispatch_settings)
     settings = *dispatch_settings;
 }
 
-/* What no handler has to decide: there is room for the request, it makes sense, and no other site has caused it. */
-static enum mid_error admit(struct mid_request *rq)
+/* For a request that may change something: no other site has caused it. */
+static enum mid_error admit_origin(struct mid_request *rq)
 {
-    if (rq->content_length == CONTENT_LENGTH_INVALID)
-        return mid_fail(rq, MID_BAD_REQUEST, "Content-Length is not a number");
-    if (connection_busy_count() > settings.requests_max)
-        return mid_fail(rq, MID_OVERLOADED, "this worker has as many requests as it may have");
     const char *https = request_param_line(rq, "HTTPS", 0); /* as CGI programs are told: "on", or absent */
     struct origin_claims claims = {
         .method = rq->method,
@@ -41,12 +37,31 @@ static enum mid_error admit(struct mid_request *rq)
         .is_https = https != NULL && https[0] != '\0' && strcasecmp(https, "off") != 0,
     };
     rq->is_origin_untold = origin_is_untold(&claims);
-    if (!host_is_served(claims.host, settings.hosts))
-        return mid_fail(rq, MID_MISDIRECTED, "the host \"%.100s\" is not served here",
-                        claims.host != NULL ? claims.host : "");
-    if (!origin_allows(&claims, settings.trusted_origins))
-        return mid_fail(rq, MID_FORBIDDEN, "another site may not send a %s", rq->method);
-    return MID_OK;
+    return origin_allows(&claims, settings.trusted_origins)
+               ? MID_OK
+               : mid_fail(rq, MID_FORBIDDEN, "another site may not send a %s", rq->method);
+}
+
+/* The host is one of ours, where the setting names them. */
+static enum mid_error admit_host(struct mid_request *rq)
+{
+    if (settings.hosts == NULL)
+        return MID_OK;
+    const char *host = mid_header(rq, "Host");
+    return host_is_served(host, settings.hosts)
+               ? MID_OK
+               : mid_fail(rq, MID_MISDIRECTED, "the host \"%.100s\" is not served here", host != NULL ? host : "");
+}
+
+/* What no handler has to decide: there is room for the request, it makes sense, and it is meant for us. */
+static enum mid_error admit(struct mid_request *rq)
+{
+    if (rq->content_length == CONTENT_LENGTH_INVALID)
+        return mid_fail(rq, MID_BAD_REQUEST, "Content-Length is not a number");
+    if (connection_busy_count() > settings.requests_max)
+        return mid_fail(rq, MID_OVERLOADED, "this worker has as many requests as it may have");
+    MID_TRY(admit_host(rq));
+    return origin_matters(rq->method) ? admit_origin(rq) : MID_OK;
 }
 
 /* Calls the handler of the route, if there is one. */

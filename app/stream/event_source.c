@@ -22,7 +22,7 @@ static bool accepts_events(const struct mid_request *rq)
 
 bool event_source_is_done(const struct mid_request *rq)
 {
-    const char *last = mid_header(rq, "Last-Event-ID");
+    const char *last = rq->last_event_id;
     return last != NULL && strcmp(last, EVENT_SOURCE_END_ID) == 0 && strcmp(rq->method, "GET") == 0;
 }
 

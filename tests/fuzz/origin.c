@@ -14,6 +14,7 @@ static const char *field(const char *line)
     return strcmp(line, "-") == 0 ? NULL : line;
 }
 
+/* RFC 9110, 9.2.1 */
 static bool is_safe(const char *method)
 {
     return strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0 || strcmp(method, "OPTIONS") == 0;
@@ -23,6 +24,7 @@ static void check_origin(const struct origin_claims *claims, const char *trusted
 {
     bool is_allowed = origin_allows(claims, trusted);
     bool is_untold = origin_is_untold(claims);
+    CLAIM(origin_matters(claims->method) == !is_safe(claims->method));
     if (is_untold)
         CLAIM(!is_safe(claims->method) && is_allowed);
     if (is_safe(claims->method)) {
