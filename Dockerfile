@@ -2,9 +2,12 @@
 #
 # Where no registry can be reached, name another base: --build-arg BUILD_BASE=... --build-arg RUN_BASE=...; any Debian 12
 # or 13 will do. Needs nothing of BuildKit.
+#
+# What is installed is slimmed (compose/slim), and copied into an image of its own, in one layer.
 
 ARG BUILD_BASE=debian:13-slim
 ARG RUN_BASE=debian:13-slim
+ARG VERSION=0.1.0
 
 # -------------------- what all have --------------------
 
@@ -18,11 +21,23 @@ WORKDIR /
 
 # -------------------- Redis --------------------
 
-FROM base AS redis
+FROM base AS redis-whole
 RUN apt-get update \
     && apt-get install -y --no-install-recommends redis-server \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /etc/redis
 COPY scripts/redis.conf /usr/share/midstream/scripts/redis.conf
+COPY compose/redis-operator compose/redis-restore /usr/share/midstream/compose/
+COPY compose/slim /slim
+RUN /slim
+
+FROM scratch AS redis
+COPY --from=redis-whole / /
+ARG VERSION
+LABEL org.opencontainers.image.title="midstream-redis" \
+      org.opencontainers.image.description="Sessions and tasks of Midstream" \
+      org.opencontainers.image.version="$VERSION" \
+      org.opencontainers.image.licenses="MIT"
+ENV PATH=/usr/share/midstream/compose:/usr/sbin:/usr/bin
 USER 10001:10001
 VOLUME /data
 EXPOSE 6379
@@ -34,7 +49,7 @@ HEALTHCHECK --interval=5s --timeout=3s --retries=5 --start-period=10s \
 
 # -------------------- nginx --------------------
 
-FROM base AS nginx
+FROM base AS nginx-whole
 RUN apt-get update \
     && apt-get install -y --no-install-recommends nginx \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /etc/nginx/sites-enabled /var/www/html
@@ -43,6 +58,18 @@ COPY nginx /usr/share/midstream/nginx
 COPY compose/nginx /usr/share/midstream/compose/nginx
 COPY compose/nginx-start compose/healthy /usr/share/midstream/compose/
 COPY app/web /usr/share/midstream/app/web
+COPY app/routes /usr/share/midstream/app/routes
+COPY compose/slim /slim
+RUN /slim
+
+FROM scratch AS nginx
+COPY --from=nginx-whole / /
+ARG VERSION
+LABEL org.opencontainers.image.title="midstream-nginx" \
+      org.opencontainers.image.description="nginx in front of Midstream" \
+      org.opencontainers.image.version="$VERSION" \
+      org.opencontainers.image.licenses="MIT"
+ENV PATH=/usr/share/midstream/compose:/usr/sbin:/usr/bin
 USER 10001:10001
 EXPOSE 8080 8443
 # Streams may end; SIGTERM would cut them.
@@ -52,6 +79,30 @@ CMD ["/usr/share/midstream/compose/nginx-start"]
 # still what serves the page and says 502.
 HEALTHCHECK --interval=5s --timeout=5s --retries=3 --start-period=10s \
     CMD ["/usr/share/midstream/compose/healthy", "8081", "/"]
+
+# -------------------- Prometheus, of the profile `metrics` --------------------
+
+FROM base AS prometheus-whole
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends prometheus \
+    && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /etc/prometheus
+COPY compose/prometheus /usr/share/midstream/compose/prometheus
+COPY compose/slim /slim
+RUN /slim
+
+FROM scratch AS prometheus
+COPY --from=prometheus-whole / /
+ARG VERSION
+LABEL org.opencontainers.image.title="midstream-prometheus" \
+      org.opencontainers.image.description="Prometheus with the alert rules of Midstream" \
+      org.opencontainers.image.version="$VERSION" \
+      org.opencontainers.image.licenses="MIT"
+ENV PATH=/usr/share/midstream/compose:/usr/sbin:/usr/bin
+USER 10001:10001
+VOLUME /data
+EXPOSE 9090
+ENTRYPOINT ["prometheus", "--config.file=/usr/share/midstream/compose/prometheus/prometheus.yml", \
+            "--storage.tsdb.path=/data", "--web.listen-address=:9090"]
 
 # -------------------- the program --------------------
 
@@ -80,20 +131,42 @@ COPY --from=build /src/build/release/midstream /usr/bin/midstream
 
 # -------------------- the secrets --------------------
 
-FROM program AS init
+FROM program AS init-whole
 RUN apt-get update \
     && apt-get install -y --no-install-recommends openssl \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/*
 COPY scripts/lib/common.sh /usr/share/midstream/scripts/lib/
 COPY scripts/make-certificate /usr/share/midstream/scripts/
 COPY compose/init compose/users.acl /usr/share/midstream/compose/
+COPY compose/slim /slim
+RUN /slim
+
+FROM scratch AS init
+COPY --from=init-whole / /
+ARG VERSION
+LABEL org.opencontainers.image.title="midstream-init" \
+      org.opencontainers.image.description="Makes what is secret in Midstream" \
+      org.opencontainers.image.version="$VERSION" \
+      org.opencontainers.image.licenses="MIT"
+ENV PATH=/usr/share/midstream/compose:/usr/sbin:/usr/bin
 USER 10001:10001
 ENTRYPOINT ["/usr/share/midstream/compose/init"]
 
 # -------------------- the workers, of requests and of tasks --------------------
 
-FROM program AS app
+FROM program AS app-whole
 COPY compose/healthy /usr/share/midstream/compose/
+COPY compose/slim /slim
+RUN /slim
+
+FROM scratch AS app
+COPY --from=app-whole / /
+ARG VERSION
+LABEL org.opencontainers.image.title="midstream-app" \
+      org.opencontainers.image.description="The workers of Midstream, of requests and of tasks" \
+      org.opencontainers.image.version="$VERSION" \
+      org.opencontainers.image.licenses="MIT"
+ENV PATH=/usr/share/midstream/compose:/usr/sbin:/usr/bin
 USER 10001:10001
 # A port for each worker, so that nginx shares connections out evenly (docs/adr/0007-a-socket-for-each-worker.md).
 ENV MIDSTREAM_LISTEN=:900% \

@@ -94,25 +94,22 @@ void server_start(const char *const more[])
 
 static const char password[] = "only for tests";
 
-/* The line of the user from compose/users.acl, with the password's hash in it. */
+/* As compose/init writes them, but that the default user may do everything. */
 static void write_users(const char *path)
 {
-    struct buffer hash = {0};
-    struct buffer line = {0};
-    char command[256];
-    snprintf(command, sizeof(command), "printf '%%s' '%s' | sha256sum | cut -c 1-64 | tr -d '\\n'", password);
-    cr_assert_eq(process_run((const char *const[]){"sh", "-c", command, NULL}, NULL, &hash, START_TIMEOUT_MS), 0);
-    snprintf(command, sizeof(command),
-             "sed -n -e 's/@PASSWORD_SHA256@/%.*s/' -e '/^user midstream /p' compose/users.acl", (int)hash.length,
-             hash.data);
-    cr_assert_eq(process_run((const char *const[]){"sh", "-c", command, NULL}, NULL, &line, START_TIMEOUT_MS), 0);
-    cr_assert_gt(line.length, 0, "compose/users.acl has no user midstream");
-    FILE *file = fopen(path, "w");
-    cr_assert_not_null(file);
-    fprintf(file, "user default on nopass ~* &* +@all\n%.*s", (int)line.length, line.data);
-    fclose(file);
-    buffer_fini(&hash);
-    buffer_fini(&line);
+    struct buffer output = {0};
+    char *script = NULL;
+    cr_assert_gt(
+        asprintf(&script,
+                 "hash=$(printf '%%s' '%s' | sha256sum | cut -d ' ' -f 1) && "
+                 "sed -e '/^#/d' -e \"s/@[A-Z]*_SHA256@/$hash/\" -e 's/^user default .*/user default on nopass ~* "
+                 "\\&* +@all/' compose/users.acl >'%s'",
+                 password, path),
+        0);
+    int status = process_run((const char *const[]){"sh", "-c", script, NULL}, NULL, &output, START_TIMEOUT_MS);
+    cr_assert_eq(status, 0, "%.*s", (int)output.length, output.data);
+    buffer_fini(&output);
+    free(script);
 }
 
 void server_start_with_users(const char *const more[])

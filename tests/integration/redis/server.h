@@ -28,8 +28,8 @@ void server_stop(int signal_number); /* and waits for its end */
 void server_fini(void);              /* stops it if it runs, and removes the directory */
 
 /*
- * The same, with the user of workers as compose/users.acl has it: who asks as worker_options() say may do no more than
- * there. Others may do everything.
+ * The same, with the users of compose/users.acl: who asks as worker_options() say may do no more than workers there.
+ * Only the user default may do everything.
  */
 void server_start_with_users(const char *const more[]);
 struct redis_options worker_options(void);

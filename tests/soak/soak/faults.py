@@ -15,10 +15,6 @@ PAUSE_SECONDS = (10, 25)  # between two faults
 HALF_REQUESTS = 200
 
 
-def victims(pids):
-    return sorted(pids)[1:]
-
-
 class Faults:
     def __init__(self, site, seed):
         self.site = site
@@ -53,8 +49,7 @@ class Faults:
     # -------------------- workers --------------------
 
     def _any_of(self, pids):
-        found = victims(pids)
-        return self.random.choice(found) if found else None
+        return self.random.choice(pids[1:]) if len(pids) > 1 else None
 
     def kill_worker(self):
         if pid := self._any_of(self.site.web_workers()):

@@ -41,8 +41,9 @@ class Site(Stack):
 
     @staticmethod
     def _workers_of(master):
-        """Those that serve: the listener for administration is another kind."""
-        return [pid for pid in processes.children(master) if processes.name(pid) != "midstream-admin"]
+        """Those that serve, the oldest first: the listener for administration is another kind."""
+        found = [pid for pid in processes.children(master) if processes.name(pid) != "midstream-admin"]
+        return sorted(found, key=processes.started)
 
     def admin(self):
         return next((pid for pid in processes.children(self.master) if processes.name(pid) == "midstream-admin"), None)
@@ -57,10 +58,10 @@ class Site(Stack):
         """By role, the process whose memory is followed: of several, the one that is there longest."""
         found = {
             "master": self.master,
-            "worker": min(self.web_workers(), default=None),
+            "worker": next(iter(self.web_workers()), None),
             "admin listener": self.admin(),
             "task master": self.task_master(),
-            "task worker": min(self.background_workers(), default=None),
+            "task worker": next(iter(self.background_workers()), None),
             "nginx master": self.nginx_master(),
             "redis": self.redis_pid(),
         }
