@@ -7,7 +7,7 @@
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "stage.h"
-#include "support/random.h"
+#include "integration/random.h"
 
 TestSuite(large_sessions, .timeout = 120);
 

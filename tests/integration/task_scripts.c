@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "redis/server.h"
-#include "support/random.h"
+#include "integration/random.h"
 #include "task/queue.h"
 
 TestSuite(task_scripts, .fini = server_fini, .timeout = 120);

@@ -10,7 +10,7 @@
 
 #include "record.h"
 #include "session/operation.h"
-#include "support/random.h"
+#include "integration/random.h"
 
 enum {
     RANDOM_OPERATIONS_MAX = 8,

@@ -1,5 +1,5 @@
 /* Random numbers for tests that can be run again. See random.h. */
-#include "support/random.h"
+#include "integration/random.h"
 
 #include <inttypes.h>
 #include <stdio.h>

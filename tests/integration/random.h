@@ -1,8 +1,8 @@
 /*
  * Random numbers for tests that can be run again: the same seed gives the same numbers.
  */
-#ifndef SUPPORT_RANDOM_H
-#define SUPPORT_RANDOM_H
+#ifndef INTEGRATION_RANDOM_H
+#define INTEGRATION_RANDOM_H
 
 #include <stdbool.h>
 #include <stddef.h>
