@@ -8,6 +8,9 @@ CC      := gcc
 BUILD   := build/$(FLAVOUR)
 VERSION := 0.1.0
 
+# Compilers at once, of the targets that build and then run something; `make -j` is for all others.
+BUILD_JOBS ?= $(shell nproc)
+
 PACKAGES := hiredis libsodium libuv jansson
 # On a fresh machine `make run` and `make test` come before what they install: no word about it then.
 PKG_CONFIG := $(if $(shell command -v pkg-config),pkg-config --silence-errors,:)
@@ -86,8 +89,9 @@ setup: ## install everything that building, testing and measuring need
 .PHONY: test check format
 test: ## install what is needed, then all checks and tests, under ASan and UBSan
 	scripts/setup test
-	$(MAKE) check test-library test-unit test-format test-fuzz test-integration test-model test-fault-short test-browser \
-	    FUZZ_SECONDS=3
+	$(MAKE) --jobs=$(BUILD_JOBS) all
+	$(MAKE) --jobs=1 check test-library test-unit test-format test-fuzz test-integration test-model test-fault-short \
+	    test-browser FUZZ_SECONDS=3
 
 .PHONY: compose-test
 compose-test: ## build the images and prove docker-compose.yml with a real Docker engine
@@ -96,7 +100,7 @@ compose-test: ## build the images and prove docker-compose.yml with a real Docke
 .PHONY: test-web-servers
 test-web-servers: ## what lighttpd, Apache, HAProxy and Caddy can do in front of a worker (docs/web-servers.md)
 	scripts/setup servers
-	$(MAKE) FLAVOUR=release build/release/midstream
+	$(MAKE) --jobs=$(BUILD_JOBS) FLAVOUR=release build/release/midstream
 	tests/web-servers/run
 
 check: $(BUILD)/midstream ## formatting, layering, lint, manual
@@ -118,8 +122,8 @@ $(BUILD)/tests/streams: $(LOAD_OBJECTS) $(call objects,$(wildcard app/base/*.c))
 .PHONY: bench
 bench: ## measure requests, streams and memory; a table, and build/bench/latest.json
 	scripts/setup bench
-	$(MAKE) FLAVOUR=release build/release/midstream build/release/tests/streams
-	$(MAKE) FLAVOUR=release build/release/tests/task-app
+	$(MAKE) --jobs=$(BUILD_JOBS) FLAVOUR=release build/release/midstream build/release/tests/streams
+	$(MAKE) --jobs=$(BUILD_JOBS) FLAVOUR=release build/release/tests/task-app
 	scripts/bench $(BENCH_ARGS)
 	scripts/bench-tasks
 

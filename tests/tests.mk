@@ -4,7 +4,7 @@
 # TEST_FILTER chooses some of them by Criterion's pattern: `make test-unit TEST_FILTER='token/*'`.
 
 TEST_FLAVOUR := $(if $(filter file,$(origin FLAVOUR)),asan,$(FLAVOUR))
-TEST_JOBS    ?= 2
+TEST_JOBS    ?= 3
 TEST_FILTER  ?=
 FUZZ_SECONDS ?= 5
 
@@ -53,22 +53,22 @@ RUN_TEST = MIDSTREAM=$(abspath $(BUILD)/midstream) INTEGRATION_APP=$(abspath $(I
 
 .PHONY: test-unit test-integration test-speeds test-browser test-fuzz test-valgrind
 test-unit: ## unit tests (tests/unit, no network)
-	$(MAKE) FLAVOUR=$(TEST_FLAVOUR) run-test-unit
+	$(MAKE) --jobs=$(BUILD_JOBS) FLAVOUR=$(TEST_FLAVOUR) run-test-unit
 
 test-integration: ## tests with the real nginx, Redis and workers
-	$(MAKE) FLAVOUR=$(TEST_FLAVOUR) run-test-integration
+	$(MAKE) --jobs=$(BUILD_JOBS) FLAVOUR=$(TEST_FLAVOUR) run-test-integration
 
 test-speeds: ## random commits the fast way and the slow one (part of test-integration; SEED=1 COUNT=100000)
-	$(MAKE) FLAVOUR=$(TEST_FLAVOUR) run-test-integration TEST_FILTER='two_speeds*/*'
+	$(MAKE) --jobs=$(BUILD_JOBS) FLAVOUR=$(TEST_FLAVOUR) run-test-integration TEST_FILTER='two_speeds*/*'
 
 test-browser: ## tests of the page in headless Chromium
-	$(MAKE) FLAVOUR=$(TEST_FLAVOUR) run-test-browser
+	$(MAKE) --jobs=$(BUILD_JOBS) FLAVOUR=$(TEST_FLAVOUR) run-test-browser
 
 # Criterion does not see how valgrind ends a test's process, so the reports are read afterwards. Leaks are ASan's
 # business: Criterion's own libraries have some.
 test-valgrind: ## unit tests under valgrind
 	rm -rf build/debug/valgrind && mkdir -p build/debug/valgrind
-	$(MAKE) FLAVOUR=debug run-test-unit TEST_JOBS=1 \
+	$(MAKE) --jobs=$(BUILD_JOBS) FLAVOUR=debug run-test-unit TEST_JOBS=1 \
 	    TEST_WRAPPER='valgrind --trace-children=yes --log-file=build/debug/valgrind/%p'
 	@with_errors=$$(grep -L 'ERROR SUMMARY: 0 errors' build/debug/valgrind/*); \
 	    [ -z "$$with_errors" ] || { cat $$with_errors; exit 1; }
@@ -77,10 +77,10 @@ test-valgrind: ## unit tests under valgrind
 test-fuzz: ## fuzzes each parser for FUZZ_SECONDS (5), beginning with tests/fuzz/corpus
 	@if printf '#include "fuzz.h"\nint LLVMFuzzerTestOneInput(const uint8_t *d, size_t n) { return d && n ? 0 : 0; }' | \
 	    clang -Itests/fuzz -fsanitize=fuzzer -x c - -o /dev/null 2>/dev/null; then \
-	    $(MAKE) FLAVOUR=fuzz CC=clang run-test-fuzz; \
+	    $(MAKE) --jobs=$(BUILD_JOBS) FLAVOUR=fuzz CC=clang run-test-fuzz; \
 	else \
 	    echo "clang has no libFuzzer here: replaying the corpus only"; \
-	    $(MAKE) FLAVOUR=$(TEST_FLAVOUR) run-test-replay; \
+	    $(MAKE) --jobs=$(BUILD_JOBS) FLAVOUR=$(TEST_FLAVOUR) run-test-replay; \
 	fi
 
 .PHONY: run-test-unit run-test-integration run-test-browser
@@ -148,7 +148,7 @@ $(FUZZ_TARGETS:%=run-replay-%): run-replay-%: $(FUZZ_DIR)/%-replay
 .PHONY: soak
 soak: ## HOURS (2/3) of visitors and faults on a whole site; tells whether anything grows
 	scripts/setup test
-	$(MAKE) FLAVOUR=release build/release/midstream
+	$(MAKE) --jobs=$(BUILD_JOBS) FLAVOUR=release build/release/midstream
 	scripts/soak $(if $(HOURS),--hours $(HOURS))
 
 # -------------------- tasks, and faults --------------------
@@ -168,11 +168,11 @@ run-test-integration: $(TASK_APP)
 
 .PHONY: test-fault test-fault-short run-test-fault
 test-fault: ## kills workers and Redis at random while TASKS (1000) tasks run, and accounts for each
-	$(MAKE) FLAVOUR=$(if $(filter file,$(origin FLAVOUR)),release,$(FLAVOUR)) run-test-fault TASKS=$(TASKS)
+	$(MAKE) --jobs=$(BUILD_JOBS) FLAVOUR=$(if $(filter file,$(origin FLAVOUR)),release,$(FLAVOUR)) run-test-fault TASKS=$(TASKS)
 
 # FAULT_LONG=1 in the environment: a thousand streams and readers, fifty reloads.
 test-fault-short: ## the fault tests but for the long run of tasks, in some 90 s (FAULT_LONG=1: with more of everything)
-	$(MAKE) FLAVOUR=$(TEST_FLAVOUR) run-test-fault TEST_FILTER='fault_@(clients|logs|pool|redis|workers)/*'
+	$(MAKE) --jobs=$(BUILD_JOBS) FLAVOUR=$(TEST_FLAVOUR) run-test-fault TEST_FILTER='fault_@(clients|logs|pool|redis|workers)/*'
 
 run-test-fault: export TASKS := $(TASKS)
 run-test-fault: $(FAULT_TESTS) $(BUILD)/midstream $(TASK_APP) $(INTEGRATION_APP)
@@ -192,7 +192,7 @@ $(FORMAT_ORACLE): $(call objects,tests/format/oracle.c) $(LIBRARY_OBJECTS)
 
 .PHONY: test-format run-test-format
 test-format: ## whether docs/session-format.md is true, by a Python program that knows nothing else
-	$(MAKE) FLAVOUR=$(TEST_FLAVOUR) run-test-format
+	$(MAKE) --jobs=$(BUILD_JOBS) FLAVOUR=$(TEST_FLAVOUR) run-test-format
 
 run-test-format: export FORMAT_ORACLE := $(abspath $(FORMAT_ORACLE))
 run-test-format: $(FORMAT_TESTS) $(FORMAT_ORACLE) $(BUILD)/midstream $(INTEGRATION_APP)
@@ -217,7 +217,7 @@ $(MODEL_TESTS): $(call objects,$(wildcard tests/model/*.c) tests/model/app/journ
 # FAULT_MS, KILL_MS, KEEP_GOING and JOURNAL in the environment: see tests/model/model.c.
 .PHONY: test-model run-test-model
 test-model: ## OPERATIONS (100000) of all kinds through a proxy that loses things, and a check of each answer (SEED)
-	$(MAKE) FLAVOUR=$(TEST_FLAVOUR) run-test-model OPERATIONS=$(OPERATIONS) SEED=$(SEED)
+	$(MAKE) --jobs=$(BUILD_JOBS) FLAVOUR=$(TEST_FLAVOUR) run-test-model OPERATIONS=$(OPERATIONS) SEED=$(SEED)
 
 run-test-model: export OPERATIONS := $(OPERATIONS)
 run-test-model: export SEED := $(SEED)
