@@ -33,8 +33,8 @@ CFLAGS_debug    := -O0
 CFLAGS  += $(CFLAGS_$(FLAVOUR))
 LDFLAGS += $(LDFLAGS_$(FLAVOUR))
 
-LIBRARY_SOURCES := $(wildcard app/base/*.c app/fiber/*.c app/fcgi/*.c app/http/*.c app/redis/*.c app/session/*.c \
-                   app/stream/*.c app/task/*.c app/runtime/*.c)
+# Every folder of app/ but the demonstration's is a room of the library.
+LIBRARY_SOURCES := $(filter-out app/routes/%,$(wildcard app/*/*.c))
 PROGRAM_SOURCES := app/main.c $(wildcard app/routes/*.c)
 LUA_SOURCES     := $(wildcard app/*/*.lua)
 

@@ -3,7 +3,7 @@
  *
  * A room that has something to count keeps it in a plain struct of these (struct redis_counts, struct
  * connection_counts...). Whoever sets the room up says where that struct lies: a worker puts it into memory that other
- * processes read (runtime/metrics.h); without that, it is the room's own. So rooms count without knowing who reads.
+ * processes read (metrics/metrics.h); without that, it is the room's own. So rooms count without knowing who reads.
  *
  * A counter has one writer, the worker's only thread: counting is a load, an addition and a store. A reader in another
  * process sees every counter whole, though not all of them at one moment.

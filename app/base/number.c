@@ -19,3 +19,23 @@ size_t number_format(int64_t number, char text[static NUMBER_TEXT_BYTES])
     text[length] = '\0';
     return length;
 }
+
+bool number_parse(const char *text, int64_t *value)
+{
+    bool is_negative = *text == '-';
+    const char *digit = text + (is_negative ? 1 : 0);
+    if (*digit == '\0' || (*digit == '0' && (is_negative || digit[1] != '\0')))
+        return false;
+
+    int64_t sum = 0; /* negative numbers reach one further, so the sum grows downwards */
+    for (; *digit != '\0'; digit++) {
+        if (*digit < '0' || *digit > '9')
+            return false;
+        if (__builtin_mul_overflow(sum, 10, &sum) || __builtin_sub_overflow(sum, *digit - '0', &sum))
+            return false;
+    }
+    if (!is_negative && __builtin_sub_overflow(0, sum, &sum))
+        return false;
+    *value = sum;
+    return true;
+}

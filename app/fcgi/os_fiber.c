@@ -74,7 +74,7 @@ FOR_LIBFCGI void OS_ShutdownPending(void)
 {
 }
 
-/* Listening sockets are the master's (runtime/listen.c). */
+/* Listening sockets are the master's (master/listen.c). */
 FOR_LIBFCGI int OS_CreateLocalIpcFd(const char *path, int backlog)
 {
     panic("libfcgi was asked to listen on %s (%d)", path, backlog);

@@ -30,10 +30,4 @@ MID_CHECK bool percent_decode_path(const char *path, size_t length, struct arena
 /* The opposite: everything but unreserved characters, sub-delims, ':', '@' and '/' is encoded (RFC 3986, 3.3). */
 const char *percent_encode_path(const char *path, struct arena *arena);
 
-/*
- * A whole number in its one spelling, which is also Redis's: "0", or an optional '-' and digits that do not begin with
- * 0. False, with nothing written: anything else, also what does not fit.
- */
-MID_CHECK bool parse_int64(const char *text, int64_t *value);
-
 #endif

@@ -9,6 +9,7 @@
 #include "base/panic.h"
 #include "http/query.h"
 #include "http/request_id.h"
+#include "base/number.h"
 
 static uint64_t default_body_max_bytes;
 
@@ -110,7 +111,7 @@ static int64_t read_content_length(const char *text)
         return -1;
     while (text[0] == '0' && text[1] != '\0')
         text++;
-    return parse_int64(text, &length) && length >= 0 ? length : CONTENT_LENGTH_INVALID;
+    return number_parse(text, &length) && length >= 0 ? length : CONTENT_LENGTH_INVALID;
 }
 
 static void scan_params(struct mid_request *rq)
@@ -281,7 +282,7 @@ enum mid_error mid_query_int(struct mid_request *rq, const char *name, int64_t m
 {
     const char *text = mid_query(rq, name);
     int64_t number = fallback;
-    if (text != NULL && (!parse_int64(text, &number) || number < min || number > max))
+    if (text != NULL && (!number_parse(text, &number) || number < min || number > max))
         return mid_fail(rq, MID_BAD_REQUEST, "the parameter \"%s\" has to be a whole number from %lld to %lld", name,
                         (long long)min, (long long)max);
     *value = number;

@@ -7,7 +7,6 @@
 #include "base/clock.h"
 #include "base/number.h"
 #include "base/panic.h"
-#include "http/query.h"
 #include "session/header.h"
 
 void operations_init(struct operations *operations)
@@ -129,9 +128,9 @@ static void preview_increment(struct operations *operations, struct operation *o
 {
     int64_t number = 0;
     int64_t by;
-    if (was == NULL || !parse_int64(operation->value.data, &by))
+    if (was == NULL || !number_parse(operation->value.data, &by))
         return;
-    if (was->data != NULL && !parse_int64(was->data, &number))
+    if (was->data != NULL && !number_parse(was->data, &number))
         return; /* the commit will refuse it */
     if (__builtin_add_overflow(number, by, &number))
         return;

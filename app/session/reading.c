@@ -5,7 +5,6 @@
 #include "base/clock.h"
 #include "base/number.h"
 #include "base/panic.h"
-#include "http/query.h"
 #include "http/request.h"
 #include "session/known_headers.h"
 #include "session/session.h"
@@ -195,7 +194,7 @@ enum mid_error mid_session_get_int(struct mid_session *session, const char *fiel
     struct view_field *known;
     MID_TRY(find_field(session, field, &known));
     int64_t number = fallback;
-    if (known != NULL && !parse_int64(known->value, &number))
+    if (known != NULL && !number_parse(known->value, &number))
         return mid_fail(session->rq, MID_UNPROCESSABLE, "the session field \"%s\" is not a whole number", field);
     *value = number;
     return MID_OK;

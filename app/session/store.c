@@ -13,7 +13,6 @@
 #include "base/log.h"
 #include "base/number.h"
 #include "base/panic.h"
-#include "http/query.h"
 #include "session/field.h"
 
 const char store_record_body[] = {
@@ -154,7 +153,7 @@ int64_t store_integer(const struct redisReply *reply)
     size_t bytes;
     if (reply != NULL && reply->type == REDIS_REPLY_INTEGER)
         return reply->integer;
-    if (store_text(reply, &text, &bytes) && parse_int64(text, &value))
+    if (store_text(reply, &text, &bytes) && number_parse(text, &value))
         return value;
     return 0;
 }
@@ -324,7 +323,7 @@ static bool take_own_field(struct load *load, const char *name, const char *valu
     for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
         if (strcmp(name, numbers[i].name) != 0)
             continue;
-        if (!parse_int64(value, &number))
+        if (!number_parse(value, &number))
             return false;
         memcpy((char *)load + numbers[i].at, &number, sizeof(number));
         load->is_old = load->is_old || strcmp(name, "@generation") == 0;
@@ -340,7 +339,7 @@ static void take_deadlines(struct load *load, const struct redisReply *reply)
         const char *name = reply->element[i]->str;
         int64_t until_ms;
         if (strncmp(name, until_prefix, strlen(until_prefix)) == 0 &&
-            parse_int64(reply->element[i + 1]->str, &until_ms))
+            number_parse(reply->element[i + 1]->str, &until_ms))
             view_set_until(load->view, name + strlen(until_prefix), until_ms - ahead_ms);
     }
 }

@@ -8,7 +8,7 @@
 
 #include "base/log.h"
 #include "base/panic.h"
-#include "task/ledger.h"
+#include "task/running_tasks.h"
 
 enum {
     BLOCK_MS = 2000,
@@ -86,7 +86,7 @@ static void begin_slowly(void)
     }
 }
 
-MAY_SUSPEND static enum mid_error settle(const struct ledger_left *left)
+MAY_SUSPEND static enum mid_error settle(const struct left_task *left)
 {
     struct queue_lease lease = {.id = left->id, .generation = left->generation};
     if (left->was_on_processor)
@@ -97,8 +97,8 @@ MAY_SUSPEND static enum mid_error settle(const struct ledger_left *left)
 /* What dead processes of the pool had in hand is handed out again at once. */
 MAY_SUSPEND static void settle_left(void)
 {
-    struct ledger_left left;
-    while (ledger_next_left(&left)) {
+    struct left_task left;
+    while (running_tasks_next_left(&left)) {
         enum mid_error error = settle(&left);
         if (error == MID_UNAVAILABLE || error == MID_OVERLOADED)
             return; /* later */
@@ -106,7 +106,7 @@ MAY_SUSPEND static void settle_left(void)
             begin_slowly();
             log_event(MID_WARN, "task.to-blame", "id=%s settled=%s", left.id, mid_error_name(error));
         }
-        ledger_settle(&left);
+        running_tasks_forget(&left);
     }
 }
 

@@ -9,7 +9,6 @@
 
 #include "base/number.h"
 #include "base/panic.h"
-#include "http/query.h"
 #include "redis/refusal.h"
 #include "task/reply.h"
 
@@ -81,7 +80,7 @@ void queue_init(const struct queue_settings *queue_settings)
     queue_add_script(&yield_script, yield_body, RUNS_WHEN_FULL);
     queue_add_script(&settle_script, settle_body, RUNS_WHEN_FULL);
     queue_add_script(&sweep_script, sweep_body, RUNS_WHEN_FULL);
-    look_init();
+    queue_admin_init();
 }
 
 struct redis_client *queue_redis(void)

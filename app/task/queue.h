@@ -142,7 +142,7 @@ struct queue_sweep {
 };
 MAY_SUSPEND MID_CHECK enum mid_error queue_sweep(const char *queue, struct queue_sweep *sweep);
 
-/* -------------------- looking, and operating: look.c -------------------- */
+/* -------------------- looking, and operating: queue_admin.c -------------------- */
 
 /* Calls `visit` for each field of the task's record, on the loop's stack. MID_NOT_FOUND. May suspend. */
 MAY_SUSPEND MID_CHECK enum mid_error
@@ -195,7 +195,7 @@ struct queue_stats {
 };
 MAY_SUSPEND MID_CHECK enum mid_error queue_stats(const char *queue, struct queue_stats *stats);
 
-/* -------------------- between queue.c and look.c -------------------- */
+/* -------------------- between queue.c and queue_admin.c -------------------- */
 
 /* "mid:q:{NAME}" */
 enum { QUEUE_KEY_BYTES = sizeof("mid:q:{}") + QUEUE_NAME_BYTES };
@@ -211,6 +211,6 @@ enum queue_when_full { REFUSED_WHEN_FULL, RUNS_WHEN_FULL };
 
 /* A script of this room, with queue.lua in front; the first call registers it. */
 void queue_add_script(struct redis_script *script, const char *body, enum queue_when_full when_full);
-void look_init(void);
+void queue_admin_init(void);
 
 #endif

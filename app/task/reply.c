@@ -4,7 +4,7 @@
 #include <hiredis/hiredis.h>
 #include <stdbool.h>
 
-#include "http/query.h"
+#include "base/number.h"
 
 const struct redisReply *reply_element(const struct redisReply *reply, size_t index)
 {
@@ -36,5 +36,5 @@ int64_t reply_integer(const struct redisReply *reply)
     int64_t value = 0;
     if (reply != NULL && reply->type == REDIS_REPLY_INTEGER)
         return reply->integer;
-    return reply != NULL && reply->type == REDIS_REPLY_STRING && parse_int64(reply->str, &value) ? value : 0;
+    return reply != NULL && reply->type == REDIS_REPLY_STRING && number_parse(reply->str, &value) ? value : 0;
 }

@@ -10,7 +10,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/panic.h"
-#include "task/ledger.h"
+#include "task/running_tasks.h"
 
 enum { RETRY_PAUSE_MS = 50, STEP_BYTES_MAX = 64 };
 
@@ -290,10 +290,10 @@ void task_run(struct mid_task *task)
 {
     int64_t begin_ms = loop_now_ms();
     task->fiber = fiber_current();
-    task->number = ledger_add(task->id, task->generation);
+    task->number = running_tasks_add(task->id, task->generation);
     enum mid_error error = work(task);
     enum mid_error told = tell(task, error);
-    ledger_remove(task->number);
+    running_tasks_remove(task->number);
     if (error == MID_OK && told == MID_OK)
         session_release_claim(task->rq.session);
     log_end(task, error, told, loop_now_ms() - begin_ms);

@@ -19,7 +19,7 @@ struct mid_task {
     struct list link; /* among the consumer's running tasks */
     struct consumer *consumer;
     struct fiber *fiber; /* NULL until it runs */
-    uint32_t number;     /* in the ledger */
+    uint32_t number;     /* of running_tasks_add() */
 
     char id[MID_TASK_ID_BYTES];
     int64_t generation;

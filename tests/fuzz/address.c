@@ -2,7 +2,7 @@
 #include "fuzz.h"
 
 #include "redis/address.h"
-#include "runtime/listen.h"
+#include "master/listen.h"
 
 static void check_redis(const char *text)
 {

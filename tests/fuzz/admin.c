@@ -3,8 +3,8 @@
 
 #include <jansson.h>
 
-#include "runtime/admin_pages.h"
-#include "runtime/metrics.h"
+#include "master/admin_pages.h"
+#include "metrics/metrics.h"
 
 static void check(const char *line, const struct admin_answer *answer)
 {

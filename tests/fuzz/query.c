@@ -5,12 +5,13 @@
 
 #include "base/utf8.h"
 #include "http/query.h"
+#include "base/number.h"
 
 static void check_number(const char *text)
 {
     int64_t value;
     char again[24];
-    if (!parse_int64(text, &value))
+    if (!number_parse(text, &value))
         return;
     snprintf(again, sizeof(again), "%" PRId64, value);
     CLAIM(strcmp(text, again) == 0);

@@ -18,10 +18,10 @@
 #include "fcgi/request.h"
 #include "http/field.h"
 #include "http/request.h"
-#include "runtime/dispatch.h"
-#include "runtime/metrics.h"
-#include "runtime/metrics_layout.h"
-#include "runtime/pulse.h"
+#include "worker/dispatch.h"
+#include "metrics/metrics.h"
+#include "metrics/layout.h"
+#include "worker/liveness.h"
 #include "stream/stream.h"
 
 enum {
@@ -258,7 +258,7 @@ static void set_up(void)
     CLAIM(log_open("/dev/null"));
     metrics_create(routes);
     struct worker_counts *counts = metrics_enter(metrics_slot_take(0));
-    pulse_enter(pulse_new());
+    liveness_enter(liveness_new());
     fiber_init(STACK_BYTES, FIBERS);
     loop_init();
     fcgi_init();

@@ -1,7 +1,7 @@
 /* A settings file: any bytes are either settings or a reason, and what is stored lies in the file's text. */
 #include "fuzz.h"
 
-#include "runtime/settings.h"
+#include "settings/settings.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -1,7 +1,6 @@
-/* Query strings, paths and numbers: forgiving where browsers are, strict where a second reading would be a hole. */
+/* Query strings and paths: forgiving where browsers are, strict where a second reading would be a hole. */
 #include <criterion/criterion.h>
 
-#include <inttypes.h>
 #include <string.h>
 
 #include "http/query.h"
@@ -119,46 +118,4 @@ Test(query, a_path_is_not_read_behind_its_length)
     cr_assert_str_eq(decoded, "ab");
     cr_assert_not(percent_decode_path("ab%41", 4, &arena, &decoded));
     cr_assert_not(percent_decode_path("a\0b", 3, &arena, &decoded));
-}
-
-struct number_row {
-    const char *text;
-    bool is_number;
-    int64_t value;
-};
-
-static const struct number_row numbers[] = {
-    {"0", true, 0},
-    {"7", true, 7},
-    {"-1", true, -1},
-    {"1000", true, 1000},
-    {"9223372036854775807", true, INT64_MAX},
-    {"-9223372036854775808", true, INT64_MIN},
-    {"9223372036854775808", false, 0},
-    {"-9223372036854775809", false, 0},
-    {"92233720368547758070", false, 0},
-    {"99999999999999999999999999999999", false, 0},
-    {"", false, 0},
-    {"-", false, 0},
-    {"--1", false, 0},
-    {"+1", false, 0},
-    {"-0", false, 0},
-    {"01", false, 0},
-    {"-01", false, 0},
-    {" 1", false, 0},
-    {"1 ", false, 0},
-    {"1e3", false, 0},
-    {"0x10", false, 0},
-    {"1.0", false, 0},
-    {"ten", false, 0},
-};
-
-Test(query, a_number_has_one_spelling)
-{
-    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
-        int64_t value = 4711;
-        cr_expect(parse_int64(numbers[i].text, &value) == numbers[i].is_number, "\"%s\"", numbers[i].text);
-        int64_t expected = numbers[i].is_number ? numbers[i].value : 4711;
-        cr_expect(value == expected, "\"%s\" gave %" PRId64, numbers[i].text, value);
-    }
 }

@@ -1,0 +1,195 @@
+/* The program's subcommands: a table of functions. */
+#include <ctype.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "midstream.h"
+#include "master/master.h"
+#include "settings/settings.h"
+#include "command/task_command.h"
+#include "session/keyring.h"
+
+struct call {
+    struct settings *settings;
+    const struct command_line *line;
+    int word_count; /* words between the command and its flags */
+    char **words;
+    const struct mid_route *routes;
+};
+
+static int serve(const struct call *call)
+{
+    return master_run(call->settings, call->line, call->routes);
+}
+
+static int work(const struct call *call)
+{
+    return master_run_tasks(call->settings, call->line, call->routes);
+}
+
+static int task(const struct call *call)
+{
+    return task_command(call->settings, call->word_count, call->words);
+}
+
+static int check(const struct call *call)
+{
+    return master_check(call->settings, call->routes);
+}
+
+static int keygen(const struct call *call)
+{
+    char reason[512];
+    if (keyring_generate(call->settings->keys, reason, sizeof(reason)))
+        return 0;
+    fprintf(stderr, "midstream: %s\n", reason);
+    return 1;
+}
+
+static int print_settings(const struct call *call)
+{
+    (void)call;
+    settings_print_markdown(stdout);
+    return 0;
+}
+
+static int version(const struct call *call)
+{
+    (void)call;
+    puts("midstream " MIDSTREAM_VERSION);
+    return 0;
+}
+
+static const struct command {
+    const char *name;
+    int (*run)(const struct call *call);
+    const char *description;
+    const char *help; /* behind the usage and the description */
+    bool has_words;
+} commands[] = {
+    {"serve", serve, "serve requests from nginx",
+     "A master starts workers, which answer the FastCGI requests that come to --listen, and starts those again that die. It\n"
+     "stays in the foreground. SIGTERM and SIGINT stop it when what is under way is done, or --drain-timeout-ms over; SIGHUP\n"
+     "reads the settings and the files that they name again; SIGUSR1 opens --log-file anew.\n\n"
+     "Needed before: a key file (keygen). Often set: --listen, --redis, --keys, --workers, --admin.\n",
+     false},
+    {"work", work, "do background tasks",
+     "A master starts workers, which take the tasks of --task-queues from Redis, --task-concurrency of a queue at a time, and\n"
+     "listen on no socket. Signals are those of serve. SIGTERM gives tasks back that are not done within --drain-timeout-ms.\n\n"
+     "Often set: --redis, --keys (of serve, for the visitors' sessions), --workers, --task-queues.\n",
+     false},
+    {"task", task, "list, show, retry, cancel or delete tasks", NULL, true},
+    {"check", check, "check the settings without serving",
+     "Reads the settings, the key file and the password file, and looks at addresses and routes, as serve and work do. Opens no\n"
+     "socket, and asks no Redis. Prints what is wrong, and exits with 1 or 2; 0 means that a start, or SIGHUP, would take it.\n",
+     false},
+    {"keygen", keygen, "add a new signing key in front of the file of --keys",
+     "The first key signs cookies, all of them verify. The file is made with mode 0600 if it is not there; what is in it stays.\n"
+     "serve and work take the new key at SIGHUP. Old keys can go when --session-absolute-ms has passed since.\n",
+     false},
+    {"settings", print_settings, "print the reference of the settings, in Markdown", "It is docs/settings.md.\n",
+     false},
+    {"version", version, "print the version", "", false},
+};
+
+static void print_usage(const char *program)
+{
+    printf("Usage: %s COMMAND [--SETTING VALUE]...\n       %s COMMAND --help\n\nCommands:\n", program, program);
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+        printf("  %-8s %s\n", commands[i].name, commands[i].description);
+    printf("\nSettings:\n");
+    settings_print_help(stdout);
+}
+
+static void print_help_of(const struct command *command, const char *program)
+{
+    if (command->help == NULL) {
+        task_command_print_usage(stdout);
+        return;
+    }
+    printf("Usage: %s %s [--SETTING VALUE]...\n\n%c%s.\n%s%s\nSettings: %s --help\n", program, command->name,
+           toupper(command->description[0]), command->description + 1, command->help[0] != '\0' ? "\n" : "",
+           command->help, program);
+}
+
+/* An error is one line, and a hint. */
+static int refuse(const char *program, const char *sentence)
+{
+    fprintf(stderr, "midstream: %s; see '%s --help'\n", sentence, program);
+    return 2;
+}
+
+static const struct command *find_command(const char *name)
+{
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+        if (strcmp(commands[i].name, name) == 0)
+            return &commands[i];
+    return NULL;
+}
+
+static bool asks_for_help(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++)
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0 || (i == 1 && strcmp(argv[i], "help") == 0))
+            return true;
+    return false;
+}
+
+/* Of "COMMAND --help" or "help COMMAND"; of the whole program where no command is named. */
+static void print_help(int argc, char **argv)
+{
+    const char *name = argv[1];
+    if (strcmp(name, "help") == 0 && argc > 2)
+        name = argv[2];
+    const struct command *command = find_command(name);
+    if (command != NULL)
+        print_help_of(command, argv[0]);
+    else
+        print_usage(argv[0]);
+}
+
+/* NULL: there is none; the reason has been printed. */
+static const struct command *command_of(int argc, char **argv)
+{
+    char sentence[256];
+    if (argc < 2) {
+        refuse(argv[0], "a command is missing");
+        return NULL;
+    }
+    const struct command *command = find_command(strcmp(argv[1], "--version") == 0 ? "version" : argv[1]);
+    if (command == NULL) {
+        snprintf(sentence, sizeof(sentence), "there is no command \"%.100s\"", argv[1]);
+        refuse(argv[0], sentence);
+    }
+    return command;
+}
+
+int mid_main(int argc, char **argv, const struct mid_route *routes)
+{
+    if (asks_for_help(argc, argv)) {
+        print_help(argc, argv);
+        return 0;
+    }
+    const struct command *command = command_of(argc, argv);
+    if (command == NULL)
+        return 2;
+    int word_count = 0;
+    while (command->has_words && 2 + word_count < argc && argv[2 + word_count][0] != '-')
+        word_count++;
+    const struct command_line line = {.argc = argc - 2 - word_count, .argv = argv + 2 + word_count};
+    struct settings settings;
+    char reason[512];
+    if (!settings_read(&settings, line.argc, line.argv, reason, sizeof(reason))) {
+        fprintf(stderr, "midstream: %s\n", reason);
+        return 2;
+    }
+    if (sodium_init() < 0) {
+        fprintf(stderr, "midstream: libsodium cannot be used on this machine\n");
+        return 1;
+    }
+    int code = command->run(&(struct call){
+        .settings = &settings, .line = &line, .word_count = word_count, .words = argv + 2, .routes = routes});
+    settings_fini(&settings);
+    return code;
+}

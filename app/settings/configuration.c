@@ -1,0 +1,158 @@
+/* A configuration. See configuration.h. */
+#include "settings/configuration.h"
+
+#include <errno.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/panic.h"
+#include "redis/address.h"
+#include "settings/check.h"
+
+/* -------------------- secrets -------------------- */
+
+/* The first line of the password file. */
+static bool read_password(struct configuration *configuration, char *reason, size_t reason_size)
+{
+    const char *path = configuration->settings.redis_password_file;
+    if (path == NULL)
+        return true;
+    FILE *file = fopen(path, "re");
+    struct stat status;
+    if (file != NULL && fstat(fileno(file), &status) == 0 && S_ISREG(status.st_mode) &&
+        (status.st_mode & (S_IROTH | S_IWOTH)) != 0) {
+        snprintf(
+            reason, reason_size,
+            "%s (setting redis-password-file): others may read or write it (mode %04o); expected mode 0600 or 0640",
+            path, (unsigned)(status.st_mode & 07777));
+        fclose(file);
+        return false;
+    }
+    if (file != NULL)
+        setvbuf(file, NULL, _IONBF, 0); /* no copy in a buffer that nobody wipes */
+    configuration->password = sodium_malloc(PASSWORD_BYTES_MAX + 1);
+    if (configuration->password == NULL)
+        panic("out of memory for a password");
+    if (file == NULL || fgets(configuration->password, PASSWORD_BYTES_MAX + 1, file) == NULL) {
+        snprintf(reason, reason_size, "cannot read a password from %s (setting redis-password-file): %s", path,
+                 file == NULL ? strerror(errno) : "it is empty");
+        if (file != NULL)
+            fclose(file);
+        return false;
+    }
+    fclose(file);
+    size_t length = strcspn(configuration->password, "\r\n");
+    if (length == PASSWORD_BYTES_MAX) {
+        snprintf(reason, reason_size, "the password in %s is longer than %d bytes", path, PASSWORD_BYTES_MAX - 1);
+        return false;
+    }
+    if (length == 0) {
+        snprintf(reason, reason_size, "the first line of %s (setting redis-password-file) is empty", path);
+        return false;
+    }
+    configuration->password[length] = '\0';
+    return true;
+}
+
+static bool read_keys(struct configuration *configuration, char *reason, size_t reason_size)
+{
+    configuration->keyring = keyring_load(configuration->settings.keys, reason, reason_size);
+    return configuration->keyring != NULL;
+}
+
+/* -------------------- checks -------------------- */
+
+static bool check_redis_address(const struct settings *settings, char *reason, size_t reason_size)
+{
+    struct redis_address address;
+    char problem[256];
+    if (redis_address_parse(settings->redis, &address, problem, sizeof(problem)))
+        return true;
+    snprintf(reason, reason_size, "redis is \"%s\": %s", settings->redis, problem);
+    return false;
+}
+
+/* Without making it: a check leaves nothing behind. */
+static bool check_log_file(const struct settings *settings, char *reason, size_t reason_size)
+{
+    const char *path = settings->log_file;
+    if (path == NULL || access(path, W_OK) == 0)
+        return true;
+    if (errno == ENOENT) {
+        const char *slash = strrchr(path, '/');
+        char directory[4096] = ".";
+        if (slash != NULL)
+            snprintf(directory, sizeof(directory), "%.*s", slash == path ? 1 : (int)(slash - path), path);
+        if (access(directory, W_OK | X_OK) == 0)
+            return true;
+    }
+    snprintf(reason, reason_size, "cannot write the log file %s: %s", path, strerror(errno));
+    return false;
+}
+
+/* -------------------- the interface -------------------- */
+
+struct configuration *configuration_new(struct settings *settings, char *reason, size_t reason_size)
+{
+    struct configuration *configuration = calloc(1, sizeof(*configuration));
+    if (configuration == NULL)
+        panic("out of memory for a configuration");
+    configuration->settings = *settings;
+    settings->file_text = NULL;
+    settings = &configuration->settings;
+    if (settings_agree(settings, reason, reason_size) && check_redis_address(settings, reason, reason_size) &&
+        check_log_file(settings, reason, reason_size) && read_keys(configuration, reason, reason_size) &&
+        read_password(configuration, reason, reason_size))
+        return configuration;
+    configuration_free(configuration);
+    return NULL;
+}
+
+void configuration_free(struct configuration *configuration)
+{
+    if (configuration == NULL)
+        return;
+    keyring_free(configuration->keyring);
+    settings_fini(&configuration->settings);
+    sodium_free(configuration->password); /* wipes it */
+    free(configuration);
+}
+
+void configuration_lock_secrets(const struct configuration *configuration)
+{
+    keyring_lock(configuration->keyring);
+    if (configuration->password != NULL)
+        (void)mlock(configuration->password, PASSWORD_BYTES_MAX + 1);
+}
+
+int configuration_workers(const struct configuration *configuration)
+{
+    if (configuration->settings.workers > 0)
+        return (int)configuration->settings.workers;
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    return cores < 1 ? 1 : cores < WORKERS_MAX ? (int)cores : WORKERS_MAX;
+}
+
+static enum mid_level level_of(const char *name)
+{
+    static const char *const names[] = {"debug", "info", "warn", "error"};
+    for (enum mid_level level = MID_DEBUG; level < MID_ERROR; level++)
+        if (strcmp(names[level], name) == 0)
+            return level;
+    return MID_ERROR;
+}
+
+bool configuration_apply_log(const struct settings *settings, char *reason, size_t reason_size)
+{
+    if (!log_open(settings->log_file)) {
+        snprintf(reason, reason_size, "cannot open the log file %s: %s", settings->log_file, strerror(errno));
+        return false;
+    }
+    log_init(strcmp(settings->log_format, "json") == 0 ? LOG_JSON : LOG_TEXT, level_of(settings->log_level));
+    return true;
+}

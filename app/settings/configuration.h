@@ -1,0 +1,36 @@
+/*
+ * A configuration: the settings and the secrets that they name, read and checked as a whole. A reload replaces one by
+ * another, or by none.
+ */
+#ifndef SETTINGS_CONFIGURATION_H
+#define SETTINGS_CONFIGURATION_H
+
+#include "settings/settings.h"
+#include "session/keyring.h"
+
+enum { PASSWORD_BYTES_MAX = 511 };
+
+struct configuration {
+    struct settings settings;
+    struct keyring *keyring;
+    char *password; /* of Redis, in memory that is locked and wiped (sodium_malloc(3)); NULL: none */
+};
+
+/*
+ * Takes the settings and reads the secrets; checks the address of Redis and the log file. NULL with a sentence in
+ * `reason`; the settings are given back then. Wiped and freed by configuration_free().
+ */
+struct configuration *configuration_new(struct settings *settings, char *reason, size_t reason_size);
+void configuration_free(struct configuration *configuration); /* NULL is fine */
+
+/* In a new process, which inherits no lock of memory: keeps the secrets from being swapped out, as far as the limit
+ * allows. */
+void configuration_lock_secrets(const struct configuration *configuration);
+
+/* How many workers it asks for. */
+int configuration_workers(const struct configuration *configuration);
+
+/* Sends the log where the configuration says. False with a reason; the log goes on as before then. */
+bool configuration_apply_log(const struct settings *settings, char *reason, size_t reason_size);
+
+#endif

@@ -1,0 +1,68 @@
+/* What every worker process keeps in Redis. See redis_setup.h. */
+#include "worker/redis_setup.h"
+
+#include "metrics/layout.h"
+#include "worker/redis_api.h"
+#include "session/session.h"
+#include "task/api.h"
+
+struct redis_options redis_setup_options(const struct configuration *configuration)
+{
+    const struct settings *settings = &configuration->settings;
+    return (struct redis_options){
+        .address = settings->redis,
+        .username = settings->redis_user,
+        .password = configuration->password,
+        .database = (int)settings->redis_database,
+        .timeout_ms = settings->redis_timeout_ms,
+        .backoff_ms = 20,
+        .backoff_max_ms = 500,
+        .pending_limit = (size_t)settings->fibers_max,
+    };
+}
+
+static void open_sessions(const struct configuration *configuration, struct redis_client *redis,
+                          struct worker_counts *counts)
+{
+    const struct settings *settings = &configuration->settings;
+    session_configure(&(struct session_settings){
+        .store = {.redis = redis,
+                  .idle_ms = settings->session_idle_ms,
+                  .absolute_ms = settings->session_absolute_ms,
+                  .user_idle_ms = settings->session_user_idle_ms,
+                  .user_absolute_ms = settings->session_user_absolute_ms,
+                  .fields_max = (int)settings->session_fields_max,
+                  .value_bytes_max = (int)settings->session_value_max_bytes,
+                  .size_max = settings->session_max_bytes},
+        .keyring = configuration->keyring,
+        .cookie_is_secure = settings->cookie_secure,
+        .head_timeout_ms = settings->redis_head_timeout_ms,
+        .commit_timeout_ms = settings->commit_timeout_ms,
+        .counts = &counts->session,
+        .streams_max = (size_t)settings->session_streams_max,
+    });
+}
+
+static void open_queues(const struct settings *settings, struct redis_client *redis)
+{
+    task_api_init(&(struct queue_settings){.redis = redis,
+                                           .tasks_max = settings->task_queue_max,
+                                           .lease_ms = settings->task_lease_ms,
+                                           .keep_ms = settings->task_keep_ms,
+                                           .dead_keep_ms = settings->task_dead_keep_ms,
+                                           .losses_max = settings->task_losses_max},
+                  (int)settings->task_attempts);
+}
+
+struct redis_client *redis_setup(const struct configuration *configuration, struct worker_counts *counts)
+{
+    struct redis_options options = redis_setup_options(configuration);
+    options.counts = &counts->redis;
+    struct redis_client *redis = redis_client_new(&options);
+    if (redis == NULL)
+        return NULL;
+    open_sessions(configuration, redis, counts);
+    open_queues(&configuration->settings, redis);
+    redis_api_init(redis);
+    return redis;
+}

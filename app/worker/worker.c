@@ -1,0 +1,152 @@
+/* A process of the pool. See worker.h. */
+#include "worker/worker.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/panic.h"
+#include "fiber/loop.h"
+#include "worker/redis_setup.h"
+
+enum { DRAIN_LOOK_MS = 20 };
+
+/* Frames of sanitizers are larger. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { STACK_FACTOR = 4 };
+#else
+enum { STACK_FACTOR = 1 };
+#endif
+
+static struct {
+    struct worker worker;
+    const struct worker_kind *kind;
+    struct watch signals;
+    struct timer drain;
+    struct timer publish;
+    int64_t drain_end_ms; /* -1: not draining */
+} own = {.drain_end_ms = -1};
+
+/* -------------------- stopping -------------------- */
+
+static void look_at_drain(struct timer *timer)
+{
+    if (own.kind->continue_drain())
+        timer_start(timer, DRAIN_LOOK_MS, look_at_drain);
+}
+
+/* Again, when it comes sooner than the end that was told before. */
+static void begin_drain(int64_t timeout_ms)
+{
+    int64_t end_ms = loop_now_ms() + timeout_ms;
+    bool is_first = own.drain_end_ms < 0;
+    if (!is_first && own.drain_end_ms <= end_ms)
+        return;
+    own.drain_end_ms = end_ms;
+    own.kind->drain(timeout_ms, end_ms, is_first);
+    timer_start(&own.drain, 0, look_at_drain);
+}
+
+static void reopen_log(void)
+{
+    bool is_open = log_reopen();
+    log_event(is_open ? MID_INFO : MID_ERROR, "worker.log-reopened", "worker=%d result=\"%s\"",
+              own.worker.options->number, is_open ? "done" : strerror(errno));
+}
+
+static void on_signal(struct watch *watch, uint32_t events)
+{
+    (void)events;
+    struct signalfd_siginfo info;
+    while (read(watch->fd, &info, sizeof(info)) == sizeof(info)) {
+        if (info.ssi_signo == SIGTERM)
+            begin_drain(own.worker.settings->drain_timeout_ms);
+        else if (info.ssi_signo == SIGHUP)
+            begin_drain(own.worker.settings->reload_timeout_ms);
+        else
+            reopen_log();
+    }
+}
+
+static void watch_signals(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGHUP);
+    sigaddset(&set, SIGUSR1);
+    int fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+    ENSURE(fd >= 0);
+    ENSURE(watch_start(&own.signals, fd, EPOLLIN, on_signal));
+}
+
+/* -------------------- metrics -------------------- */
+
+/* Shows the other processes that the loop turns, and how things are. */
+static void publish(struct timer *timer)
+{
+    liveness_tick();
+    log_tick();
+    loop_give_back_stacks();
+    struct worker_gauges gauges = {.fibers = fiber_count(),
+                                   .stacks_pooled = fiber_pooled_count(),
+                                   .is_redis_ready = redis_client_is_ready(own.worker.redis)};
+    own.kind->publish(&gauges);
+    metrics_publish(&gauges, loop_take_longest_turn_us());
+    timer_start(timer, METRICS_PUBLISH_MS, publish);
+}
+
+/* -------------------- the interface -------------------- */
+
+static void enter_shared_memory(const struct worker_options *options)
+{
+    own.worker.counts = metrics_enter(options->metrics_slot);
+    log_count_dropped(&own.worker.counts->log_dropped);
+    liveness_enter(options->liveness);
+}
+
+static void open_loop(const struct settings *settings)
+{
+    fiber_init((size_t)settings->stack_kib * 1024 * STACK_FACTOR, (size_t)settings->fibers_max);
+    loop_init();
+    loop_set_threads(settings->offload_threads);
+}
+
+static void close_loop(void)
+{
+    redis_client_free(own.worker.redis);
+    timer_fini(&own.drain);
+    timer_fini(&own.publish);
+    watch_stop(&own.signals);
+    loop_fini();
+    fiber_fini();
+}
+
+int worker_run(const struct worker_options *options, const struct worker_kind *kind)
+{
+    struct worker *worker = &own.worker;
+    own.kind = kind;
+    worker->options = options;
+    worker->settings = &options->configuration->settings;
+    configuration_lock_secrets(options->configuration);
+    enter_shared_memory(options);
+    open_loop(worker->settings);
+    kind->prepare(worker);
+    worker->redis = redis_setup(options->configuration, worker->counts);
+    if (worker->redis == NULL || !kind->start(worker))
+        return 1;
+    watch_signals();
+    publish(&own.publish);
+
+    loop_run();
+
+    log_flush();
+    if (!kind->stop())
+        _exit(0);
+    close_loop();
+    return 0;
+}
