@@ -75,6 +75,18 @@ bool watch_change(struct watch *watch, uint32_t events);
 /* The memory may go only when the turn is over: an event of the same turn may still name the watch. */
 void watch_stop(struct watch *watch);
 
+/* The current fiber waits for one event of a descriptor, among other things that may wake it. */
+struct fd_wait {
+    struct watch watch; /* first: its events lead back here */
+    struct fiber *fiber;
+    bool has_event;
+};
+
+/* The fiber is woken by the first of these EPOLL* events, `has_event` is true then. False with errno when the
+ * descriptor cannot be watched. */
+bool fd_wait_start(struct fd_wait *wait, int fd, uint32_t events);
+void fd_wait_stop(struct fd_wait *wait);
+
 /* Suspends until one of the EPOLL* events on `fd` (WAKE_READY) or the time is over; false with errno when it cannot be
  * watched. */
 MAY_SUSPEND bool loop_wait_fd(int fd, uint32_t events, int64_t timeout_ms, enum wake *wake);

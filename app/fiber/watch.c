@@ -65,12 +65,6 @@ void watch_stop(struct watch *watch)
 
 /* -------------------- waiting on a fiber -------------------- */
 
-struct fd_wait {
-    struct watch watch;
-    struct fiber *fiber;
-    bool has_event;
-};
-
 static void on_waited_event(struct watch *watch, uint32_t events)
 {
     (void)events;
@@ -79,13 +73,25 @@ static void on_waited_event(struct watch *watch, uint32_t events)
     loop_wake(wait->fiber);
 }
 
+bool fd_wait_start(struct fd_wait *wait, int fd, uint32_t events)
+{
+    wait->fiber = fiber_current();
+    wait->has_event = false;
+    return watch_start(&wait->watch, fd, events | EPOLLONESHOT, on_waited_event);
+}
+
+void fd_wait_stop(struct fd_wait *wait)
+{
+    watch_stop(&wait->watch);
+}
+
 bool loop_wait_fd(int fd, uint32_t events, int64_t timeout_ms, enum wake *wake)
 {
-    struct fd_wait wait = {.fiber = fiber_current()};
-    if (!watch_start(&wait.watch, fd, events | EPOLLONESHOT, on_waited_event))
+    struct fd_wait wait;
+    if (!fd_wait_start(&wait, fd, events))
         return false;
     loop_park(timeout_ms);
-    watch_stop(&wait.watch);
+    fd_wait_stop(&wait);
     *wake = wait.has_event ? WAKE_READY : WAKE_TIMEOUT;
     return true;
 }

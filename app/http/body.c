@@ -26,7 +26,7 @@ static enum mid_error too_large(struct mid_request *rq, uint64_t max_bytes)
 /* The body is over, or will not come. */
 static enum mid_error end_of_body(struct mid_request *rq)
 {
-    if (rq->fcgi.connection->has_timed_out)
+    if (rq->client->has_timed_out)
         return MID_TOO_SLOW;
     if (request_is_gone(rq))
         return MID_GONE;
@@ -40,7 +40,7 @@ static enum mid_error end_of_body(struct mid_request *rq)
 MAY_SUSPEND static enum mid_error read_body(struct mid_request *rq, void *buffer, size_t size, size_t *got_bytes)
 {
     size_t got = rq->body_is_over || size == 0 ? 0 : fcgi_request_read(&rq->fcgi, buffer, size);
-    rq->deadline_ms = rq->fcgi.connection->deadline_ms; /* a body that comes steadily has its time */
+    rq->wait.deadline_ms = rq->client->deadline_ms; /* a body that comes steadily has its time */
     if (got == 0 && size > 0 && !rq->body_is_over)
         MID_TRY(end_of_body(rq));
     rq->body_bytes += got;
@@ -121,5 +121,5 @@ void request_discard_body(struct mid_request *rq)
         left -= got < left ? got : left;
     }
     if (is_hopeless)
-        rq->fcgi.connection->is_ending = true;
+        rq->client->is_ending = true;
 }

@@ -177,7 +177,8 @@ bool request_accept(struct mid_request *rq, struct connection *connection)
     rq->params = fcgi_request_params(&rq->fcgi);
     rq->body_max_bytes = default_body_max_bytes;
     rq->after_end = &rq->after_first;
-    rq->deadline_ms = -1;
+    rq->wait.deadline_ms = -1;
+    rq->client = connection;
     scan_params(rq);
     return true;
 }
@@ -192,10 +193,8 @@ void request_init_detached(struct mid_request *rq, const char *id)
         .id = id,
         .response = {.phase = RESPONSE_OVER},
         .body_is_over = true,
-        .is_after = true,
-        .deadline_ms = -1,
+        .wait = {.deadline_ms = -1},
     };
-    rq->after_end = &rq->after_first;
 }
 
 void request_finish(struct mid_request *rq)
@@ -204,14 +203,9 @@ void request_finish(struct mid_request *rq)
     arena_fini(&rq->arena);
 }
 
-bool request_is_detached(const struct mid_request *rq)
-{
-    return rq->fcgi.connection == NULL;
-}
-
 bool request_is_gone(const struct mid_request *rq)
 {
-    return !rq->is_after && rq->fcgi.connection->is_gone;
+    return rq->client != NULL && rq->client->is_gone;
 }
 
 /* -------------------- what a handler can ask -------------------- */
@@ -342,15 +336,15 @@ void mid_log(struct mid_request *rq, enum mid_level level, const char *event, co
 
 void mid_time_limit(struct mid_request *rq, int64_t ms)
 {
-    if (request_is_detached(rq) || rq->is_after || rq->response.phase == RESPONSE_STREAMING)
+    if (rq->client == NULL || rq->response.phase == RESPONSE_STREAMING)
         return;
-    rq->deadline_ms = ms >= 0 ? loop_now_ms() + ms : -1;
-    rq->fcgi.connection->deadline_ms = rq->deadline_ms;
+    rq->wait.deadline_ms = ms >= 0 ? loop_now_ms() + ms : -1;
+    rq->client->deadline_ms = rq->wait.deadline_ms;
 }
 
 enum mid_error mid_after_response(struct mid_request *rq, mid_after *fn, void *arg)
 {
-    if (request_is_detached(rq))
+    if (rq->after_end == NULL)
         return mid_fail(rq, MID_FAILED, "a task has no response after which something could be done");
     struct after_function *after = arena_alloc(&rq->arena, sizeof(*after));
     *after = (struct after_function){.fn = fn, .arg = arg};

@@ -54,10 +54,25 @@ struct after_function {
     struct after_function *next;
 };
 
+/* How long a request may wait, and what else it minds meanwhile (wait/wait.h). */
+struct wait_policy {
+    int64_t deadline_ms;         /* the loop's time, of waiting before the head or after the response; -1: none */
+    enum mid_error interruption; /* what calls that wait return from now on; MID_OK: nothing. Of tasks. */
+    bool outlives_client;        /* the handler carries on when the client leaves */
+    uint32_t drain_share;        /* wait/drain.c's: where in the time of telling is its turn; 0: not asked */
+    /*
+     * What has to be done for the request meanwhile, or NULL: of streams. Tells in *next_ms when to call it again, -1:
+     * never. Unless `may_end`, waiting goes on whatever is found; otherwise it ends with the error.
+     */
+    MAY_SUSPEND enum mid_error (*attend)(struct mid_request *rq, bool may_end, int64_t *next_ms);
+};
+
 enum { CONTENT_LENGTH_INVALID = -2 };
 
 struct mid_request {
     struct fcgi_request fcgi;
+    struct connection *client; /* who awaits the response; NULL: nobody, it is over, or this is a task */
+    struct wait_policy wait;
     struct arena arena;
     char **params; /* "NAME=value"; libfcgi's until its buffers are released, the arena's afterwards */
 
@@ -91,14 +106,9 @@ struct mid_request {
     struct stream *stream; /* the stream room's; NULL while none has begun */
     bool is_origin_untold; /* unsafe, and nothing says which site it comes from; see origin.h */
     bool allows_untold_origin;
-    bool outlives_client; /* the handler carries on when the client leaves */
-    uint32_t drain_share; /* the stream room's: where in the time of telling it is this one's turn; 0: not asked */
 
     struct after_function *after_first;
-    struct after_function **after_end;
-    bool is_after;               /* the response is over and the connection no longer ours */
-    int64_t deadline_ms;         /* the loop's time, of waiting before the head or after the response; -1: none */
-    enum mid_error interruption; /* what calls that wait return from now on; MID_OK: nothing. Of tasks. */
+    struct after_function **after_end; /* NULL: it has no response */
 };
 
 /* The default limit of bodies, in bytes. Once per process. */
@@ -111,12 +121,10 @@ MAY_SUSPEND bool request_accept(struct mid_request *rq, struct connection *conne
  * caller's. request_finish() ends it. */
 void request_init_detached(struct mid_request *rq, const char *id);
 
-bool request_is_detached(const struct mid_request *rq);
-
 /* Gives everything back. The response has to be over. */
 void request_finish(struct mid_request *rq);
 
-/* The client has left, or the connection broke. False once the response is over. */
+/* The client has left, or the connection broke. False where there is none (any more). */
 bool request_is_gone(const struct mid_request *rq);
 
 /* The k-th line (from 0) of a field, named as a parameter ("HTTP_COOKIE"), or NULL: nginx may send several. */

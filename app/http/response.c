@@ -253,5 +253,5 @@ void response_abort(struct mid_request *rq)
 {
     rq->response.phase = RESPONSE_OVER;
     rq->response.is_cut = true;
-    connection_abort(rq->fcgi.connection);
+    connection_abort(rq->client);
 }

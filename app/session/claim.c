@@ -13,7 +13,7 @@ enum mid_error session_open_rid(struct mid_request *rq, const uint8_t rid[static
                                 const struct store_fence *fence, struct mid_session **session)
 {
     struct store_finding finding;
-    ENSURE(rq->is_after && rq->session == NULL);
+    ENSURE(rq->client == NULL && rq->session == NULL);
     struct mid_session *opened = session_new(rq);
     opened->fence = fence;
     opened->generation = fence->session_generation;

@@ -30,7 +30,7 @@ void session_count_refusal(enum session_refusal refusal)
 
 static enum session_phase phase_of(const struct mid_session *session)
 {
-    if (session->rq->is_after)
+    if (session->rq->client == NULL)
         return SESSION_PHASE_AFTER_RESPONSE;
     if (session->is_at_end)
         return SESSION_PHASE_AT_END;

@@ -11,7 +11,7 @@
 
 bool session_is_activity(const struct mid_session *session)
 {
-    return !session->rq->is_after && !request_is_gone(session->rq);
+    return session->rq->client != NULL && !request_is_gone(session->rq);
 }
 
 void session_take_header(struct mid_session *session, const struct store_finding *finding)

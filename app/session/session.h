@@ -75,9 +75,9 @@ void session_close(struct mid_session *session);
 /* -------------------- a task's session: claim.c -------------------- */
 
 /*
- * Opens the session by its identifier, as the task's that the fence names, and makes it the request's. `rq` is_after.
- * The fence stays the caller's until session_close(). MID_ENDED: there is none any more. MID_LOST_LEASE: a later
- * generation of the task has been here. MID_UNAVAILABLE. May suspend.
+ * Opens the session by its identifier, as the task's that the fence names, and makes it the request's. `rq` has no
+ * client. The fence stays the caller's until session_close(). MID_ENDED: there is none any more. MID_LOST_LEASE: a
+ * later generation of the task has been here. MID_UNAVAILABLE. May suspend.
  */
 MAY_SUSPEND MID_CHECK enum mid_error session_open_rid(struct mid_request *rq, const uint8_t rid[static TOKEN_RID_BYTES],
                                                       const struct store_fence *fence, struct mid_session **session);

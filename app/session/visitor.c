@@ -116,7 +116,7 @@ static void read_cookie(struct mid_session *session)
 bool session_can_send_cookie(const struct mid_session *session)
 {
     enum response_phase phase = session->rq->response.phase;
-    return !session->rq->is_after && (phase == RESPONSE_NONE || phase == RESPONSE_PREPARED);
+    return session->rq->client != NULL && (phase == RESPONSE_NONE || phase == RESPONSE_PREPARED);
 }
 
 store_patience session_patience_ms(const struct mid_session *session)

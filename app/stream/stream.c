@@ -12,6 +12,7 @@
 #include "http/status.h"
 #include "stream/event_source.h"
 #include "stream/sse.h"
+#include "wait/drain.h"
 
 enum { KEPT_BUFFER_BYTES = 64 * 1024 };
 
@@ -58,58 +59,12 @@ void stream_give_buffer(struct buffer *buffer)
     spare.length = 0;
 }
 
-/* -------------------- begin and send -------------------- */
-
-enum mid_error stream_begin(struct mid_request *rq, int status, const char *content_type, enum stream_format format)
-{
-    if (rq->response.phase != RESPONSE_NONE)
-        return MID_HEAD_SENT;
-    if (!field_value_is_valid(content_type))
-        return mid_fail(rq, MID_UNPROCESSABLE, "a content type may not have line breaks");
-    if (!status_is_final(status) || !status_has_content(status))
-        return mid_fail(rq, MID_UNPROCESSABLE, "a stream cannot have the status %d", status);
-    if (streams_open >= streams_max)
-        return mid_fail(rq, MID_OVERLOADED, "this worker has as many streams as it may have");
-    if (stream_must_end(rq))
-        return MID_DRAINING;
-    response_set_default(rq, "Cache-Control", "no-store");
-    struct stream *stream = arena_zalloc(&rq->arena, sizeof(*stream));
-    stream->format = format;
-    stream->last_sent_ms = stream->checked_ms = loop_now_ms();
-    stream->retry_ms = format == STREAM_EVENTS ? stream_retry_ms() : 0;
-    enum mid_error error = response_begin_stream(rq, status, arena_strdup(&rq->arena, content_type));
-    if (rq->response.phase != RESPONSE_STREAMING)
-        return error;
-    /* It has begun also when the client did not take the head: what the handler sends next, and the end, need to know.
-     */
-    stream->is_broken = error != MID_OK;
-    rq->stream = stream;
-    rq->deadline_ms = -1; /* a stream takes as long as it takes */
-    streams_open++;
-    counter_add(&counts->begun, 1);
-    return rq->outlives_client ? MID_OK : error;
-}
-
-void stream_close(struct stream *stream)
-{
-    if (stream != NULL)
-        streams_open--;
-}
-
-enum mid_error mid_stream_begin(struct mid_request *rq, int status, const char *content_type)
-{
-    return stream_begin(rq, status, content_type, STREAM_BYTES);
-}
-
-void mid_stream_outlive_client(struct mid_request *rq)
-{
-    rq->outlives_client = true;
-}
+/* -------------------- send -------------------- */
 
 /* What a call answers when nothing can be sent any more. */
 static enum mid_error left(const struct mid_request *rq)
 {
-    return rq->outlives_client ? MID_OK : MID_GONE;
+    return rq->wait.outlives_client ? MID_OK : MID_GONE;
 }
 
 /* Nothing can be sent any more. */
@@ -121,10 +76,10 @@ static bool is_dead(const struct mid_request *rq)
 enum mid_error stream_send(struct mid_request *rq, const void *data, size_t bytes)
 {
     if (rq->stream == NULL)
-        return rq->is_head && rq->response.phase == RESPONSE_OVER && !rq->is_after ? MID_GONE : MID_NO_HEAD;
-    if (is_dead(rq) && !rq->outlives_client)
+        return rq->is_head && rq->response.phase == RESPONSE_OVER && rq->client != NULL ? MID_GONE : MID_NO_HEAD;
+    if (is_dead(rq) && !rq->wait.outlives_client)
         return MID_GONE;
-    if (stream_must_end(rq))
+    if (drain_is_due(rq))
         return MID_DRAINING;
     return stream_send_last(rq, data, bytes);
 }
@@ -147,7 +102,7 @@ enum mid_error stream_send_last(struct mid_request *rq, const void *data, size_t
     if (error == MID_OK)
         return MID_OK;
     rq->stream->is_broken = true;
-    return rq->outlives_client ? MID_OK : error;
+    return rq->wait.outlives_client ? MID_OK : error;
 }
 
 enum mid_error mid_stream_write(struct mid_request *rq, const void *data, size_t bytes)
@@ -167,26 +122,29 @@ enum mid_error mid_stream_printf(struct mid_request *rq, const char *format, ...
     return error;
 }
 
-/* -------------------- heartbeats -------------------- */
+/* -------------------- while it waits -------------------- */
 
 static const char *const heartbeats[] = {[STREAM_BYTES] = NULL, [STREAM_EVENTS] = ":\n\n", [STREAM_ROWS] = "\n"};
 
-int64_t stream_heartbeat(struct mid_request *rq)
+/* Sends the format's heartbeat when it is due; tells when the next one is, or -1 when this stream has none. */
+MAY_SUSPEND static int64_t beat(struct mid_request *rq)
 {
-    if (rq->stream == NULL || heartbeats[rq->stream->format] == NULL || is_dead(rq))
+    struct stream *stream = rq->stream;
+    const char *heartbeat = heartbeats[stream->format];
+    if (heartbeat == NULL || is_dead(rq))
         return -1;
-    if (loop_now_ms() - rq->stream->last_sent_ms >= heartbeat_ms) {
-        const char *heartbeat = heartbeats[rq->stream->format];
-        if (stream_send_last(rq, heartbeat, strlen(heartbeat)) != MID_OK)
-            return -1;
-    }
-    return rq->stream->last_sent_ms + heartbeat_ms;
+    if (loop_now_ms() - stream->last_sent_ms >= heartbeat_ms &&
+        stream_send_last(rq, heartbeat, strlen(heartbeat)) != MID_OK)
+        return -1;
+    return stream->last_sent_ms + heartbeat_ms;
 }
 
-enum mid_error stream_check(struct mid_request *rq, int64_t *next_ms)
+/* Asks the session's room, once every heartbeat, whether the stream is still wanted; tells when to ask again, -1 for
+ * never. MID_ENDED: it is not, its session has ended. */
+MAY_SUSPEND static enum mid_error check(struct mid_request *rq, int64_t *next_ms)
 {
     *next_ms = -1;
-    if (rq->stream == NULL || rq->hooks.still_wanted == NULL || rq->is_after)
+    if (rq->hooks.still_wanted == NULL || rq->client == NULL)
         return MID_OK;
     if (loop_now_ms() - rq->stream->checked_ms >= heartbeat_ms) {
         rq->stream->checked_ms = loop_now_ms();
@@ -194,6 +152,70 @@ enum mid_error stream_check(struct mid_request *rq, int64_t *next_ms)
     }
     *next_ms = rq->stream->checked_ms + heartbeat_ms;
     return MID_OK;
+}
+
+/* Of struct wait_policy. At the first long rest, gives back the stack that reading request and session took. */
+MAY_SUSPEND static enum mid_error attend(struct mid_request *rq, bool may_end, int64_t *next_ms)
+{
+    int64_t check_ms = -1;
+    *next_ms = beat(rq);
+    if (may_end)
+        MID_TRY(check(rq, &check_ms));
+    if (check_ms >= 0 && (*next_ms < 0 || check_ms < *next_ms))
+        *next_ms = check_ms;
+    if (!rq->stream->has_rested)
+        fiber_trim_stack();
+    rq->stream->has_rested = true;
+    return MID_OK;
+}
+
+/* -------------------- begin -------------------- */
+
+enum mid_error stream_begin(struct mid_request *rq, int status, const char *content_type, enum stream_format format)
+{
+    if (rq->response.phase != RESPONSE_NONE)
+        return MID_HEAD_SENT;
+    if (!field_value_is_valid(content_type))
+        return mid_fail(rq, MID_UNPROCESSABLE, "a content type may not have line breaks");
+    if (!status_is_final(status) || !status_has_content(status))
+        return mid_fail(rq, MID_UNPROCESSABLE, "a stream cannot have the status %d", status);
+    if (streams_open >= streams_max)
+        return mid_fail(rq, MID_OVERLOADED, "this worker has as many streams as it may have");
+    if (drain_is_due(rq))
+        return MID_DRAINING;
+    response_set_default(rq, "Cache-Control", "no-store");
+    struct stream *stream = arena_zalloc(&rq->arena, sizeof(*stream));
+    stream->format = format;
+    stream->last_sent_ms = stream->checked_ms = loop_now_ms();
+    stream->retry_ms = format == STREAM_EVENTS ? stream_retry_ms() : 0;
+    enum mid_error error = response_begin_stream(rq, status, arena_strdup(&rq->arena, content_type));
+    if (rq->response.phase != RESPONSE_STREAMING)
+        return error;
+    /* It has begun also when the client did not take the head: what the handler sends next, and the end, need to know.
+     */
+    stream->is_broken = error != MID_OK;
+    rq->stream = stream;
+    rq->wait.attend = attend;
+    rq->wait.deadline_ms = -1; /* a stream takes as long as it takes */
+    streams_open++;
+    counter_add(&counts->begun, 1);
+    return rq->wait.outlives_client ? MID_OK : error;
+}
+
+void stream_close(struct stream *stream)
+{
+    if (stream != NULL)
+        streams_open--;
+}
+
+enum mid_error mid_stream_begin(struct mid_request *rq, int status, const char *content_type)
+{
+    return stream_begin(rq, status, content_type, STREAM_BYTES);
+}
+
+void mid_stream_outlive_client(struct mid_request *rq)
+{
+    rq->wait.outlives_client = true;
 }
 
 /* -------------------- end and failure -------------------- */
@@ -238,7 +260,7 @@ void stream_fail(struct mid_request *rq, enum mid_error error)
         buffer_append_text(&piece, "\n");
     }
     if (piece.length > 0 && stream_send_last(rq, piece.data, piece.length) == MID_OK && !request_is_gone(rq))
-        connection_await_taken(rq->fcgi.connection); /* otherwise the cut says it alone */
+        connection_await_taken(rq->client); /* otherwise the cut says it alone */
     stream_give_buffer(&piece);
     response_abort(rq);
 }

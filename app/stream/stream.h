@@ -23,7 +23,7 @@ struct stream {
     enum stream_format format;
     bool is_broken;       /* a piece went out in part: nothing can follow */
     bool has_rested;      /* its fiber's stack was trimmed */
-    int64_t checked_ms;   /* when stream_check() last asked */
+    int64_t checked_ms;   /* when it was last asked whether its session is still there */
     int64_t last_sent_ms; /* the loop's time */
     int64_t retry_ms;     /* of events: what the first piece says; 0: nothing, or it has */
 };
@@ -43,15 +43,6 @@ MAY_SUSPEND MID_CHECK enum mid_error stream_begin(struct mid_request *rq, int st
 /* Sends a whole piece of the format. Errors as mid_stream_write(). */
 MAY_SUSPEND MID_CHECK enum mid_error stream_send(struct mid_request *rq, const void *data, size_t bytes);
 
-/*
- * Asks the session's room, once every heartbeat, whether the stream is still wanted; tells in *next_ms when to ask
- * again, -1 for never. MID_ENDED: it is not, its session has ended.
- */
-MAY_SUSPEND MID_CHECK enum mid_error stream_check(struct mid_request *rq, int64_t *next_ms);
-
-/* Sends the format's heartbeat when it is due; tells when the next one is, or -1 when this stream has none. */
-MAY_SUSPEND int64_t stream_heartbeat(struct mid_request *rq);
-
 /* Sends the end marker of the format and the end of the response. */
 MAY_SUSPEND MID_CHECK enum mid_error stream_end(struct mid_request *rq);
 
@@ -59,20 +50,6 @@ MAY_SUSPEND MID_CHECK enum mid_error stream_end(struct mid_request *rq);
 void stream_close(struct stream *stream);
 
 /* -------------------- when the worker goes away -------------------- */
-
-struct stream_drain {
-    int64_t from_ms;   /* on the loop's clock: when the first is told... */
-    int64_t spread_ms; /* ...and the time over which the others are: clients must not all come back at once */
-};
-
-/* Requests that wait, or send, are told so from then on. A second call moves the time. */
-void streams_drain(const struct stream_drain *drain);
-
-/* When the request is told, on the loop's clock; -1: never. */
-int64_t stream_drain_ms(struct mid_request *rq);
-
-/* It is that time. */
-bool stream_must_end(struct mid_request *rq);
 
 /* Tells the client to come back, as far as the format allows, and ends the response so that it is not taken for a
  * complete one. */
@@ -82,9 +59,6 @@ MAY_SUSPEND void stream_reconnect(struct mid_request *rq);
  * setting, so that not all do at once. */
 int64_t stream_retry_ms(void);
 void stream_configure_reconnect(int64_t reconnect_ms);
-
-/* Wakes all requests that wait, so that they look again at what they wait for. */
-void stream_wake_waiting(void);
 
 /* -------------------- failure -------------------- */
 

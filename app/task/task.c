@@ -137,9 +137,9 @@ struct queue_lease task_lease(const struct mid_task *task)
 
 void task_interrupt(struct mid_task *task, enum mid_error error)
 {
-    if (task->rq.interruption != MID_OK)
+    if (task->rq.wait.interruption != MID_OK)
         return;
-    task->rq.interruption = error;
+    task->rq.wait.interruption = error;
     if (task->fiber != NULL)
         loop_wake(task->fiber);
 }
@@ -360,7 +360,7 @@ enum mid_error mid_task_progress(struct mid_task *task, int64_t done, int64_t to
     task->has_new_progress = true;
     enum mid_error error = task->is_lost ? MID_LOST_LEASE : renew_lease(task);
     (void)error; /* what matters of it has become an interruption; a Redis that is away is asked again later */
-    return task->rq.interruption;
+    return task->rq.wait.interruption;
 }
 
 bool mid_task_is_cancelled(const struct mid_task *task)

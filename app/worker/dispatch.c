@@ -74,7 +74,7 @@ MAY_SUSPEND static enum mid_error answer(struct mid_request *rq)
     liveness_note_route(rq->match.route->pattern);
     if (event_source_is_done(rq))
         return mid_respond_empty(rq, 204);
-    rq->deadline_ms = rq->fcgi.connection->deadline_ms; /* until a stream begins */
+    rq->wait.deadline_ms = rq->client->deadline_ms; /* until a stream begins */
     MID_TRY(admit(rq));
     error = rq->match.route->handler(rq);
     if (!error_is_valid(error))
@@ -179,8 +179,8 @@ MAY_SUSPEND static enum mid_outcome conclude(struct mid_request *rq, enum mid_er
 /* The response is over and the connection serves others; what is left runs on its own time. */
 MAY_SUSPEND static void run_after(struct mid_request *rq, enum mid_outcome outcome)
 {
-    rq->is_after = true;
-    rq->deadline_ms = loop_now_ms() + settings.after_timeout_ms;
+    rq->client = NULL;
+    rq->wait.deadline_ms = loop_now_ms() + settings.after_timeout_ms;
     for (struct after_function *after = rq->after_first; after != NULL; after = after->next) {
         after->fn(rq, outcome, after->arg);
         if (!session_is_dirty(rq->session))

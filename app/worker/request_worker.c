@@ -12,6 +12,7 @@
 #include "session/new_limit.h"
 #include "session/session.h"
 #include "stream/stream.h"
+#include "wait/wait.h"
 #include "worker/dispatch.h"
 
 static struct {
@@ -59,7 +60,7 @@ static void drain(int64_t timeout_ms, int64_t end_ms, bool is_first)
         stop_listening(&own.sockets);
         connections_drain();
     }
-    streams_drain(&(struct stream_drain){
+    wait_begin_drain(&(struct drain_times){
         .from_ms = end_ms - timeout_ms / 2,
         .spread_ms = timeout_ms / 4,
     });

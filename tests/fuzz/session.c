@@ -332,7 +332,7 @@ static void send_head(struct play *play)
 {
     bool is_stream = bytes_take(&redis.bytes) & 1;
     struct mid_request *rq = &play->rq;
-    if (rq->is_after || rq->response.phase != RESPONSE_NONE)
+    if (rq->client == NULL || rq->response.phase != RESPONSE_NONE)
         return;
     enum mid_error error = rq->hooks.before_head(rq, is_stream);
     check_error(error);
@@ -344,7 +344,8 @@ static void send_head(struct play *play)
         if (strcmp(field->name, "Set-Cookie") == 0 && strstr(field->value, "mid=;") == NULL)
             CLAIM(redis.records > 0);
     rq->response.phase = error == MID_OK && is_stream ? RESPONSE_STREAMING : RESPONSE_OVER;
-    rq->is_after = rq->response.phase == RESPONSE_OVER;
+    if (rq->response.phase == RESPONSE_OVER)
+        rq->client = NULL;
 }
 
 static void leave(struct play *play)
@@ -394,9 +395,8 @@ static void play_program(void *arg)
     char *params[] = {begin & 1 ? arena_strdup(&rq->arena, own_cookie(&rq->arena)) : NULL, NULL};
     rq->method = "POST";
     rq->params = params;
-    rq->fcgi.connection = &play->connection;
+    rq->client = &play->connection;
     rq->response.phase = RESPONSE_NONE;
-    rq->is_after = false;
     rq->is_head = (begin & 6) == 6;
     CLAIM(mid_session_open(rq, &play->session) == MID_OK);
     for (int i = 0; i < CALLS_MAX && redis.bytes.left > 0; i++)

@@ -1,0 +1,17 @@
+/*
+ * Waiting: for time, a descriptor, or a thread. What handlers call (mid_sleep_ms(), mid_wait(), mid_offload()) is in
+ * midstream.h.
+ *
+ * Whatever a request waits for, it wakes when its client leaves, when its deadline has come, when it is interrupted
+ * and when the worker drains; and its stream is attended to meanwhile. What of this counts for a request is its
+ * `struct wait_policy` (http/request.h).
+ */
+#ifndef WAIT_WAIT_H
+#define WAIT_WAIT_H
+
+#include "wait/drain.h"
+
+/* The worker drains: who waits now hears of it, too. */
+void wait_begin_drain(const struct drain_times *times);
+
+#endif
