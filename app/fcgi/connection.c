@@ -2,6 +2,7 @@
 #include "fcgi/connection.h"
 
 #include <errno.h>
+#include <fcgiapp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -283,11 +284,19 @@ static void on_event(struct watch *watch, uint32_t events)
     }
 }
 
+/* One allocation. */
+struct whole {
+    struct connection connection; /* first: its address is what is freed */
+    FCGX_Request libfcgi;
+};
+
 void connection_open(int fd)
 {
-    struct connection *connection = calloc(1, sizeof(*connection));
-    if (connection == NULL)
+    struct whole *whole = calloc(1, sizeof(*whole));
+    if (whole == NULL)
         panic("out of memory for a connection");
+    struct connection *connection = &whole->connection;
+    connection->libfcgi = &whole->libfcgi;
     list_init(&connection->wait_link);
     if (!watch_start(&connection->watch, fd, READ_EVENTS, on_event)) {
         log_event(MID_ERROR, "connection.unwatched", "reason=%s", strerror(errno));

@@ -46,9 +46,10 @@ struct connection_settings {
 
 struct connection {
     struct watch watch;
-    struct list link;      /* among all connections of the worker */
-    struct list wait_link; /* among those that wait for a fiber, or to be closed */
-    struct fiber *waiter;  /* waits for events on the socket */
+    struct list link;             /* among all connections of the worker */
+    struct list wait_link;        /* among those that wait for a fiber, or to be closed */
+    struct FCGX_Request *libfcgi; /* of the request that is being served */
+    struct fiber *waiter;         /* waits for events on the socket */
     struct record_filter filter;
     size_t unread_bytes; /* handed on, but still in the socket */
     bool has_fiber;

@@ -1,6 +1,8 @@
 /* One FastCGI request. See request.h; FastCGI 1.0, sections 3.3, 5.3 and 5.5. */
 #include "fcgi/request.h"
 
+#include <fcgiapp.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/panic.h"
@@ -16,15 +18,15 @@ bool fcgi_request_accept(struct fcgi_request *request, struct connection *connec
 {
     request->connection = connection;
     request->has_buffers = false;
-    FCGX_InitRequest(&request->fcgx, -1, 0); /* -1: a broken request must not make libfcgi accept on standard input */
-    request->fcgx.ipcFd = connection->watch.fd;
-    request->fcgx.keepConnection = 1; /* or libfcgi closes the descriptor first */
+    FCGX_Request *libfcgi = connection->libfcgi;
+    FCGX_InitRequest(libfcgi, -1, 0); /* -1: a broken request must not make libfcgi accept on standard input */
+    libfcgi->ipcFd = connection->watch.fd;
+    libfcgi->keepConnection = 1; /* or libfcgi closes the descriptor first */
 
-    int result = FCGX_Accept_r(&request->fcgx);
-    if (result != 0)
+    if (FCGX_Accept_r(libfcgi) != 0)
         return false;
     request->has_buffers = true;
-    if (FCGX_GetError(request->fcgx.in) != 0) { /* the stream may end between two parameters */
+    if (FCGX_GetError(libfcgi->in) != 0) { /* the stream may end between two parameters */
         fcgi_request_release(request);
         return false;
     }
@@ -34,13 +36,13 @@ bool fcgi_request_accept(struct fcgi_request *request, struct connection *connec
 
 char **fcgi_request_params(const struct fcgi_request *request)
 {
-    return request->fcgx.envp;
+    return request->connection->libfcgi->envp;
 }
 
 size_t fcgi_request_read(struct fcgi_request *request, void *buffer, size_t size)
 {
     ENSURE(request->has_buffers);
-    FCGX_Stream *in = request->fcgx.in;
+    FCGX_Stream *in = request->connection->libfcgi->in;
     int first = size > 0 ? FCGX_GetChar(in) : EOF; /* may wait; FCGX_GetStr() would wait until all of it is there */
     if (FCGX_GetError(in) != 0 && !request->connection->has_timed_out)
         request->connection->is_gone = true;
@@ -60,7 +62,7 @@ void fcgi_request_release(struct fcgi_request *request)
     if (!request->has_buffers)
         return;
     request->has_buffers = false;
-    FCGX_Free(&request->fcgx, 0);
+    FCGX_Free(request->connection->libfcgi, 0);
 }
 
 static void put_header(uint8_t *header, enum record_type type, int request_id, size_t content)
@@ -75,7 +77,7 @@ static void put_header(uint8_t *header, enum record_type type, int request_id, s
  * connection that the web server must not use again. */
 static struct iovec put_end(uint8_t *end, struct fcgi_request *request)
 {
-    int id = request->fcgx.requestId;
+    int id = request->connection->libfcgi->requestId;
     size_t bytes = END_BYTES - RECORD_HEADER_BYTES;
     memset(end, 0, END_BYTES);
     put_header(end, RECORD_STDOUT, id, 0);
@@ -107,7 +109,7 @@ static size_t take_content(struct iovec *parts, int count, size_t room, struct i
 enum mid_error fcgi_request_send(struct fcgi_request *request, const struct iovec parts[], int count, bool is_last)
 {
     ENSURE(count <= FCGI_PARTS_MAX);
-    int id = request->fcgx.requestId;
+    int id = request->connection->libfcgi->requestId;
     struct iovec rest[FCGI_PARTS_MAX];
     size_t rest_bytes = 0;
     for (int i = 0; i < count; i++) {

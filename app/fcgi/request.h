@@ -8,7 +8,6 @@
 #ifndef FCGI_REQUEST_H
 #define FCGI_REQUEST_H
 
-#include <fcgiapp.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/uio.h>
@@ -17,9 +16,8 @@
 #include "midstream.h"
 
 struct fcgi_request {
-    FCGX_Request fcgx;
     struct connection *connection;
-    bool has_buffers; /* libfcgi's */
+    bool has_buffers; /* libfcgi's, which are in use: connection->libfcgi */
 };
 
 /* The most parts that fcgi_request_send() takes. */

@@ -26,6 +26,7 @@
 #include <sys/mman.h>
 #include <ucontext.h>
 #include <unistd.h>
+#include <uv.h>
 
 #include "base/log.h"
 #include "base/panic.h"
@@ -81,6 +82,7 @@ struct fiber_stack {
 struct fiber_top {
     struct fiber_stack stack;
     struct fiber fiber;
+    uv_timer_t timer; /* fiber.timer */
 };
 
 static struct {
@@ -189,6 +191,7 @@ static struct fiber *stack_map(void)
     top->stack.context.stack_bottom = bottom;
     top->stack.context.stack_bytes = (size_t)((char *)top - bottom);
     top->fiber.stack = &top->stack;
+    top->fiber.timer = &top->timer;
     list_init(&top->fiber.link);
 #if WITH_TSAN
     top->stack.context.tsan_fiber = __tsan_create_fiber(0);

@@ -11,7 +11,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <uv.h>
 
 #include "base/list.h"
 
@@ -24,12 +23,12 @@ struct fiber {
     struct list link; /* in the loop's run queue, or in the pool */
     fiber_fn *fn;
     void *arg;
-    uint32_t number;  /* of fiber_set_number() */
-    bool is_ready;    /* in the run queue */
-    bool is_parked;   /* waits for a wake */
-    int wake;         /* enum wake, the reason it was made ready */
-    uv_timer_t timer; /* the end of a park, the loop's; lives as long as the stack */
-    bool has_timer;
+    uint32_t number;           /* of fiber_set_number() */
+    bool is_ready;             /* in the run queue */
+    bool is_parked;            /* waits for a wake */
+    int wake;                  /* enum wake, the reason it was made ready */
+    struct uv_timer_s *timer;  /* the end of a park, the loop's; lives as long as the stack */
+    bool has_timer;            /* it is one of the loop's */
     int64_t store_ms;          /* waited for Redis: the redis room adds, the dispatcher begins at 0 */
     bool has_begun;            /* the stack has run a function before */
     struct fiber_stack *stack; /* private to fiber.c */

@@ -165,16 +165,16 @@ enum wake loop_park(int64_t timeout_ms)
     ENSURE(fiber != NULL);
     if (timeout_ms >= 0) {
         if (!fiber->has_timer) {
-            uv_timer_init(&loop.uv, &fiber->timer);
-            fiber->timer.data = fiber;
+            uv_timer_init(&loop.uv, fiber->timer);
+            fiber->timer->data = fiber;
             fiber->has_timer = true;
         }
-        uv_timer_start(&fiber->timer, on_park_timeout, (uint64_t)timeout_ms, 0);
+        uv_timer_start(fiber->timer, on_park_timeout, (uint64_t)timeout_ms, 0);
     }
     fiber->is_parked = true;
     fiber_leave();
     if (timeout_ms >= 0)
-        uv_timer_stop(&fiber->timer);
+        uv_timer_stop(fiber->timer);
     return (enum wake)fiber->wake;
 }
 
@@ -199,7 +199,7 @@ void loop_give_back_stacks(void)
     fiber_find_surplus();
     while ((fiber = fiber_take_surplus()) != NULL) {
         if (fiber->has_timer)
-            uv_close((uv_handle_t *)&fiber->timer, unmap_closed);
+            uv_close((uv_handle_t *)fiber->timer, unmap_closed);
         else
             fiber_unmap(fiber);
     }
@@ -279,13 +279,20 @@ static void after_thread(uv_work_t *request, int status)
     struct offload *offload = request->data;
     offload->is_done = true;
     loop_wake(offload->fiber);
+    free(request);
 }
 
 bool offload_start(struct offload *offload, void (*work)(void *arg), void *arg)
 {
     *offload = (struct offload){.work = work, .arg = arg, .fiber = fiber_current()};
-    offload->request.data = offload;
-    return uv_queue_work(&loop.uv, &offload->request, on_thread, after_thread) == 0;
+    uv_work_t *request = calloc(1, sizeof(*request));
+    if (request == NULL)
+        return false;
+    request->data = offload;
+    if (uv_queue_work(&loop.uv, request, on_thread, after_thread) == 0)
+        return true;
+    free(request);
+    return false;
 }
 
 bool loop_offload(void (*work)(void *arg), void *arg)

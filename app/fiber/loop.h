@@ -98,7 +98,7 @@ typedef void timer_fn(struct timer *timer);
 
 /* A callback on the loop's stack after some time. Embed it, zeroed; timer_fini() it before its memory goes. */
 struct timer {
-    uv_timer_t *handle; /* the loop's; NULL while never started */
+    struct uv_timer_s *handle; /* the loop's; NULL while never started */
     timer_fn *on_time;
 };
 
@@ -121,7 +121,6 @@ void loop_request_flush(struct flush *flush);
 
 /* Work on another thread. The memory, often on a fiber's stack, has to stay until is_done. */
 struct offload {
-    uv_work_t request;
     void (*work)(void *arg);
     void *arg;
     struct fiber *fiber; /* woken when the work is done */

@@ -6,6 +6,7 @@
  * nothing is known lately; everything else is there from the start, so that a rate can be computed of the first
  * increment.
  */
+#include <stdio.h>
 #include <inttypes.h>
 #include <string.h>
 
