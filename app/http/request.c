@@ -199,6 +199,8 @@ void request_init_detached(struct mid_request *rq, const char *id)
 
 void request_finish(struct mid_request *rq)
 {
+    for (const struct deferred *deferred = rq->deferred; deferred != NULL; deferred = deferred->next)
+        deferred->fn(deferred->arg);
     fcgi_request_release(&rq->fcgi);
     arena_fini(&rq->arena);
 }
@@ -286,6 +288,13 @@ enum mid_error mid_query_int(struct mid_request *rq, const char *name, int64_t m
 void *mid_alloc(struct mid_request *rq, size_t bytes)
 {
     return arena_alloc(&rq->arena, bytes);
+}
+
+void mid_defer(struct mid_request *rq, void (*fn)(void *arg), void *arg)
+{
+    struct deferred *deferred = arena_alloc(&rq->arena, sizeof(*deferred));
+    *deferred = (struct deferred){.fn = fn, .arg = arg, .next = rq->deferred};
+    rq->deferred = deferred;
 }
 
 char *mid_printf(struct mid_request *rq, const char *format, ...)

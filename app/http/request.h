@@ -67,6 +67,12 @@ struct wait_policy {
     MAY_SUSPEND enum mid_error (*attend)(struct mid_request *rq, bool may_end, int64_t *next_ms);
 };
 
+struct deferred {
+    void (*fn)(void *arg);
+    void *arg;
+    struct deferred *next;
+};
+
 enum { CONTENT_LENGTH_INVALID = -2 };
 
 struct mid_request {
@@ -107,6 +113,7 @@ struct mid_request {
     bool is_origin_untold; /* unsafe, and nothing says which site it comes from; see origin.h */
     bool allows_untold_origin;
 
+    struct deferred *deferred; /* the last one first */
     struct after_function *after_first;
     struct after_function **after_end; /* NULL: it has no response */
 };
@@ -121,7 +128,7 @@ MAY_SUSPEND bool request_accept(struct mid_request *rq, struct connection *conne
  * caller's. request_finish() ends it. */
 void request_init_detached(struct mid_request *rq, const char *id);
 
-/* Gives everything back. The response has to be over. */
+/* Calls what was deferred, and gives everything back. The response has to be over. */
 void request_finish(struct mid_request *rq);
 
 /* The client has left, or the connection broke. False where there is none (any more). */

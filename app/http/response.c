@@ -120,11 +120,18 @@ static enum mid_error prepare(struct mid_request *rq, int status, const char *co
     return MID_OK;
 }
 
-enum mid_error mid_respond(struct mid_request *rq, int status, const char *content_type, const void *body, size_t bytes)
+/* The body is the request's already. */
+static enum mid_error prepare_copied(struct mid_request *rq, int status, const char *content_type, const void *body,
+                                     size_t bytes)
 {
     if (!field_value_is_valid(content_type))
         return mid_fail(rq, MID_UNPROCESSABLE, "a content type may not have line breaks");
-    return prepare(rq, status, arena_strdup(&rq->arena, content_type), arena_strndup(&rq->arena, body, bytes), bytes);
+    return prepare(rq, status, arena_strdup(&rq->arena, content_type), body, bytes);
+}
+
+enum mid_error mid_respond(struct mid_request *rq, int status, const char *content_type, const void *body, size_t bytes)
+{
+    return prepare_copied(rq, status, content_type, arena_strndup(&rq->arena, body, bytes), bytes);
 }
 
 enum mid_error mid_respond_text(struct mid_request *rq, int status, const char *text)
@@ -133,13 +140,13 @@ enum mid_error mid_respond_text(struct mid_request *rq, int status, const char *
     return prepare(rq, status, "text/plain; charset=utf-8", arena_strndup(&rq->arena, text, bytes), bytes);
 }
 
-enum mid_error mid_respond_json(struct mid_request *rq, int status, const char *format, ...)
+enum mid_error mid_respond_printf(struct mid_request *rq, int status, const char *content_type, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
     char *body = arena_vprintf(&rq->arena, format, arguments);
     va_end(arguments);
-    return prepare(rq, status, "application/json", body, strlen(body));
+    return prepare_copied(rq, status, content_type, body, strlen(body));
 }
 
 enum mid_error mid_respond_empty(struct mid_request *rq, int status)
@@ -162,8 +169,9 @@ void response_prepare_error(struct mid_request *rq, enum mid_error error)
         size_t room = 6 * strlen(detail) + 1;
         char *escaped = arena_alloc(&rq->arena, room);
         json_escape(escaped, room, detail, strlen(detail));
-        prepared = mid_respond_json(rq, status, "{\"error\":\"%s\",\"status\":%d,\"detail\":\"%s\"}\n",
-                                    mid_error_name(error), status, escaped);
+        prepared =
+            mid_respond_printf(rq, status, "application/json", "{\"error\":\"%s\",\"status\":%d,\"detail\":\"%s\"}\n",
+                               mid_error_name(error), status, escaped);
     } else {
         prepared = mid_respond_text(rq, status,
                                     arena_printf(&rq->arena, "%d %s: %s\n", status, status_reason(status), detail));

@@ -177,6 +177,22 @@ MID_PUBLIC void mid_body_limit(struct mid_request *rq, uint64_t max_bytes);
  */
 MID_PUBLIC MID_CHECK enum mid_error mid_form(struct mid_request *rq, const char *name, const char **value);
 
+/*
+ * The body, parsed: an application/json (or +json) body of at most `max_bytes`. Include <jansson.h> to read the value,
+ * which is the request's and lives as long as it; it may be any JSON value, not only an object. May suspend.
+ * MID_BAD_REQUEST: another content type, no JSON (the detail has line and column), a name that is there twice in an
+ * object (RFC 8259, 4), or arrays and objects nested deeper than 64. MID_TOO_LARGE: more than `max_bytes`.
+ */
+struct json_t;
+MID_PUBLIC MID_CHECK enum mid_error mid_body_json(struct mid_request *rq, size_t max_bytes, struct json_t **value);
+
+/*
+ * Calls fn(arg) when the request ends: after the response and all after-response functions, or when the task's attempt
+ * has ended; the last one that was deferred is called first. For what the request must give back: a file, memory, a
+ * library's handle. The function may not suspend and may not use the request. A worker that dies calls none.
+ */
+MID_PUBLIC void mid_defer(struct mid_request *rq, void (*fn)(void *arg), void *arg);
+
 /* Memory that lives as long as the request; never NULL (running out ends the worker). 16-byte aligned, not zeroed. */
 MID_PUBLIC void *mid_alloc(struct mid_request *rq, size_t bytes);
 MID_PUBLIC char *mid_printf(struct mid_request *rq, const char *format, ...) MID_FORMAT(2, 3);
@@ -201,9 +217,20 @@ MID_PUBLIC MID_CHECK enum mid_error mid_add_header(struct mid_request *rq, const
 MID_PUBLIC MID_CHECK enum mid_error mid_respond(struct mid_request *rq, int status, const char *content_type,
                                                 const void *body, size_t bytes);
 MID_PUBLIC MID_CHECK enum mid_error mid_respond_text(struct mid_request *rq, int status, const char *text);
-MID_PUBLIC MID_CHECK enum mid_error mid_respond_json(struct mid_request *rq, int status, const char *format, ...)
-    MID_FORMAT(3, 4);
+MID_PUBLIC MID_CHECK enum mid_error mid_respond_printf(struct mid_request *rq, int status, const char *content_type,
+                                                       const char *format, ...) MID_FORMAT(4, 5);
 MID_PUBLIC MID_CHECK enum mid_error mid_respond_empty(struct mid_request *rq, int status);
+
+/*
+ * JSON that no value can break: the format is that of jansson's json_pack(), so
+ *
+ *     mid_respond_json(rq, 200, "{s:s, s:I}", "name", name, "number", (json_int_t)number)
+ *
+ * is {"name":"...","number":1} on one line, whatever the name holds. The compiler does not check the arguments: an `I`
+ * takes a json_int_t (long long), an `i` an int. MID_UNPROCESSABLE: a string is not UTF-8, or is NULL where the format
+ * does not have `s?`. MID_FAILED: the format is none. Otherwise as mid_respond().
+ */
+MID_PUBLIC MID_CHECK enum mid_error mid_respond_json(struct mid_request *rq, int status, const char *format, ...);
 
 /* Says why: returns `error` itself, and makes the sentence the detail of the error response and of the log line. */
 MID_PUBLIC MID_CHECK enum mid_error mid_fail(struct mid_request *rq, enum mid_error error, const char *format, ...)
@@ -257,6 +284,13 @@ struct mid_event {
 MID_PUBLIC MID_CHECK enum mid_error mid_events_begin(struct mid_request *rq);
 MID_PUBLIC MID_CHECK enum mid_error mid_event_send(struct mid_request *rq, const struct mid_event *event);
 
+/* The same with data that is formatted: by printf, or as JSON (see mid_respond_json()). The event's `data` is ignored.
+ */
+MID_PUBLIC MID_CHECK enum mid_error mid_event_printf(struct mid_request *rq, const struct mid_event *event,
+                                                     const char *format, ...) MID_FORMAT(3, 4);
+MID_PUBLIC MID_CHECK enum mid_error mid_event_json(struct mid_request *rq, const struct mid_event *event,
+                                                   const char *format, ...);
+
 /*
  * Newline-delimited JSON (application/x-ndjson). The text is one JSON value without line breaks (MID_UNPROCESSABLE
  * otherwise). Blank lines are heartbeats. The stream ends with the row {"end":true}, or {"error":"..."} when the
@@ -264,6 +298,9 @@ MID_PUBLIC MID_CHECK enum mid_error mid_event_send(struct mid_request *rq, const
  */
 MID_PUBLIC MID_CHECK enum mid_error mid_rows_begin(struct mid_request *rq);
 MID_PUBLIC MID_CHECK enum mid_error mid_row_printf(struct mid_request *rq, const char *format, ...) MID_FORMAT(2, 3);
+
+/* A row that is packed: see mid_respond_json(). */
+MID_PUBLIC MID_CHECK enum mid_error mid_row_json(struct mid_request *rq, const char *format, ...);
 
 /*
  * Carry on when the client leaves: what is sent afterwards is dropped with MID_OK, and sleeps are not cut short.

@@ -22,5 +22,5 @@ enum mid_error after_route(struct mid_request *rq)
     MID_TRY(mid_session_open(rq, &session));
     MID_TRY(mid_session_set_int(session, "after_asked_ms", mid_unix_ms()));
     mid_after_response(rq, count_after, delay_ms);
-    return mid_respond_json(rq, 200, "{\"answered\":true,\"then_ms\":%lld}\n", (long long)*delay_ms);
+    return mid_respond_json(rq, 200, "{s:b, s:I}", "answered", 1, "then_ms", (long long)*delay_ms);
 }

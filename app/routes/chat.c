@@ -1,6 +1,4 @@
 /* The shape of a chat with a language model: tokens as events, and the exchange kept in the session while it grows. */
-#include <jansson.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "routes/routes.h"
@@ -14,14 +12,7 @@ static const char answer[] =
 /* One token: {"token":"..."} to the client, and the same text to the transcript. */
 static enum mid_error say(struct mid_request *rq, struct mid_session *session, const char *token)
 {
-    json_t *data = json_pack("{s:s}", "token", token);
-    char *text = json_dumps(data, JSON_COMPACT);
-    json_decref(data);
-    if (text == NULL)
-        return MID_NO_MEMORY;
-    enum mid_error error = mid_event_send(rq, &(struct mid_event){.name = "token", .data = text});
-    free(text);
-    MID_TRY(error);
+    MID_TRY(mid_event_json(rq, &(struct mid_event){.name = "token"}, "{s:s}", "token", token));
     MID_TRY(mid_session_append(session, "transcript", token, TRANSCRIPT_BYTES_MAX));
     return mid_session_commit(session);
 }

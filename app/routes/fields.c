@@ -1,7 +1,5 @@
 /* The session as a resource: read it, set a field, delete one, increment one. */
-#include <inttypes.h>
 #include <jansson.h>
-#include <stdlib.h>
 
 #include "routes/routes.h"
 
@@ -13,16 +11,9 @@ static void add_field(const char *field, const char *value, size_t bytes, void *
     json_object_set_new(fields, field, text != NULL ? text : json_null());
 }
 
-/* Takes the value and sends it. */
-static enum mid_error respond_with(struct mid_request *rq, json_t *value)
+static void free_json(void *value)
 {
-    char *text = json_dumps(value, JSON_COMPACT);
     json_decref(value);
-    if (text == NULL)
-        return MID_NO_MEMORY;
-    enum mid_error error = mid_respond_json(rq, 200, "%s\n", text);
-    free(text);
-    return error;
 }
 
 enum mid_error session_route(struct mid_request *rq)
@@ -32,18 +23,15 @@ enum mid_error session_route(struct mid_request *rq)
     MID_TRY(mid_set_header(rq, "Cache-Control", "no-store"));
     MID_TRY(mid_session_find(rq, &session));
     if (session == NULL)
-        return mid_respond_json(rq, 200, "{\"session\":null}\n");
+        return mid_respond_json(rq, 200, "{s:n}", "session");
     MID_TRY(mid_session_info(session, &info));
 
     json_t *fields = json_object();
-    enum mid_error error = mid_session_each(session, add_field, fields);
-    json_t *answer = json_pack("{s:{s:o, s:s?, s:I, s:I, s:I}}", "session", "fields", fields, "user", info.user,
-                               "revision", (json_int_t)info.revision, "created_ms", (json_int_t)info.created_ms,
-                               "expires_ms", (json_int_t)info.expires_ms);
-    if (error == MID_OK)
-        return respond_with(rq, answer);
-    json_decref(answer);
-    return error;
+    mid_defer(rq, free_json, fields);
+    MID_TRY(mid_session_each(session, add_field, fields));
+    return mid_respond_json(rq, 200, "{s:{s:O, s:s?, s:I, s:I, s:I}}", "session", "fields", fields, "user", info.user,
+                            "revision", (json_int_t)info.revision, "created_ms", (json_int_t)info.created_ms,
+                            "expires_ms", (json_int_t)info.expires_ms);
 }
 
 enum mid_error set_field_route(struct mid_request *rq)
@@ -80,5 +68,5 @@ enum mid_error increment_field_route(struct mid_request *rq)
     MID_TRY(mid_session_increment(session, field, by));
     MID_TRY(mid_session_commit(session));
     MID_TRY(mid_session_get_int(session, field, 0, &value));
-    return mid_respond_json(rq, 200, "{\"value\":%" PRId64 "}\n", value);
+    return mid_respond_json(rq, 200, "{s:I}", "value", (json_int_t)value);
 }

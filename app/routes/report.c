@@ -62,7 +62,7 @@ enum mid_error create_report_route(struct mid_request *rq)
     MID_TRY(mid_session_set_int(session, "report", 0));
     MID_TRY(mid_task_enqueue(rq, "report", payload, strlen(payload), NULL, id));
     MID_TRY(mid_set_header(rq, "Location", mid_printf(rq, "/report/%s", id)));
-    return mid_respond_json(rq, 202, "{\"id\":\"%s\"}\n", id);
+    return mid_respond_json(rq, 202, "{s:s}", "id", id);
 }
 
 /* A visitor sees the reports of his own session only. */
@@ -78,11 +78,9 @@ enum mid_error report_route(struct mid_request *rq)
 {
     struct mid_task_info info;
     MID_TRY(find_own(rq, &info));
-    return mid_respond_json(rq, 200,
-                            "{\"state\":\"%s\",\"progress\":%" PRId64 ",\"total\":%" PRId64
-                            ",\"attempt\":%d,\"attempts\":%d,\"result\":\"%s\",\"error\":\"%s\"}\n",
-                            mid_task_state_name(info.state), info.progress, info.total, info.attempt, info.attempts,
-                            info.result, info.error);
+    return mid_respond_json(rq, 200, "{s:s, s:I, s:I, s:i, s:i, s:s, s:s}", "state", mid_task_state_name(info.state),
+                            "progress", (long long)info.progress, "total", (long long)info.total, "attempt",
+                            info.attempt, "attempts", info.attempts, "result", info.result, "error", info.error);
 }
 
 enum mid_error cancel_report_route(struct mid_request *rq)

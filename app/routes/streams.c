@@ -69,10 +69,8 @@ enum mid_error events_route(struct mid_request *rq)
     MID_TRY(mid_events_begin(rq));
     for (; event <= pace.count; event++) {
         char id[24];
-        char data[48];
         snprintf(id, sizeof(id), "%" PRId64, event);
-        snprintf(data, sizeof(data), "{\"event\":%" PRId64 "}", event);
-        MID_TRY(mid_event_send(rq, &(struct mid_event){.id = id, .data = data}));
+        MID_TRY(mid_event_printf(rq, &(struct mid_event){.id = id}, "{\"event\":%" PRId64 "}", event));
         MID_TRY(keep(session, "event", event));
         MID_TRY(pause_before_next(rq, &pace, event));
     }

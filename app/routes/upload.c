@@ -57,7 +57,7 @@ enum mid_error upload_route(struct mid_request *rq)
         char hex[2 * HASH_BYTES + 1];
         crypto_generichash_final(&upload->hash, hash, sizeof(hash));
         sodium_bin2hex(hex, sizeof(hex), hash, sizeof(hash));
-        error = mid_respond_json(rq, 200, "{\"bytes\":%" PRIu64 ",\"blake2b\":\"%s\"}\n", upload->bytes, hex);
+        error = mid_respond_json(rq, 200, "{s:I, s:s}", "bytes", (long long)upload->bytes, "blake2b", hex);
     }
     free(upload);
     return error;

@@ -43,6 +43,15 @@ mid_handler add_calls_route;
 mid_task_handler calls_task;
 mid_task_handler nothing_task;
 
+/*
+ * json.c: /json/{form} answers {"value":BODY} as a "response", a "row" or an "event"; /json-careless/{what} packs what
+ * cannot be packed. /deferred defers functions that note their names, and /called answers these and forgets them.
+ */
+mid_handler json_echo_route;
+mid_handler json_careless_route;
+mid_handler deferred_route;
+mid_handler called_route;
+
 /* denied.c: /system-calls makes system calls, some that the filter denies, and answers how each ended. */
 mid_handler system_calls_route;
 

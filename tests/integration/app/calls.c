@@ -37,6 +37,7 @@ static struct {
     int64_t number;
     size_t bytes;
     const char *text;
+    struct json_t *json;
     bool flag;
     char buffer[16];
     char id[MID_TASK_ID_BYTES];
@@ -67,6 +68,8 @@ static const struct mid_redis_argument ping[] = {{"PING", 4}};
     X(mid_body_all, mid_body_all(c->rq, 100, &got.text, &got.bytes))                                                   \
     X(mid_body_limit, NO_ERROR(mid_body_limit(c->rq, 100)))                                                            \
     X(mid_time_limit, NO_ERROR((mid_time_limit(c->rq, 60000), 0)))                                                     \
+    X(mid_body_json, mid_body_json(c->rq, 100, &got.json))                                                             \
+    X(mid_defer, NO_ERROR((mid_defer(c->rq, do_nothing, NULL), 0)))                                                    \
     X(mid_form, mid_form(c->rq, "a", &got.text))                                                                       \
     X(mid_alloc, NO_ERROR(mid_alloc(c->rq, 100)))                                                                      \
     X(mid_printf, NO_ERROR(mid_printf(c->rq, "%d", 1)))                                                                \
@@ -74,6 +77,7 @@ static const struct mid_redis_argument ping[] = {{"PING", 4}};
     X(mid_add_header, mid_add_header(c->rq, "X-Call", "1"))                                                            \
     X(mid_respond, mid_respond(c->rq, 200, "text/plain", "x", 1))                                                      \
     X(mid_respond_text, mid_respond_text(c->rq, 200, "x"))                                                             \
+    X(mid_respond_printf, mid_respond_printf(c->rq, 200, "text/plain", "x"))                                           \
     X(mid_respond_json, mid_respond_json(c->rq, 200, "{}"))                                                            \
     X(mid_respond_empty, mid_respond_empty(c->rq, 204))                                                                \
     X(mid_fail, mid_fail(c->rq, MID_FORBIDDEN, "as asked"))                                                            \
@@ -82,8 +86,11 @@ static const struct mid_redis_argument ping[] = {{"PING", 4}};
     X(mid_stream_printf, mid_stream_printf(c->rq, "x"))                                                                \
     X(mid_events_begin, mid_events_begin(c->rq))                                                                       \
     X(mid_event_send, mid_event_send(c->rq, &(struct mid_event){.data = "x"}))                                         \
+    X(mid_event_printf, mid_event_printf(c->rq, &(struct mid_event){.name = "n"}, "x"))                                \
+    X(mid_event_json, mid_event_json(c->rq, &(struct mid_event){.name = "n"}, "{s:i}", "a", 1))                        \
     X(mid_rows_begin, mid_rows_begin(c->rq))                                                                           \
     X(mid_row_printf, mid_row_printf(c->rq, "1"))                                                                      \
+    X(mid_row_json, mid_row_json(c->rq, "{s:i}", "a", 1))                                                              \
     X(mid_stream_outlive_client, NO_ERROR((mid_stream_outlive_client(c->rq), 0)))                                      \
     X(mid_sleep_ms, mid_sleep_ms(c->rq, 1))                                                                            \
     X(mid_wait, mid_wait(c->rq, pipe_that_is_silent(), POLLIN, 1))                                                     \
@@ -193,6 +200,7 @@ static void carry_on(struct call *c)
     (void)!mid_stream_printf(c->rq, "x");
     (void)!mid_event_send(c->rq, &(struct mid_event){.data = "x"});
     (void)!mid_row_printf(c->rq, "1");
+    (void)!mid_row_json(c->rq, "[]");
     (void)!mid_sleep_ms(c->rq, 1);
     (void)!mid_session_set(c->session, "carried", "on");
     (void)!mid_session_commit(c->session);

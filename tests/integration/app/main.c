@@ -15,7 +15,7 @@ enum { FLOOD_PIECE_BYTES = 64 * 1024, BIG_PIECE_MAX = 16 * 1024 * 1024, LONG_MS 
 
 static enum mid_error null_route(struct mid_request *rq)
 {
-    return mid_respond_json(rq, 200, "{}\n");
+    return mid_respond_json(rq, 200, "{}");
 }
 
 static enum mid_error header_route(struct mid_request *rq)
@@ -492,6 +492,10 @@ static const struct mid_route routes[] = {
     {"GET", "/calls", calls_route},
     {"GET", "/system-calls", system_calls_route},
     {"GET", "/call/{state}/{call}", call_route},
+    {"POST", "/json/{form}", json_echo_route},
+    {"GET", "/json-careless/{what}", json_careless_route},
+    {"GET", "/deferred", deferred_route},
+    {"GET", "/called", called_route},
     {"POST", "/call-task", add_calls_route},
     {0},
 };
