@@ -42,35 +42,61 @@ static void park(struct mid_request *rq, int64_t timeout_ms)
     list_remove(&waiting.link);
 }
 
-/*
- * Suspends until *is_done (MID_OK), or `end_ms` on the loop's clock (MID_TIMEOUT; -1: none). MID_GONE: the client has
- * left, and the handler wants to know. MID_DRAINING: so has the worker to, soon.
- */
-MAY_SUSPEND static enum mid_error wait_until(struct mid_request *rq, int64_t end_ms, const bool *is_done,
-                                             bool minds_leaving)
+/* What a request waits for, beside what its policy says. */
+struct wish {
+    const bool *is_done;
+    int64_t end_ms;     /* on the loop's clock; -1: none */
+    bool minds_leaving; /* of the client, and of the worker */
+};
+
+/* Whether it need not wait (any more), and the error to return then. */
+static bool is_over(struct mid_request *rq, const struct wish *wish, enum mid_error *error)
 {
     const struct wait_policy *policy = &rq->wait;
-    end_ms = earlier(end_ms, policy->deadline_ms);
-    for (;;) {
-        if (*is_done)
-            return MID_OK;
-        if (minds_leaving && policy->interruption != MID_OK)
-            return policy->interruption;
-        if (minds_leaving && !policy->outlives_client && request_is_gone(rq))
-            return MID_GONE;
-        if (minds_leaving && drain_is_due(rq))
-            return MID_DRAINING;
-        int64_t now_ms = loop_now_ms();
-        if (end_ms >= 0 && now_ms >= end_ms)
-            return MID_TIMEOUT;
-        int64_t next_ms = minds_leaving ? earlier(end_ms, drain_turn_ms(rq)) : end_ms;
-        if (policy->attend != NULL) {
+    if (*wish->is_done)
+        *error = MID_OK;
+    else if (wish->minds_leaving && policy->interruption != MID_OK)
+        *error = policy->interruption;
+    else if (wish->minds_leaving && !policy->outlives_client && request_is_gone(rq))
+        *error = MID_GONE;
+    else if (wish->minds_leaving && drain_is_due(rq))
+        *error = MID_DRAINING;
+    else if (wish->end_ms >= 0 && loop_now_ms() >= wish->end_ms)
+        *error = MID_TIMEOUT;
+    else
+        return false;
+    return true;
+}
+
+/*
+ * Suspends until the wish is done (MID_OK), or its end (MID_TIMEOUT). MID_GONE: the client has left, and the handler
+ * wants to know. MID_DRAINING: so has the worker to, soon.
+ */
+MAY_SUSPEND static enum mid_error wait_until(struct mid_request *rq, const struct wish *wish)
+{
+    enum mid_error error;
+    while (!is_over(rq, wish, &error)) {
+        int64_t next_ms = wish->minds_leaving ? earlier(wish->end_ms, drain_turn_ms(rq)) : wish->end_ms;
+        if (rq->wait.attend != NULL) {
             int64_t attend_ms;
-            MID_TRY(policy->attend(rq, minds_leaving, &attend_ms));
+            MID_TRY(rq->wait.attend(rq, wish->minds_leaving, &attend_ms));
+            if (is_over(rq, wish, &error)) /* it may have suspended, and taken the wake */
+                break;
             next_ms = earlier(next_ms, attend_ms);
         }
+        int64_t now_ms = loop_now_ms();
         park(rq, next_ms < 0 ? -1 : next_ms > now_ms ? next_ms - now_ms : 0);
     }
+    return error;
+}
+
+/* `end_ms` as a wish's; but no request waits beyond its deadline. */
+MAY_SUSPEND static enum mid_error wait_for(struct mid_request *rq, const bool *is_done, int64_t end_ms,
+                                           bool minds_leaving)
+{
+    return wait_until(rq, &(struct wish){.is_done = is_done,
+                                         .end_ms = earlier(end_ms, rq->wait.deadline_ms),
+                                         .minds_leaving = minds_leaving});
 }
 
 enum mid_error mid_sleep_ms(struct mid_request *rq, int64_t ms)
@@ -79,7 +105,7 @@ enum mid_error mid_sleep_ms(struct mid_request *rq, int64_t ms)
     int64_t end_ms = loop_now_ms() + (ms > 0 ? ms : 0);
     if (ms <= 0)
         loop_yield();
-    enum mid_error error = wait_until(rq, end_ms, &never, true);
+    enum mid_error error = wait_for(rq, &never, end_ms, true);
     bool was_cut = (rq->wait.deadline_ms >= 0 && rq->wait.deadline_ms < end_ms) || rq->wait.interruption != MID_OK;
     return error == MID_TIMEOUT && !was_cut ? MID_OK : error;
 }
@@ -96,7 +122,7 @@ enum mid_error mid_wait(struct mid_request *rq, int fd, short poll_events, int64
         events |= EPOLLOUT;
     if (!fd_wait_start(&wait, fd, events))
         return mid_fail(rq, MID_FAILED, "descriptor %d cannot be waited for: %s", fd, strerror(errno));
-    enum mid_error error = wait_until(rq, timeout_ms < 0 ? -1 : loop_now_ms() + timeout_ms, &wait.has_event, true);
+    enum mid_error error = wait_for(rq, &wait.has_event, timeout_ms < 0 ? -1 : loop_now_ms() + timeout_ms, true);
     fd_wait_stop(&wait);
     return error;
 }
@@ -110,7 +136,7 @@ enum mid_error mid_offload(struct mid_request *rq, void (*work)(void *arg), void
         return mid_fail(rq, MID_FAILED, "no thread could be had");
     enum mid_error error = MID_OK;
     while (!offload.is_done) {
-        error = wait_until(rq, -1, &offload.is_done, false);
+        error = wait_for(rq, &offload.is_done, -1, false);
         if (error != MID_OK) /* the deadline; but the thread still uses what the caller gave it */
             loop_park(-1);
     }

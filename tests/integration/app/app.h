@@ -52,6 +52,11 @@ mid_handler json_careless_route;
 mid_handler deferred_route;
 mid_handler called_route;
 
+/* waits.c: /wait waits for descriptors of all kinds; /timer?ms=... tells, in an event, after how long a descriptor that
+ * was to be readable by then has ended mid_wait(). */
+mid_handler wait_route;
+mid_handler timer_route;
+
 /* denied.c: /system-calls makes system calls, some that the filter denies, and answers how each ended. */
 mid_handler system_calls_route;
 

@@ -399,26 +399,6 @@ static enum mid_error offload_route(struct mid_request *rq)
     return mid_respond_text(rq, 200, mid_printf(rq, "%zd %c\n", got, byte));
 }
 
-/* "ready" when the descriptor was, and what a pipe into which nobody writes says after 50 ms. */
-static enum mid_error wait_route(struct mid_request *rq)
-{
-    int quiet[2];
-    int ready[2];
-    if (pipe2(quiet, O_CLOEXEC) != 0 || pipe2(ready, O_CLOEXEC) != 0 || write(ready[1], "x", 1) != 1)
-        return mid_fail(rq, MID_FAILED, "no pipe: %s", strerror(errno));
-    enum mid_error of_ready = mid_wait(rq, ready[0], POLLIN, LONG_MS);
-    enum mid_error of_writable = mid_wait(rq, ready[1], POLLOUT, LONG_MS);
-    enum mid_error of_quiet = mid_wait(rq, quiet[0], POLLIN, 50);
-    enum mid_error of_closed = mid_wait(rq, 1 << 20, POLLIN, 50);
-    for (int i = 0; i < 2; i++) {
-        close(quiet[i]);
-        close(ready[i]);
-    }
-    return mid_respond_text(rq, 200,
-                            mid_printf(rq, "%s %s %s %s\n", mid_error_name(of_ready), mid_error_name(of_writable),
-                                       mid_error_name(of_quiet), mid_error_name(of_closed)));
-}
-
 /* A handler that keeps its worker from everything else, as a bug would. */
 static enum mid_error spin_route(struct mid_request *rq)
 {
@@ -485,6 +465,7 @@ static const struct mid_route routes[] = {
     {"GET", "/after", after_route},
     {"GET", "/offload", offload_route},
     {"GET", "/wait", wait_route},
+    {"GET", "/timer", timer_route},
     {"GET", "/spin", spin_route},
     {"GET", "/act", act_route},
     {"POST", "/act", act_route},
