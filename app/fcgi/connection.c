@@ -301,7 +301,7 @@ void connection_open(int fd)
     if (!watch_start(&connection->watch, fd, READ_EVENTS, on_event)) {
         log_event(MID_ERROR, "connection.unwatched", "reason=%s", strerror(errno));
         close(fd);
-        free(connection);
+        free(whole);
         return;
     }
     const int from_the_start = 0;

@@ -15,9 +15,9 @@
 /*
  * The bound on the 99th percentile of lateness of streams that have nothing to do with a fault. Undisturbed it is some
  * milliseconds; a stream that waited for the fault's end would be late by the whole of it, which is a second or more in
- * every test. In between lies what a busy machine and ASan cost.
+ * every test. In between lies what a busy machine and ASan cost: 516 ms beside two other runs of all tests.
  */
-enum { LATENESS_MAX_US = 300 * 1000 };
+enum { LATENESS_MAX_US = 800 * 1000 };
 
 /* The number of the short form, or of the long one. */
 size_t fault_scale(size_t in_short, size_t in_long);
