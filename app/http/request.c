@@ -212,9 +212,16 @@ bool request_is_gone(const struct mid_request *rq)
 
 /* -------------------- what a handler can ask -------------------- */
 
-const char *mid_method(const struct mid_request *rq)
+/* The parameters are libfcgi's until its buffers are released. What was taken out of them before has to outlive that.
+ */
+static const char *keep(struct mid_request *rq, const char *text)
 {
-    return rq->method;
+    return text != NULL && rq->fcgi.has_buffers ? arena_strdup(&rq->arena, text) : text;
+}
+
+const char *mid_method(struct mid_request *rq)
+{
+    return keep(rq, rq->method);
 }
 
 const char *mid_path(struct mid_request *rq)
@@ -228,14 +235,20 @@ const char *mid_path(struct mid_request *rq)
     return path;
 }
 
-const char *mid_request_id(const struct mid_request *rq)
+const char *mid_request_id(struct mid_request *rq)
 {
-    return rq->id;
+    return keep(rq, rq->id);
 }
 
-const char *mid_trace_parent(const struct mid_request *rq)
+/* As it came, if it is valid. */
+static const char *valid_trace_parent(const struct mid_request *rq)
 {
     return rq->trace_parent != NULL && trace_parent_is_valid(rq->trace_parent) ? rq->trace_parent : NULL;
+}
+
+const char *mid_trace_parent(struct mid_request *rq)
+{
+    return keep(rq, valid_trace_parent(rq));
 }
 
 const char *mid_param(const struct mid_request *rq, const char *name)
@@ -256,7 +269,7 @@ static bool is_field(const char *param, const char *field)
     return *param == '=';
 }
 
-const char *mid_header(const struct mid_request *rq, const char *name)
+const char *request_field(const struct mid_request *rq, const char *name)
 {
     if (strcasecmp(name, "Content-Type") == 0)
         return rq->content_type;
@@ -266,6 +279,11 @@ const char *mid_header(const struct mid_request *rq, const char *name)
         if (is_field(*param, name))
             return strchr(*param, '=') + 1;
     return NULL;
+}
+
+const char *mid_header(struct mid_request *rq, const char *name)
+{
+    return keep(rq, request_field(rq, name));
 }
 
 const char *mid_query(struct mid_request *rq, const char *name)
@@ -322,7 +340,7 @@ static void log_of_request(struct mid_request *rq, enum mid_level level, const c
     if (!log_is_on(level))
         return;
     char trace_id[TRACE_ID_LENGTH + 1];
-    bool has_trace = trace_id_of(mid_trace_parent(rq), trace_id);
+    bool has_trace = trace_id_of(valid_trace_parent(rq), trace_id);
     log_vevent(level, event, &(struct log_request){.id = rq->id, .trace_id = has_trace ? trace_id : NULL}, is_limited,
                format, arguments);
 }

@@ -134,6 +134,9 @@ void request_finish(struct mid_request *rq);
 /* The client has left, or the connection broke. False where there is none (any more). */
 bool request_is_gone(const struct mid_request *rq);
 
+/* As mid_header(), but gone when libfcgi's buffers are released. */
+const char *request_field(const struct mid_request *rq, const char *name);
+
 /* The k-th line (from 0) of a field, named as a parameter ("HTTP_COOKIE"), or NULL: nginx may send several. */
 const char *request_param_line(const struct mid_request *rq, const char *param_name, int k);
 

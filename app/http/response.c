@@ -165,7 +165,7 @@ void response_prepare_error(struct mid_request *rq, enum mid_error error)
                            rq->retry_after_s > 0 ? arena_printf(&rq->arena, "%d", rq->retry_after_s) : "1");
 
     enum mid_error prepared; /* cannot fail: nothing is prepared */
-    if (accept_prefers_json(mid_header(rq, "Accept"))) {
+    if (accept_prefers_json(request_field(rq, "Accept"))) {
         size_t room = 6 * strlen(detail) + 1;
         char *escaped = arena_alloc(&rq->arena, room);
         json_escape(escaped, room, detail, strlen(detail));

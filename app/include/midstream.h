@@ -118,17 +118,19 @@ MID_PUBLIC int mid_main(int argc, char **argv, const struct mid_route *routes);
 
 /* -------------------- request -------------------- */
 
-MID_PUBLIC const char *mid_method(const struct mid_request *rq); /* "GET"; a HEAD is reported as "HEAD" */
-MID_PUBLIC const char *mid_path(struct mid_request *rq);         /* percent-decoded, without the query */
+/* Texts that these functions return live as long as the request, also when a stream has begun. */
+
+MID_PUBLIC const char *mid_method(struct mid_request *rq); /* "GET"; a HEAD is reported as "HEAD" */
+MID_PUBLIC const char *mid_path(struct mid_request *rq);   /* percent-decoded, without the query */
 
 /* What identifies the request in logs: its field X-Request-Id, which nginx sets, if that is 1 to 64 letters, digits,
  * '-',
  * '_' and '.'; otherwise one of our own. A task's is its id. */
-MID_PUBLIC const char *mid_request_id(const struct mid_request *rq);
+MID_PUBLIC const char *mid_request_id(struct mid_request *rq);
 
 /* The field traceparent (W3C Trace Context, 3.2), to be handed on to other services; NULL: there is none, or it is not
  * valid. The request's log lines carry its trace-id. */
-MID_PUBLIC const char *mid_trace_parent(const struct mid_request *rq);
+MID_PUBLIC const char *mid_trace_parent(struct mid_request *rq);
 
 /* A parameter of the route's pattern, percent-decoded. A name that the pattern does not have is a bug, and asserts; in
  * a task, which has no route, NULL. */
@@ -136,7 +138,7 @@ MID_PUBLIC const char *mid_param(const struct mid_request *rq, const char *name)
 
 /* A request field such as "Accept", or NULL. Names compare without case (RFC 9110, 5.1). Of several equal fields, the
  * first. */
-MID_PUBLIC const char *mid_header(const struct mid_request *rq, const char *name);
+MID_PUBLIC const char *mid_header(struct mid_request *rq, const char *name);
 
 /* A parameter of the query string, decoded as application/x-www-form-urlencoded, or NULL. Of several equal ones, the
  * first. */

@@ -51,7 +51,7 @@ enum mid_error stream_route(struct mid_request *rq)
 }
 
 /* The one after the last that the client has had, when it opens its connection again. */
-static int64_t first_event(const struct mid_request *rq)
+static int64_t first_event(struct mid_request *rq)
 {
     const char *last = mid_header(rq, "Last-Event-ID");
     int64_t number = last != NULL ? strtoll(last, NULL, 10) : 0;

@@ -15,7 +15,7 @@ enum { MS_PER_S = 1000 };
 static bool accepts_events(const struct mid_request *rq)
 {
     static const char type[] = "text/event-stream";
-    const char *accept = mid_header(rq, "Accept");
+    const char *accept = request_field(rq, "Accept");
     return accept != NULL && strncasecmp(accept, type, sizeof(type) - 1) == 0 &&
            strchr(",; \t", accept[sizeof(type) - 1]) != NULL;
 }

@@ -31,9 +31,9 @@ static enum mid_error admit_origin(struct mid_request *rq)
     const char *https = request_param_line(rq, "HTTPS", 0); /* as CGI programs are told: "on", or absent */
     struct origin_claims claims = {
         .method = rq->method,
-        .sec_fetch_site = mid_header(rq, "Sec-Fetch-Site"),
-        .origin = mid_header(rq, "Origin"),
-        .host = mid_header(rq, "Host"),
+        .sec_fetch_site = request_field(rq, "Sec-Fetch-Site"),
+        .origin = request_field(rq, "Origin"),
+        .host = request_field(rq, "Host"),
         .is_https = https != NULL && https[0] != '\0' && strcasecmp(https, "off") != 0,
     };
     rq->is_origin_untold = origin_is_untold(&claims);
@@ -47,7 +47,7 @@ static enum mid_error admit_host(struct mid_request *rq)
 {
     if (settings.hosts == NULL)
         return MID_OK;
-    const char *host = mid_header(rq, "Host");
+    const char *host = request_field(rq, "Host");
     return host_is_served(host, settings.hosts)
                ? MID_OK
                : mid_fail(rq, MID_MISDIRECTED, "the host \"%.100s\" is not served here", host != NULL ? host : "");

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <jansson.h>
 #include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -418,5 +419,37 @@ Test(requests, a_large_upload_that_is_refused_gets_the_reason)
     }
     free(url);
     free(body);
+    site_close(&site);
+}
+
+/* libfcgi's memory, in which they came, is given back with the head of a stream, and before after-response functions.
+ */
+Test(requests, what_was_asked_before_the_head_lives_as_long_as_the_request)
+{
+    struct site site = site_open_app(NULL);
+    struct http_response response;
+    const char *headers[] = {"Asked: yes, before", "X-Request-Id: an-id", "Content-Type: text/x-asked",
+                             "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", NULL};
+    char *url = stack_url(site.stack, "/asked-before/name?a=b");
+    http_send(&(struct http_request){.method = "POST", .url = url, .headers = headers, .body = "x"}, &response);
+    char id[33] = ""; /* nginx's */
+    cr_expect_eq(sscanf(response.body.data, "POST /asked-before/name %32[0-9a-f]", id), 1, "%s", response.body.data);
+    cr_expect_eq(strlen(id), 32);
+    char *expected = text_printf("POST\n/asked-before/name\n%s\n"
+                                 "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\n"
+                                 "name\nb\nyes, before\ntext/x-asked\n",
+                                 id);
+    cr_expect_str_eq(response.body.data, expected);
+    cr_expect(site_wait_log(&site, "what=\"yes, before\""));
+    http_response_fini(&response);
+    free(url);
+    url = stack_url(site.stack, "/asked-before/name?whole=1");
+    headers[0] = "Asked: once more";
+    http_send(&(struct http_request){.method = "POST", .url = url, .headers = headers, .body = "x"}, &response);
+    cr_expect_eq(response.status, 200);
+    cr_expect(site_wait_log(&site, "what=\"once more\""));
+    http_response_fini(&response);
+    free(expected);
+    free(url);
     site_close(&site);
 }

@@ -437,12 +437,34 @@ static enum mid_error send_form_route(struct mid_request *rq)
     return mid_respond_text(rq, 200, "taken\n");
 }
 
+/* What was asked before the head is told after it, by a stream, and after the response, by the log. */
+static void tell_after(struct mid_request *rq, enum mid_outcome outcome, void *arg)
+{
+    (void)outcome;
+    mid_log(rq, MID_INFO, "asked-before", "what=\"%s\"", (const char *)arg);
+}
+
+static enum mid_error asked_before_route(struct mid_request *rq)
+{
+    const char *const asked[] = {
+        mid_method(rq),        mid_path(rq),       mid_request_id(rq),      mid_trace_parent(rq),
+        mid_param(rq, "name"), mid_query(rq, "a"), mid_header(rq, "Asked"), mid_header(rq, "Content-Type")};
+    MID_TRY(mid_after_response(rq, tell_after, (void *)(uintptr_t)asked[6]));
+    if (mid_query(rq, "whole") != NULL)
+        return mid_respond_text(rq, 200, "whole\n");
+    MID_TRY(mid_stream_begin(rq, 200, "text/plain"));
+    for (size_t i = 0; i < sizeof(asked) / sizeof(asked[0]); i++)
+        MID_TRY(mid_stream_printf(rq, "%s\n", asked[i]));
+    return MID_OK;
+}
+
 static const struct mid_route routes[] = {
     {"GET", "/sleep", sleep_route},
     {"GET", "/form", form_route},
     {"POST", "/form", send_form_route},
     {"GET", "/null", null_route},
     {"GET", "/header/{name}", header_route},
+    {"POST", "/asked-before/{name}", asked_before_route},
     {"GET", "/fields", fields_route},
     {"GET", "/overflow", overflow_route},
     {"GET", "/frame", frame_route},
