@@ -640,7 +640,7 @@ MID_PUBLIC MID_CHECK enum mid_error mid_task_session(struct mid_task *task, stru
 MID_PUBLIC MID_CHECK enum mid_error mid_task_commit(struct mid_task *task, const char *step, bool *was_applied);
 
 /* Tells how far the work is, to whoever looks the task up, and renews the lease. May suspend. MID_CANCELLED,
- * MID_LOST_LEASE, MID_STOPPING; a Redis that is away is no error here. */
+ * MID_LOST_LEASE, MID_STOPPING; Redis being unreachable is not an error here. */
 MID_PUBLIC MID_CHECK enum mid_error mid_task_progress(struct mid_task *task, int64_t done, int64_t total);
 
 /* Whether somebody has cancelled it, as far as is known here: at most a fifth of task-lease-ms old. */

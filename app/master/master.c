@@ -363,6 +363,6 @@ int master_check(struct settings *settings, const struct mid_route *routes)
     if (configuration == NULL)
         return fail_start(reason);
     configuration_free(configuration);
-    puts("The settings are good.");
+    puts("settings: ok");
     return 0;
 }

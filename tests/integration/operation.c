@@ -34,9 +34,9 @@ Test(operation, check_finds_what_a_start_would_stumble_over)
         int code;
         const char *says;
     } rows[] = {
-        {"--workers", "2", 0, "The settings are good."},
-        {"--listen", "unix:/run/a-%.sock,127.0.0.1:9000,[::1]:9000,fd:3,systemd", 0, "The settings are good."},
-        {"--redis", "[::1]:6379", 0, "The settings are good."},
+        {"--workers", "2", 0, "settings: ok"},
+        {"--listen", "unix:/run/a-%.sock,127.0.0.1:9000,[::1]:9000,fd:3,systemd", 0, "settings: ok"},
+        {"--redis", "[::1]:6379", 0, "settings: ok"},
         {"--workers", "257", 2, "--workers is \"257\"; it has to be a whole number from 0 to 256 processes"},
         {"--wrokers", "2", 2, "there is no setting --wrokers"},
         {"--config", "/nowhere/conf", 2, "/nowhere/conf"},
