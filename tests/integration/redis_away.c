@@ -154,6 +154,7 @@ Test(redis_away, a_stream_rides_out_a_restart)
 {
     struct http_response response;
     struct site site = site_open(SETTINGS("MIDSTREAM_COMMIT_TIMEOUT_MS=15000"));
+    free(redis_text(site.redis, "CONFIG SET appendfsync always")); /* what it answers survives the kill */
     struct http_stream *stream = site_stream(&site, "/events?count=40&interval_ms=20");
     cr_assert(http_stream_wait_text(stream, "id: 3\n", PATIENCE_MS));
     site_kill_redis(&site);

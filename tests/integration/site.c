@@ -248,8 +248,23 @@ static bool is_stopped(void *arg)
     return is_so;
 }
 
+static bool is_written(void *arg)
+{
+    const struct site *site = arg;
+    char *info = redis_text(site->redis, "INFO persistence");
+    bool is_so = info != NULL && strstr(info, "\r\naof_buffer_length:0\r\n") != NULL;
+    free(info);
+    return is_so;
+}
+
+void site_await_written(const struct site *site)
+{
+    cr_assert(wait_until(is_written, (void *)(uintptr_t)site, PATIENCE_MS));
+}
+
 void site_stop_redis(const struct site *site)
 {
+    site_await_written(site);
     struct site copy = *site;
     process_signal(site->stack->redis, SIGSTOP);
     cr_assert(wait_until(is_stopped, &copy, PATIENCE_MS));
@@ -285,20 +300,6 @@ static bool redis_answers(void *arg)
     bool is_up = code == 0 && output.length >= 4 && memcmp(output.data, "PONG", 4) == 0;
     buffer_fini(&output);
     return is_up;
-}
-
-static bool is_written(void *arg)
-{
-    const struct site *site = arg;
-    char *info = redis_text(site->redis, "INFO persistence");
-    bool is_so = info != NULL && strstr(info, "\r\naof_buffer_length:0\r\n") != NULL;
-    free(info);
-    return is_so;
-}
-
-void site_await_written(const struct site *site)
-{
-    cr_assert(wait_until(is_written, (void *)(uintptr_t)site, PATIENCE_MS));
 }
 
 /* In the same directory, so with the same data; stack_stop() ends it by its pid file. */

@@ -69,7 +69,8 @@ bool site_wait_log(const struct site *site, const char *text);
 
 /* -------------------- its Redis -------------------- */
 
-/* Stops Redis where it stands (SIGSTOP): what it is sent from now on it will carry out when it goes on. */
+/* Stops Redis where it stands (SIGSTOP): what it is sent from now on it will carry out when it goes on, and what it has
+ * answered before survives a kill. */
 void site_stop_redis(const struct site *site);
 
 /* Lets it go on, and returns when it has carried out what it was sent meanwhile. */
