@@ -4,11 +4,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "midstream.h"
-#include "master/master.h"
-#include "settings/settings.h"
 #include "command/task_command.h"
+#include "master/master.h"
+#include "midstream.h"
 #include "session/keyring.h"
+#include "settings/settings.h"
 
 struct call {
     struct settings *settings;

@@ -8,8 +8,8 @@
 #include "base/log.h"
 #include "base/panic.h"
 #include "metrics/layout.h"
-#include "worker/redis_setup.h"
 #include "task/consumer.h"
+#include "worker/redis_setup.h"
 
 enum { REASON_BYTES = 1024, ROWS_MAX = 1000, FIBERS_MAX = 8 };
 

@@ -6,10 +6,10 @@
 #include <strings.h>
 
 #include "base/log.h"
+#include "base/number.h"
 #include "base/panic.h"
 #include "http/query.h"
 #include "http/request_id.h"
-#include "base/number.h"
 
 static uint64_t default_body_max_bytes;
 

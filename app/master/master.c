@@ -25,17 +25,17 @@
 #include "http/router.h"
 #include "master/admin.h"
 #include "master/listen.h"
-#include "settings/configuration.h"
-#include "metrics/metrics.h"
 #include "master/notify.h"
 #include "master/pool.h"
 #include "master/sockets.h"
 #include "master/system_call_filter.h"
-#include "worker/request_worker.h"
-#include "worker/task_worker.h"
+#include "metrics/metrics.h"
 #include "session/known_headers.h"
 #include "session/new_limit.h"
+#include "settings/configuration.h"
 #include "task/task.h"
+#include "worker/request_worker.h"
+#include "worker/task_worker.h"
 
 enum { REASON_BYTES = 1024, TURN_MS = 500, PIDFILE_MODE = 0644 };
 

@@ -14,9 +14,9 @@
 #include "base/log.h"
 #include "base/panic.h"
 #include "master/admin.h"
+#include "master/sockets.h"
 #include "metrics/metrics.h"
 #include "worker/liveness.h"
-#include "master/sockets.h"
 #include "worker/request_worker.h"
 
 enum {

@@ -7,9 +7,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/number.h"
 #include "base/panic.h"
 #include "master/listen.h"
-#include "base/number.h"
 
 enum {
     ADDRESS_BYTES = 256,

@@ -5,8 +5,8 @@
 #ifndef SETTINGS_CONFIGURATION_H
 #define SETTINGS_CONFIGURATION_H
 
-#include "settings/settings.h"
 #include "session/keyring.h"
+#include "settings/settings.h"
 
 enum { PASSWORD_BYTES_MAX = 511 };
 

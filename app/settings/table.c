@@ -6,9 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/number.h"
 #include "http/origin.h"
 #include "session/new_limit.h"
-#include "base/number.h"
 
 #define AT(member) offsetof(struct settings, member)
 #define HOUR_MS    (60 * 60 * 1000)

@@ -13,10 +13,10 @@
 #include "http/origin.h"
 #include "http/response.h"
 #include "metrics/metrics.h"
-#include "worker/liveness.h"
 #include "session/session.h"
 #include "stream/event_source.h"
 #include "stream/stream.h"
+#include "worker/liveness.h"
 
 static struct dispatch_settings settings;
 

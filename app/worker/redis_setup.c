@@ -2,9 +2,9 @@
 #include "worker/redis_setup.h"
 
 #include "metrics/layout.h"
-#include "worker/redis_api.h"
 #include "session/session.h"
 #include "task/api.h"
+#include "worker/redis_api.h"
 
 struct redis_options redis_setup_options(const struct configuration *configuration)
 {

@@ -1,8 +1,8 @@
 /* An address of Redis, or of a listening socket, is refused with a sentence, or is what its text says. */
 #include "fuzz.h"
 
-#include "redis/address.h"
 #include "master/listen.h"
+#include "redis/address.h"
 
 static void check_redis(const char *text)
 {

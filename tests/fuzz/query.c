@@ -3,9 +3,9 @@
 
 #include <inttypes.h>
 
+#include "base/number.h"
 #include "base/utf8.h"
 #include "http/query.h"
-#include "base/number.h"
 
 static void check_number(const char *text)
 {

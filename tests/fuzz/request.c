@@ -18,11 +18,11 @@
 #include "fcgi/request.h"
 #include "http/field.h"
 #include "http/request.h"
-#include "worker/dispatch.h"
-#include "metrics/metrics.h"
 #include "metrics/layout.h"
-#include "worker/liveness.h"
+#include "metrics/metrics.h"
 #include "stream/stream.h"
+#include "worker/dispatch.h"
+#include "worker/liveness.h"
 
 enum {
     STACK_BYTES = 512 * 1024,

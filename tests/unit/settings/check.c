@@ -4,8 +4,8 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "settings/settings.h"
 #include "settings/check.h"
+#include "settings/settings.h"
 
 static char reason[512];
 

@@ -6,8 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "settings/settings.h"
 #include "settings/file.h"
+#include "settings/settings.h"
 
 static char reason[1024];
 
