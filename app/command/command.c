@@ -7,7 +7,7 @@
 #include "command/task_command.h"
 #include "master/master.h"
 #include "midstream.h"
-#include "session/keyring.h"
+#include "keys/keyring.h"
 #include "settings/settings.h"
 
 struct call {

@@ -84,7 +84,7 @@ MAY_SUSPEND size_t connection_read(struct connection *connection, void *buffer, 
  * The request is over: reads away what connection_read() left in the socket, or leaves that to a later request of the
  * connection, so that most requests cost one read.
  */
-void connection_settle(struct connection *connection);
+void connection_read_away(struct connection *connection);
 
 /*
  * Sends all of it, changing the vector on the way. May suspend while the peer takes nothing. MID_GONE: the peer has

@@ -40,7 +40,7 @@ void reading_take_away(struct connection *connection)
 }
 
 /* What was read stays in the socket as long as that is cheap, and the next look begins behind it. */
-void connection_settle(struct connection *connection)
+void connection_read_away(struct connection *connection)
 {
     if (!connection->peeks_onward || connection->unread_bytes > UNREAD_BYTES_MAX)
         reading_take_away(connection);
@@ -166,14 +166,14 @@ size_t connection_read(struct connection *connection, void *buffer, size_t size)
 {
     ENSURE(size > RECORD_FILTER_HELD_MAX);
     uint8_t *bytes = (uint8_t *)buffer + RECORD_FILTER_HELD_MAX;
-    connection_settle(connection);
+    connection_read_away(connection);
     while (!connection->is_ending && !connection->is_gone) {
         ssize_t got = recv(connection->watch.fd, bytes, size - RECORD_FILTER_HELD_MAX, MSG_PEEK | MSG_DONTWAIT);
         if (got > 0) {
             size_t given = filter_bytes(connection, bytes, (size_t)got, buffer);
             if (given > 0)
                 return given;
-            connection_settle(connection);
+            connection_read_away(connection);
         } else if (got == 0 || (errno != EAGAIN && errno != EINTR)) {
             connection->is_gone = true;
         } else if (errno == EAGAIN) {

@@ -1,7 +1,7 @@
 /*
  * Reading a request from its connection: what libfcgi gets, what stays in the socket until the request has ended, and
  * what becomes of a request that does not arrive. Between connection.c and reading.c; connection_read() and
- * connection_settle() are in connection.h.
+ * connection_read_away() are in connection.h.
  */
 #ifndef FCGI_READING_H
 #define FCGI_READING_H

@@ -134,6 +134,6 @@ enum mid_error fcgi_request_send(struct fcgi_request *request, const struct iove
     } while (rest_bytes > 0);
 
     if (is_last)
-        connection_settle(request->connection);
+        connection_read_away(request->connection);
     return MID_OK;
 }

@@ -222,7 +222,7 @@ static void on_signal(int signal_number)
 
 static void tell_when_ready(void)
 {
-    if (!master.is_starting || master.is_stopping || !pool_is_settled())
+    if (!master.is_starting || master.is_stopping || !pool_has_taken_over())
         return;
     master.is_starting = false;
     notify_send("READY=1");

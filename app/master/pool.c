@@ -319,7 +319,7 @@ void pool_configure(const struct configuration *configuration)
     memset(pool.slots, 0, sizeof(pool.slots)); /* to be started at once */
 }
 
-bool pool_is_settled(void)
+bool pool_has_taken_over(void)
 {
     for (int i = 0; i < pool.slot_count; i++)
         if (!is_serving(pool.slots[i].process))

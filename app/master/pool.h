@@ -34,7 +34,7 @@ int64_t pool_look(void);
 bool pool_note_end(pid_t pid, int status);
 
 /* Every slot has a process that serves, and no process waits for being told to finish. */
-bool pool_is_settled(void);
+bool pool_has_taken_over(void);
 
 /* At least one process serves. */
 bool pool_is_serving(void);

@@ -27,7 +27,7 @@ struct slot_state {
 };
 
 /* At the beginning of the mapping; the slots follow, each at a page of its own, the retired one last. */
-struct pool {
+struct shared {
     uint64_t sequence; /* odd while the master retires a slot */
     bool is_stopping;
     uint64_t master_turned_ms; /* when the master last looked after its processes, on the monotonic clock */
@@ -42,7 +42,7 @@ static struct {
     size_t counts_bytes; /* of a slot's content */
     size_t slot_bytes;
     size_t bytes;
-    struct pool *pool;
+    struct shared *shared;
     struct worker_counts *own; /* of this process, if it is a worker */
 } metrics;
 
@@ -56,7 +56,7 @@ static size_t round_to_page(size_t bytes)
 
 static struct worker_counts *counts_of(int slot)
 {
-    char *first = (char *)metrics.pool + round_to_page(sizeof(struct pool));
+    char *first = (char *)metrics.shared + round_to_page(sizeof(struct shared));
     return (struct worker_counts *)(void *)(first + (size_t)slot * metrics.slot_bytes);
 }
 
@@ -67,19 +67,19 @@ void metrics_create(const struct mid_route routes[])
         metrics.route_count++;
     metrics.counts_bytes = sizeof(struct worker_counts) + (metrics.route_count + 1) * sizeof(struct route_counts);
     metrics.slot_bytes = round_to_page(metrics.counts_bytes);
-    metrics.bytes = round_to_page(sizeof(struct pool)) + (SLOTS_MAX + 1) * metrics.slot_bytes;
+    metrics.bytes = round_to_page(sizeof(struct shared)) + (SLOTS_MAX + 1) * metrics.slot_bytes;
     void *memory = mmap(NULL, metrics.bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED)
         panic("out of memory for the metrics");
-    metrics.pool = memory;
-    metrics.pool->counts.started_unix_ms = (uint64_t)clock_unix_ms();
+    metrics.shared = memory;
+    metrics.shared->counts.started_unix_ms = (uint64_t)clock_unix_ms();
 }
 
 void metrics_destroy(void)
 {
-    if (metrics.pool != NULL)
-        munmap(metrics.pool, metrics.bytes);
-    metrics.pool = NULL;
+    if (metrics.shared != NULL)
+        munmap(metrics.shared, metrics.bytes);
+    metrics.shared = NULL;
 }
 
 /* -------------------- adding up -------------------- */
@@ -111,7 +111,7 @@ static uint64_t open_streams(const struct worker_counts *counts)
 int metrics_slot_take(int worker_number)
 {
     for (int slot = 0; slot < SLOTS_MAX; slot++) {
-        struct slot_state *state = &metrics.pool->slots[slot];
+        struct slot_state *state = &metrics.shared->slots[slot];
         if (state->is_taken)
             continue;
         *state = (struct slot_state){.is_taken = true, .worker_number = worker_number};
@@ -125,54 +125,54 @@ void metrics_slot_retire(int slot)
 {
     if (slot < 0)
         return;
-    struct pool *pool = metrics.pool;
+    struct shared *shared = metrics.shared;
     struct worker_counts *counts = counts_of(slot);
-    __atomic_fetch_add(&pool->sequence, 1, __ATOMIC_ACQ_REL);
+    __atomic_fetch_add(&shared->sequence, 1, __ATOMIC_ACQ_REL);
     counts->stream_ends[STREAM_CRASHED] += open_streams(counts);
     counts->gauges = (struct worker_gauges){0};
     counts->redis.is_suspect = 0;
     counts->published_ms = 0;
     add_counts(counts_of(SLOTS_MAX), counts);
     memset(counts, 0, metrics.counts_bytes);
-    pool->slots[slot] = (struct slot_state){0};
-    __atomic_fetch_add(&pool->sequence, 1, __ATOMIC_RELEASE);
+    shared->slots[slot] = (struct slot_state){0};
+    __atomic_fetch_add(&shared->sequence, 1, __ATOMIC_RELEASE);
 }
 
 void metrics_slot_drains(int slot)
 {
     if (slot >= 0)
-        metrics.pool->slots[slot].is_draining = true;
+        metrics.shared->slots[slot].is_draining = true;
 }
 
 void metrics_count_restart(enum worker_restart cause)
 {
-    counter_add(&metrics.pool->counts.restarts[cause], 1);
+    counter_add(&metrics.shared->counts.restarts[cause], 1);
 }
 
 void metrics_count_reload(bool was_accepted)
 {
-    counter_add(&metrics.pool->counts.reloads[was_accepted], 1);
+    counter_add(&metrics.shared->counts.reloads[was_accepted], 1);
 }
 
 void metrics_set_workers(int count)
 {
-    counter_set(&metrics.pool->counts.workers_wanted, (uint64_t)count);
+    counter_set(&metrics.shared->counts.workers_wanted, (uint64_t)count);
 }
 
 void metrics_enter_master(void)
 {
-    log_count_dropped(&metrics.pool->counts.log_dropped);
+    log_count_dropped(&metrics.shared->counts.log_dropped);
     metrics_note_master();
 }
 
 void metrics_note_master(void)
 {
-    counter_set(&metrics.pool->master_turned_ms, (uint64_t)clock_monotonic_ms());
+    counter_set(&metrics.shared->master_turned_ms, (uint64_t)clock_monotonic_ms());
 }
 
 void metrics_set_stopping(void)
 {
-    metrics.pool->is_stopping = true;
+    metrics.shared->is_stopping = true;
 }
 
 /* -------------------- worker -------------------- */
@@ -219,7 +219,7 @@ void metrics_count_open_streams_as(enum stream_ending ending)
 void metrics_publish_queue(size_t place, const char *name, const struct queue_stats *stats)
 {
     ENSURE(place < QUEUES_MAX);
-    struct queue_figures *queue = &metrics.pool->queues[place];
+    struct queue_figures *queue = &metrics.shared->queues[place];
     snprintf(queue->name, sizeof(queue->name), "%s", name);
     counter_set(&queue->depth[QUEUE_WAITING], (uint64_t)stats->waiting);
     counter_set(&queue->depth[QUEUE_DELAYED], (uint64_t)stats->delayed);
@@ -234,8 +234,8 @@ void metrics_publish_queue(size_t place, const char *name, const struct queue_st
 
 void metrics_publish_memory(const struct memory_figures *figures)
 {
-    counter_set(&metrics.pool->counts.redis_used_bytes, (uint64_t)figures->used_bytes);
-    counter_set(&metrics.pool->counts.redis_max_bytes, (uint64_t)figures->max_bytes);
+    counter_set(&metrics.shared->counts.redis_used_bytes, (uint64_t)figures->used_bytes);
+    counter_set(&metrics.shared->counts.redis_max_bytes, (uint64_t)figures->max_bytes);
 }
 
 /* -------------------- readers -------------------- */
@@ -247,7 +247,7 @@ static enum worker_state state_of(int slot, uint64_t *silent_ms)
         return WORKER_STARTING;
     uint64_t now_ms = (uint64_t)clock_monotonic_ms();
     *silent_ms = now_ms > published_ms ? now_ms - published_ms : 0;
-    if (metrics.pool->slots[slot].is_draining)
+    if (metrics.shared->slots[slot].is_draining)
         return WORKER_DRAINING;
     return *silent_ms > SILENT_MS ? WORKER_SILENT : WORKER_UP;
 }
@@ -255,7 +255,7 @@ static enum worker_state state_of(int slot, uint64_t *silent_ms)
 static void look_at_workers(struct pool_counts *pool)
 {
     for (int slot = 0; slot < SLOTS_MAX; slot++) {
-        if (!metrics.pool->slots[slot].is_taken)
+        if (!metrics.shared->slots[slot].is_taken)
             continue;
         uint64_t silent_ms = 0;
         pool->workers[state_of(slot, &silent_ms)]++;
@@ -269,7 +269,7 @@ static void look_at_queues(struct metrics_sum *sum)
 {
     uint64_t now_ms = (uint64_t)clock_monotonic_ms();
     for (size_t place = 0; place < QUEUES_MAX; place++) {
-        const struct queue_figures *queue = &metrics.pool->queues[place];
+        const struct queue_figures *queue = &metrics.shared->queues[place];
         uint64_t published_ms = counter_read(&queue->published_ms);
         if (published_ms != 0 && published_ms + METRICS_QUEUE_STALE_MS > now_ms)
             sum->queues[sum->queue_count++] = *queue;
@@ -281,17 +281,17 @@ static void add_all_slots(struct worker_counts *sum)
     memset(sum, 0, metrics.counts_bytes);
     add_counts(sum, counts_of(SLOTS_MAX));
     for (int slot = 0; slot < SLOTS_MAX; slot++)
-        if (metrics.pool->slots[slot].is_taken)
+        if (metrics.shared->slots[slot].is_taken)
             add_counts(sum, counts_of(slot));
 }
 
 /* One try; false when the master has retired a slot meanwhile. */
 static bool add_consistently(struct worker_counts *sum)
 {
-    uint64_t before = __atomic_load_n(&metrics.pool->sequence, __ATOMIC_ACQUIRE);
+    uint64_t before = __atomic_load_n(&metrics.shared->sequence, __ATOMIC_ACQUIRE);
     add_all_slots(sum);
     __atomic_thread_fence(__ATOMIC_ACQUIRE);
-    return before % 2 == 0 && before == __atomic_load_n(&metrics.pool->sequence, __ATOMIC_RELAXED);
+    return before % 2 == 0 && before == __atomic_load_n(&metrics.shared->sequence, __ATOMIC_RELAXED);
 }
 
 bool metrics_add_up(struct metrics_sum *sum)
@@ -308,9 +308,11 @@ bool metrics_add_up(struct metrics_sum *sum)
         nanosleep(&(struct timespec){.tv_nsec = READ_PAUSE_NS}, NULL);
     }
     workers->streams_open = open_streams(workers);
-    workers->log_dropped += metrics.pool->counts.log_dropped;
-    *sum = (struct metrics_sum){
-        .pool = metrics.pool->counts, .routes = metrics.routes, .route_count = metrics.route_count, .workers = workers};
+    workers->log_dropped += metrics.shared->counts.log_dropped;
+    *sum = (struct metrics_sum){.pool = metrics.shared->counts,
+                                .routes = metrics.routes,
+                                .route_count = metrics.route_count,
+                                .workers = workers};
     sum->pool.build = 1;
     look_at_workers(&sum->pool);
     look_at_queues(sum);
@@ -337,12 +339,12 @@ struct metrics_health metrics_health(void)
 {
     uint64_t now_ms = (uint64_t)clock_monotonic_ms();
     struct metrics_health health = {
-        .is_stopping = metrics.pool->is_stopping,
-        .is_looked_after = counter_read(&metrics.pool->master_turned_ms) + MASTER_SILENT_MS > now_ms,
+        .is_stopping = metrics.shared->is_stopping,
+        .is_looked_after = counter_read(&metrics.shared->master_turned_ms) + MASTER_SILENT_MS > now_ms,
     };
     for (int slot = 0; slot < SLOTS_MAX; slot++) {
         uint64_t silent_ms;
-        if (!metrics.pool->slots[slot].is_taken || state_of(slot, &silent_ms) != WORKER_UP)
+        if (!metrics.shared->slots[slot].is_taken || state_of(slot, &silent_ms) != WORKER_UP)
             continue;
         health.responding++;
         health.with_redis += has_redis(slot);

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/panic.h"
+#include "redis/command.h"
 #include "redis/connection.h"
 
 struct waiter {
@@ -85,10 +86,11 @@ void redis_client_free(struct redis_client *client)
     free(client);
 }
 
-void redis_client_add_script(struct redis_client *client, struct redis_script *script)
+void redis_client_add_script(struct redis_client *client, struct redis_script *script, enum redis_when_full when_full,
+                             const char *const parts[])
 {
     ENSURE(client->state == CONNECTION_PAUSING);
-    script->sha1[0] = '\0';
+    redis_script_compose(script, when_full, parts);
     script->next = client->scripts;
     client->scripts = script;
 }

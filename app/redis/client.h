@@ -49,8 +49,8 @@ struct redis_options {
 /* A server-side script. Registered once at start; loaded at every connect; an emptied script cache heals by itself. */
 struct redis_script {
     const char *name; /* for the log */
-    const char *body;
-    char sha1[41]; /* the client's: filled in when Redis has loaded it */
+    char *body;       /* the client's, like what follows */
+    char sha1[41];    /* filled in when Redis has loaded it */
     struct redis_script *next;
 };
 
@@ -61,8 +61,20 @@ struct redis_client *redis_client_new(const struct redis_options *options);
 /* Pending commands report MID_UNAVAILABLE. */
 void redis_client_free(struct redis_client *client); /* NULL is fine; not from on_reply */
 
-/* The script's memory is the caller's, and outlives the client. Before the first turn of the loop. */
-void redis_client_add_script(struct redis_client *client, struct redis_script *script);
+/*
+ * What becomes of a script when Redis's memory is full (maxmemory). What frees or finishes something runs all the same,
+ * with Redis's flag `allow-oom`. Any other is refused at its first write that may need memory; so nothing else may be
+ * written before, or Redis would let it through.
+ */
+enum redis_when_full { REFUSED_WHEN_FULL, RUNS_WHEN_FULL };
+
+/*
+ * Registers a script, whose text is `parts` one after another, up to a NULL, which are copied. Its memory is the
+ * caller's, and outlives the client; it may have been registered with an earlier one. Before the first turn of the
+ * loop.
+ */
+void redis_client_add_script(struct redis_client *client, struct redis_script *script, enum redis_when_full when_full,
+                             const char *const parts[]);
 
 /* Connected, authenticated and scripts loaded. */
 bool redis_client_is_ready(const struct redis_client *client);

@@ -37,4 +37,7 @@ bool redis_command_resend(struct redis_pending *pending);
 /* script.c: on NOSCRIPT. True when the command is under way again as EVAL. */
 bool redis_script_heal(struct redis_pending *pending);
 
+/* Gives the script its text; see redis_client_add_script(). */
+void redis_script_compose(struct redis_script *script, enum redis_when_full when_full, const char *const parts[]);
+
 #endif

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/backoff.h"
 #include "base/log.h"
 #include "base/panic.h"
 #include "redis/resolve.h"
@@ -31,17 +32,6 @@ void redis_connection_start_timer(struct redis_client *client, int64_t delay_ms)
 }
 
 /* -------------------- failing, pausing -------------------- */
-
-static int64_t pause_ms(const struct redis_client *client)
-{
-    int64_t longest = client->options.backoff_ms;
-    for (unsigned i = 1; i < client->attempts && longest < client->options.backoff_max_ms; i++)
-        longest *= 2;
-    if (longest > client->options.backoff_max_ms)
-        longest = client->options.backoff_max_ms;
-    int64_t half = longest / 2;
-    return longest - half + (int64_t)arc4random_uniform((uint32_t)half + 1);
-}
 
 static void tell_failure(struct redis_client *client, const char *reason)
 {
@@ -72,7 +62,9 @@ static void connection_failed(struct redis_client *client, const char *reason)
         client->failures++;
         tell_failure(client, reason);
     }
-    redis_connection_start_timer(client, pause_ms(client));
+    const struct redis_options *options = &client->options;
+    redis_connection_start_timer(client,
+                                 backoff_ms((int)client->attempts, options->backoff_ms, options->backoff_max_ms));
 }
 
 static void on_gone(void *owner, const char *reason)

@@ -5,10 +5,29 @@
  * EVAL. Commands that were under way meanwhile come back with NOSCRIPT too, and each is sent again, from the loop,
  * while its fiber and with it its arguments stay where they are.
  */
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/panic.h"
 #include "redis/command.h"
 #include "redis/resp.h"
+
+void redis_script_compose(struct redis_script *script, enum redis_when_full when_full, const char *const parts[])
+{
+    const char *flags = when_full == RUNS_WHEN_FULL ? "#!lua flags=allow-oom\n" : "";
+    size_t bytes = strlen(flags) + 1;
+    for (const char *const *part = parts; *part != NULL; part++)
+        bytes += strlen(*part);
+    char *body = malloc(bytes);
+    if (body == NULL)
+        panic("out of memory for the script %s", script->name);
+    char *end = stpcpy(body, flags);
+    for (const char *const *part = parts; *part != NULL; part++)
+        end = stpcpy(end, *part);
+    free(script->body); /* of an earlier client */
+    script->body = body;
+    script->sha1[0] = '\0';
+}
 
 struct redis_script_run {
     struct redis_script *script;

@@ -248,7 +248,7 @@ void operations_show(struct operations *operations, struct view *view)
 
 /* -------------------- what they have done -------------------- */
 
-void operation_settle(const struct operation *operation, struct view *view)
+void operation_show_result(const struct operation *operation, struct view *view)
 {
     bool was_done = operation->result.bytes == 1 && operation->result.data[0] == '1';
     struct operation_text field = operation->field;
@@ -289,9 +289,9 @@ static bool has_field(const struct operation *first, struct operation_text field
     return false;
 }
 
-void operations_settle(const struct operations *operations, const struct operations *later, struct view *view)
+void operations_show_results(const struct operations *operations, const struct operations *later, struct view *view)
 {
     for (const struct operation *operation = operations->first; operation != NULL; operation = operation->next)
         if (!has_field(operation->next, operation->field) && !has_field(later->first, operation->field))
-            operation_settle(operation, view);
+            operation_show_result(operation, view);
 }

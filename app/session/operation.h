@@ -89,7 +89,7 @@ void operation_preview(struct operations *operations, struct operation *operatio
 
 /* Shows in the view what they have done, by Redis's answers; but for a field that a later operation touches, of them or
  * of those recorded since, whose preview stays. */
-void operations_settle(const struct operations *operations, const struct operations *later, struct view *view);
-void operation_settle(const struct operation *operation, struct view *view);
+void operations_show_results(const struct operations *operations, const struct operations *later, struct view *view);
+void operation_show_result(const struct operation *operation, struct view *view);
 
 #endif

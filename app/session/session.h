@@ -4,18 +4,21 @@
  * A session is loaded on first use. Changes are recorded as operations, not as a new whole, and a commit applies them
  * in one atomic step. What handlers call is in midstream.h; this is what the files of this room and the runtime share:
  *
- *     visitor.c      which session a request has: its cookie in, its cookie out, login and logout
- *     reading.c      what the view of a session shows
- *     recording.c    changes
- *     committing.c   what is recorded becomes a commit, and is sent until that is settled
- *     commit.c       one try of it; foresight.c: whether it can go the fast way
+ *     session.c      which session a request has; login and logout
+ *     state.c        what a session is, and what makes it something else
+ *     cookie.c       its cookie, in and out
+ *     load.c         from Redis into the view
+ *     fields.c       what handlers read, and record to be changed
+ *     commit.c       what is recorded becomes a commit
+ *     settle.c       a commit is sent until its fate is known; commit_try.c: one try of it
+ *     foresight.c    whether a try can go the fast way
  *     claim.c        a task's session
  *     store.c        the other steps in Redis
  */
 #ifndef SESSION_SESSION_H
 #define SESSION_SESSION_H
 
-#include "session/commit.h"
+#include "session/commit_try.h"
 #include "session/counts.h"
 #include "session/store.h"
 
@@ -99,9 +102,7 @@ bool session_is_dirty(const struct mid_session *session);
 /* The handler has failed: what it has not committed is gone. NULL is fine. */
 void session_drop_changes(struct mid_session *session);
 
-/* -------------------- between the files of this room -------------------- */
-
-const struct keyring *session_keyring(void);
+/* -------------------- between the files of this room: state.c -------------------- */
 
 /* A session of the request, with nothing in it yet. */
 struct mid_session *session_new(struct mid_request *rq);
@@ -120,23 +121,47 @@ bool session_is_activity(const struct mid_session *session);
 /* What Redis has told of the record. */
 void session_take_header(struct mid_session *session, const struct store_finding *finding);
 
+/* Shows in the view what is on its way, and recorded. */
+void session_preview(struct mid_session *session);
+
+/* What the view shows may not be so: it begins anew, with the preview. */
+void session_distrust_view(struct mid_session *session);
+
+/* The visitor has no session, as far as we believe the request: the first commit will make one. */
+void session_become_absent(struct mid_session *session);
+
 /*
  * A step has found something else than the record as the handle knows it; the state is what that makes of it. MID_OK:
  * the visitor gets a new session, by the next commit. MID_ENDED, MID_LOST_LEASE, MID_FAILED.
  */
 MID_CHECK enum mid_error session_found(struct mid_session *session, const struct store_finding *finding);
 
-/* Shows in the view what is on its way, and recorded. */
-void session_preview(struct mid_session *session);
+/* Turns SESSION_ABSENT into SESSION_LIVE. May suspend. MID_HEAD_SENT, MID_UNAVAILABLE, MID_TOO_MANY, MID_OVERLOADED. */
+MAY_SUSPEND MID_CHECK enum mid_error session_create(struct mid_session *session);
+
+/* -------------------- cookie.c -------------------- */
+
+const struct keyring *session_keyring(void);
+
+/* -------------------- load.c -------------------- */
 
 /* Reads the session: SESSION_CLAIMED becomes what Redis says. May suspend. MID_ENDED, MID_UNAVAILABLE, MID_FAILED. */
 MAY_SUSPEND MID_CHECK enum mid_error session_load(struct mid_session *session);
 
-/* The view shows the very record, but for what is recorded. */
-bool session_view_is_exact(const struct mid_session *session);
+/* Reads again what the view has. The same errors. */
+MAY_SUSPEND MID_CHECK enum mid_error session_load_again(struct mid_session *session);
 
-/* Turns SESSION_ABSENT into SESSION_LIVE. May suspend. MID_HEAD_SENT, MID_UNAVAILABLE, MID_TOO_MANY, MID_OVERLOADED. */
-MAY_SUSPEND MID_CHECK enum mid_error session_create(struct mid_session *session);
+/* Make sure that all fields have been read; that what the session has besides its fields has. The same errors; NULL is
+ * MID_ENDED. */
+MAY_SUSPEND MID_CHECK enum mid_error session_ensure_loaded(struct mid_session *session);
+MAY_SUSPEND MID_CHECK enum mid_error session_ensure_begun(struct mid_session *session);
+
+/* What the view knows of one field, which is read if that is nothing; NULL in *field: it is not there. The same errors.
+ */
+MAY_SUSPEND MID_CHECK enum mid_error session_find_field(struct mid_session *session, const char *name,
+                                                        struct view_field **field);
+
+/* -------------------- fields.c, commit.c, settle.c -------------------- */
 
 /* Records one operation. NULL with *error: refused, which the next commit tells too. */
 struct operation *session_record(struct mid_session *session, enum operation_code code, const char *field,
@@ -147,5 +172,9 @@ struct operation *session_record(struct mid_session *session, enum operation_cod
 MAY_SUSPEND MID_CHECK enum mid_error session_ask(struct mid_session *session, enum operation_code code,
                                                  const char *field, struct operation_text value, int64_t number,
                                                  const char **answer);
+
+/* Sends session->commit until its fate is known, or patience is over (MID_UNAVAILABLE, MID_OVERLOADED: it stays). The
+ * caller drops it otherwise. May suspend. Errors of mid_session_commit(). */
+MAY_SUSPEND MID_CHECK enum mid_error session_settle_commit(struct mid_session *session);
 
 #endif

@@ -135,7 +135,7 @@ MAY_SUSPEND MID_CHECK enum mid_error store_claim(const char *key, const struct s
 /* The task's work is done. An error leaves the claim to its TTL. */
 MAY_SUSPEND void store_release(const char *key, const struct store_fence *fence);
 
-/* -------------------- for commit.c -------------------- */
+/* -------------------- for store_load.c and commit_try.c -------------------- */
 
 const struct store_settings *store_settings(void);
 
@@ -143,18 +143,14 @@ const struct store_settings *store_settings(void);
 struct redisReply;
 void store_take_finding(const struct redisReply *reply, const char *key, struct store_finding *finding);
 
-/* Adds a script of sessions: `parts` one after another, behind the line of settings; NULL at the end. Some scripts have
- * to run although Redis has no room left. */
-void store_add_script(struct redis_script *script, bool when_full, const char *const parts[]);
+/* Adds a script of sessions: behind the line of settings `before`, record.lua, and `behind`. */
+void store_add_script(struct redis_script *script, enum redis_when_full when_full, const char *before,
+                      const char *behind);
+
+/* What is at the key is no record. */
+void store_log_foreign(const char *key);
 
 /* One more line of the log for an answer that was an error. Returns the error. */
 enum mid_error store_note_failure(const char *key, enum mid_error error);
-
-/* The `index`th element of an array; NULL: there is none. Its text; false: it is none. */
-const struct redisReply *store_element(const struct redisReply *reply, size_t index);
-bool store_text(const struct redisReply *reply, const char **text, size_t *bytes);
-int64_t store_integer(const struct redisReply *reply);
-
-extern const char store_record_body[];
 
 #endif

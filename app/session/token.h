@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #include "midstream.h"
-#include "session/keyring.h"
+#include "keys/keyring.h"
 
 enum {
     TOKEN_RID_BYTES = 16,

@@ -5,7 +5,7 @@
 #ifndef SETTINGS_CONFIGURATION_H
 #define SETTINGS_CONFIGURATION_H
 
-#include "session/keyring.h"
+#include "keys/keyring.h"
 #include "settings/settings.h"
 
 enum { PASSWORD_BYTES_MAX = 511 };

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/backoff.h"
 #include "base/log.h"
 #include "base/panic.h"
 #include "task/running_tasks.h"
@@ -86,36 +87,31 @@ static void begin_slowly(void)
     }
 }
 
-MAY_SUSPEND static enum mid_error settle(const struct left_task *left)
+MAY_SUSPEND static enum mid_error recover(const struct left_task *left)
 {
     struct queue_lease lease = {.id = left->id, .generation = left->generation};
     if (left->was_on_processor)
-        return queue_settle(lease, BLAME_ITSELF, "its worker crashed or hung while it ran", task_settings.backoff_ms);
-    return queue_settle(lease, left->was_another ? BLAME_ANOTHER : BLAME_NOBODY, "its worker died", 0);
+        return queue_recover(lease, BLAME_ITSELF, "its worker crashed or hung while it ran", task_settings.backoff_ms);
+    return queue_recover(lease, left->was_another ? BLAME_ANOTHER : BLAME_NOBODY, "its worker died", 0);
 }
 
 /* What dead processes of the pool had in hand is handed out again at once. */
-MAY_SUSPEND static void settle_left(void)
+MAY_SUSPEND static void recover_left(void)
 {
     struct left_task left;
     while (running_tasks_next_left(&left)) {
-        enum mid_error error = settle(&left);
+        enum mid_error error = recover(&left);
         if (error == MID_UNAVAILABLE || error == MID_OVERLOADED)
             return; /* later */
         if (left.was_on_processor) {
             begin_slowly();
-            log_event(MID_WARN, "task.to-blame", "id=%s settled=%s", left.id, mid_error_name(error));
+            log_event(MID_WARN, "task.to-blame", "id=%s result=%s", left.id, mid_error_name(error));
         }
         running_tasks_forget(&left);
     }
 }
 
 /* -------------------- reading -------------------- */
-
-static int64_t jittered(int64_t ms)
-{
-    return ms / 2 + (int64_t)arc4random_uniform((uint32_t)ms);
-}
 
 /* A Redis that takes nothing now, because it is full, is asked again: it answers, so this process is not silent. */
 MAY_SUSPEND static enum mid_error start_delivered(struct consumer *consumer, size_t count)
@@ -126,7 +122,7 @@ MAY_SUSPEND static enum mid_error start_delivered(struct consumer *consumer, siz
         if (error != MID_OVERLOADED || is_draining)
             return error;
         consumer->polled_ms = loop_now_ms();
-        loop_park(jittered(RETRY_PAUSE_MS));
+        loop_park(backoff_jitter(RETRY_PAUSE_MS));
     }
 }
 
@@ -162,7 +158,7 @@ static size_t find_room(struct consumer *consumer)
 MAY_SUSPEND static bool make_group(struct consumer *consumer)
 {
     struct queue_sweep sweep;
-    settle_left();
+    recover_left();
     return queue_sweep(consumer->queue, &sweep) == MID_OK;
 }
 
@@ -191,7 +187,7 @@ static void read_tasks(void *arg)
         if (error == MID_FAILED)
             has_group = false;
         if (error != MID_OK && !is_draining)
-            loop_park(jittered(RETRY_PAUSE_MS));
+            loop_park(backoff_jitter(RETRY_PAUSE_MS));
     }
     consumer->reader = NULL;
 }
@@ -322,7 +318,7 @@ static void sweep_queue(void *arg)
     struct consumer *consumer = arg;
     while (!is_draining) {
         struct queue_sweep sweep = {.next_ms = RETRY_PAUSE_MS};
-        settle_left();
+        recover_left();
         if (queue_sweep(consumer->queue, &sweep) == MID_OK && sweep.reclaimed > 0)
             log_event(MID_WARN, "task.reclaimed", "queue=%s count=%" PRId64, consumer->queue, sweep.reclaimed);
         int64_t pause_ms = sweep.next_ms < SWEEP_PAUSE_MAX_MS ? sweep.next_ms : SWEEP_PAUSE_MAX_MS;

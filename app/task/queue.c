@@ -10,7 +10,7 @@
 #include "base/number.h"
 #include "base/panic.h"
 #include "redis/refusal.h"
-#include "task/reply.h"
+#include "redis/reply.h"
 
 static const char common_body[] = {
 #include "task/queue.lua.h"
@@ -33,8 +33,8 @@ static const char fail_body[] = {
 static const char yield_body[] = {
 #include "task/yield.lua.h"
 };
-static const char settle_body[] = {
-#include "task/settle.lua.h"
+static const char recover_body[] = {
+#include "task/recover.lua.h"
 };
 static const char sweep_body[] = {
 #include "task/sweep.lua.h"
@@ -47,26 +47,19 @@ static struct redis_script heartbeat_script = {.name = "task/heartbeat"};
 static struct redis_script done_script = {.name = "task/done"};
 static struct redis_script fail_script = {.name = "task/fail"};
 static struct redis_script yield_script = {.name = "task/yield"};
-static struct redis_script settle_script = {.name = "task/settle"};
+static struct redis_script recover_script = {.name = "task/recover"};
 static struct redis_script sweep_script = {.name = "task/sweep"};
 
 /* -------------------- set-up -------------------- */
 
-void queue_add_script(struct redis_script *script, const char *body, enum queue_when_full when_full)
+void queue_add_script(struct redis_script *script, const char *body, enum redis_when_full when_full)
 {
-    char begin[256];
-    snprintf(begin, sizeof(begin),
-             "%slocal LEASE_MS, KEEP_MS, DEAD_KEEP_MS, QUEUE_MAX, LOSSES_MAX = %" PRId64 ", %" PRId64 ", %" PRId64
+    char line[256];
+    snprintf(line, sizeof(line),
+             "local LEASE_MS, KEEP_MS, DEAD_KEEP_MS, QUEUE_MAX, LOSSES_MAX = %" PRId64 ", %" PRId64 ", %" PRId64
              ", %" PRId64 ", %" PRId64 "\n",
-             when_full == RUNS_WHEN_FULL ? "#!lua flags=allow-oom\n" : "", settings.lease_ms, settings.keep_ms,
-             settings.dead_keep_ms, settings.tasks_max, settings.losses_max);
-    char *whole = malloc(strlen(begin) + strlen(common_body) + strlen(body) + 1);
-    if (whole == NULL)
-        panic("out of memory for the script %s", script->name);
-    stpcpy(stpcpy(stpcpy(whole, begin), common_body), body);
-    free((void *)(uintptr_t)script->body); /* of an earlier queue_init() */
-    script->body = whole;
-    redis_client_add_script(settings.redis, script);
+             settings.lease_ms, settings.keep_ms, settings.dead_keep_ms, settings.tasks_max, settings.losses_max);
+    redis_client_add_script(settings.redis, script, when_full, (const char *const[]){line, common_body, body, NULL});
 }
 
 void queue_init(const struct queue_settings *queue_settings)
@@ -78,7 +71,7 @@ void queue_init(const struct queue_settings *queue_settings)
     queue_add_script(&done_script, done_body, RUNS_WHEN_FULL);
     queue_add_script(&fail_script, fail_body, RUNS_WHEN_FULL);
     queue_add_script(&yield_script, yield_body, RUNS_WHEN_FULL);
-    queue_add_script(&settle_script, settle_body, RUNS_WHEN_FULL);
+    queue_add_script(&recover_script, recover_body, RUNS_WHEN_FULL);
     queue_add_script(&sweep_script, sweep_body, RUNS_WHEN_FULL);
     queue_admin_init();
 }
@@ -339,12 +332,12 @@ enum mid_error queue_yield(struct queue_lease lease)
     return say(&yield_script, lease, 0, NULL);
 }
 
-enum mid_error queue_settle(struct queue_lease lease, enum queue_blame blame, const char *detail, int64_t pause_ms)
+enum mid_error queue_recover(struct queue_lease lease, enum queue_blame blame, const char *detail, int64_t pause_ms)
 {
     static const char *const to_blame[] = {"itself", "another", "nobody"};
     char pause[NUMBER_TEXT_BYTES];
     number_format(pause_ms, pause);
-    return say(&settle_script, lease, 3,
+    return say(&recover_script, lease, 3,
                (struct redis_argument[]){REDIS_TEXT(to_blame[blame]), REDIS_TEXT(detail), REDIS_TEXT(pause)});
 }
 

@@ -127,8 +127,8 @@ MAY_SUSPEND MID_CHECK enum mid_error queue_yield(struct queue_lease lease);
  * before the next; BLAME_ANOTHER costs the task nothing; BLAME_NOBODY is a loss, of which there is a most.
  */
 enum queue_blame { BLAME_ITSELF, BLAME_ANOTHER, BLAME_NOBODY };
-MAY_SUSPEND MID_CHECK enum mid_error queue_settle(struct queue_lease lease, enum queue_blame blame, const char *detail,
-                                                  int64_t pause_ms);
+MAY_SUSPEND MID_CHECK enum mid_error queue_recover(struct queue_lease lease, enum queue_blame blame, const char *detail,
+                                                   int64_t pause_ms);
 
 enum { QUEUE_BURY = -1, QUEUE_CANCEL = -2 }; /* instead of a pause: no other attempt */
 MAY_SUSPEND MID_CHECK enum mid_error queue_fail(struct queue_lease lease, const char *error, const char *detail,
@@ -202,15 +202,8 @@ enum { QUEUE_KEY_BYTES = sizeof("mid:q:{}") + QUEUE_NAME_BYTES };
 void queue_key(const char *queue, char key[static QUEUE_KEY_BYTES]);
 struct redis_client *queue_redis(void);
 
-/*
- * What becomes of a script when Redis's memory is full (maxmemory). What frees or finishes something runs all the same,
- * with Redis's flag `allow-oom`. Any other is refused at its first write that may need memory; so nothing else may be
- * written before, or Redis would let it through.
- */
-enum queue_when_full { REFUSED_WHEN_FULL, RUNS_WHEN_FULL };
-
 /* A script of this room, with queue.lua in front; the first call registers it. */
-void queue_add_script(struct redis_script *script, const char *body, enum queue_when_full when_full);
+void queue_add_script(struct redis_script *script, const char *body, enum redis_when_full when_full);
 void queue_admin_init(void);
 
 #endif

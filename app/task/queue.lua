@@ -102,7 +102,7 @@ local function lose(id, key, detail, now)
   redis.call('ZREM', LEASES, id)
   count('lost')
   local losses = redis.call('HINCRBY', key, 'losses', 1)
-  redis.call('HSET', key, 'lost', redis.call('HGET', key, 'generation')) -- see settle.lua
+  redis.call('HSET', key, 'lost', redis.call('HGET', key, 'generation')) -- see recover.lua
   redis.call('HINCRBY', key, 'attempt', -1)
   if redis.call('HGET', key, 'cancel') then
     finish(id, key, 'cancelled', now)

@@ -6,7 +6,7 @@
 #include "base/number.h"
 #include "base/panic.h"
 #include "task/queue.h"
-#include "task/reply.h"
+#include "redis/reply.h"
 
 static const char cancel_body[] = {
 #include "task/cancel.lua.h"

@@ -18,35 +18,35 @@ struct row {
     char id[MID_TASK_ID_BYTES];
 };
 
-struct page {
-    atomic_int pid;            /* whose it is, or who settles it; 0: nobody's */
+struct process_tasks {
+    atomic_int pid;            /* whose it is, or who recovers it; 0: nobody's */
     volatile uint32_t running; /* the number of the task on the processor; 0: none */
     struct row rows[];
 };
 
 static struct {
     char *memory; /* NULL: there is none */
-    size_t page_bytes;
+    size_t process_bytes;
     size_t pages;
     size_t rows;
-    struct page *own;
+    struct process_tasks *own;
 } shared;
 
 void running_tasks_create(size_t processes, size_t tasks)
 {
     shared.rows = tasks;
     shared.pages = 2 * processes + 1; /* those that drain, and the dead */
-    shared.page_bytes = (sizeof(struct page) + tasks * sizeof(struct row) + 63) / 64 * 64;
+    shared.process_bytes = (sizeof(struct process_tasks) + tasks * sizeof(struct row) + 63) / 64 * 64;
     void *memory =
-        mmap(NULL, shared.pages * shared.page_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        mmap(NULL, shared.pages * shared.process_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED)
         panic("no memory for the table of running tasks: %s", strerror(errno));
     shared.memory = memory;
 }
 
-static struct page *page_at(size_t index)
+static struct process_tasks *process_at(size_t index)
 {
-    return (struct page *)(void *)(shared.memory + index * shared.page_bytes);
+    return (struct process_tasks *)(void *)(shared.memory + index * shared.process_bytes);
 }
 
 void running_tasks_enter(void)
@@ -54,8 +54,8 @@ void running_tasks_enter(void)
     shared.own = NULL;
     for (size_t i = 0; shared.memory != NULL && i < shared.pages && shared.own == NULL; i++) {
         int nobody = 0;
-        if (atomic_compare_exchange_strong(&page_at(i)->pid, &nobody, (int)getpid()))
-            shared.own = page_at(i);
+        if (atomic_compare_exchange_strong(&process_at(i)->pid, &nobody, (int)getpid()))
+            shared.own = process_at(i);
     }
     if (shared.own != NULL)
         fiber_publish(&shared.own->running);
@@ -104,26 +104,26 @@ static bool is_dead(int pid)
     return kill(pid, 0) != 0 && errno == ESRCH;
 }
 
-/* Whether the page is, or becomes by this call, one that this process settles. */
-static bool settles(struct page *page)
+/* Whether the tasks of that process are, or become by this call, those that this one recovers. */
+static bool recovers(struct process_tasks *process)
 {
     int self = (int)getpid();
-    int pid = atomic_load(&page->pid);
-    if (pid == 0 || page == shared.own)
+    int pid = atomic_load(&process->pid);
+    if (pid == 0 || process == shared.own)
         return false;
-    return pid == self || (is_dead(pid) && atomic_compare_exchange_strong(&page->pid, &pid, self));
+    return pid == self || (is_dead(pid) && atomic_compare_exchange_strong(&process->pid, &pid, self));
 }
 
-static bool take_first(struct page *page, struct left_task *left)
+static bool take_first(struct process_tasks *process, struct left_task *left)
 {
     for (size_t i = 0; i < shared.rows; i++) {
-        struct row *row = &page->rows[i];
+        struct row *row = &process->rows[i];
         if (!atomic_load(&row->is_used))
             continue;
         *left = (struct left_task){
             .generation = row->generation,
-            .was_on_processor = page->running == i + 1,
-            .was_another = page->running != 0 && page->running != i + 1,
+            .was_on_processor = process->running == i + 1,
+            .was_another = process->running != 0 && process->running != i + 1,
             .row = row,
         };
         memcpy(left->id, row->id, sizeof(left->id));
@@ -135,13 +135,13 @@ static bool take_first(struct page *page, struct left_task *left)
 bool running_tasks_next_left(struct left_task *left)
 {
     for (size_t i = 0; shared.memory != NULL && i < shared.pages; i++) {
-        struct page *page = page_at(i);
-        if (!settles(page))
+        struct process_tasks *process = process_at(i);
+        if (!recovers(process))
             continue;
-        if (take_first(page, left))
+        if (take_first(process, left))
             return true;
-        page->running = 0;
-        atomic_store(&page->pid, 0);
+        process->running = 0;
+        atomic_store(&process->pid, 0);
     }
     return false;
 }

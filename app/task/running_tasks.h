@@ -36,8 +36,8 @@ struct left_task {
     void *row;
 };
 
-/* The next of them; false when there is none. The caller settles it and calls running_tasks_forget(). One process
- * settles the tasks of a dead one; when it dies as well, another does. */
+/* The next of them; false when there is none. The caller recovers it and calls running_tasks_forget(). One process
+ * recovers the tasks of a dead one; when it dies as well, another does. */
 bool running_tasks_next_left(struct left_task *left);
 void running_tasks_forget(const struct left_task *left);
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/backoff.h"
 #include "base/log.h"
 #include "base/panic.h"
 #include "task/running_tasks.h"
@@ -198,13 +199,7 @@ MAY_SUSPEND static enum mid_error renew_lease(struct mid_task *task)
 
 static int64_t pause_before_next(int attempt)
 {
-    int64_t longest_ms = task_settings.backoff_ms;
-    for (int i = 1; i < attempt && longest_ms < task_settings.backoff_max_ms; i++)
-        longest_ms *= 2;
-    if (longest_ms > task_settings.backoff_max_ms)
-        longest_ms = task_settings.backoff_max_ms;
-    int64_t half_ms = longest_ms / 2;
-    return longest_ms - half_ms + (int64_t)arc4random_uniform((uint32_t)half_ms + 1);
+    return backoff_ms(attempt, task_settings.backoff_ms, task_settings.backoff_max_ms);
 }
 
 MAY_SUSPEND static enum mid_error tell_once(struct mid_task *task, enum mid_error error)
@@ -218,7 +213,7 @@ MAY_SUSPEND static enum mid_error tell_once(struct mid_task *task, enum mid_erro
     case MID_STOPPING:
         return queue_yield(lease);
     case MID_LOST_LEASE:
-        return queue_settle(lease, BLAME_NOBODY, "its worker could not renew the lease", 0);
+        return queue_recover(lease, BLAME_NOBODY, "its worker could not renew the lease", 0);
     case MID_CANCELLED:
     case MID_ENDED:
         return queue_fail(lease, mid_error_name(error), detail, QUEUE_CANCEL);

@@ -1,7 +1,7 @@
 /* A key file is refused with a reason, or has a key that signs. */
 #include "fuzz.h"
 
-#include "session/keyring.h"
+#include "keys/keyring.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

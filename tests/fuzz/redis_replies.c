@@ -8,7 +8,7 @@
 #include <hiredis/hiredis.h>
 
 #include "redis/value.h"
-#include "session/commit.h"
+#include "session/commit_try.h"
 #include "session/memory_info.h"
 #include "session/store.h"
 #include "support/fake_redis.h"
@@ -206,9 +206,9 @@ static void heartbeat(void)
     CLAIM(beats[0].verdict <= LEASE_HELD_AND_CANCELLED && beats[1].verdict <= LEASE_HELD_AND_CANCELLED);
 }
 
-static void settle(void)
+static void recover(void)
 {
-    check_error(queue_settle((struct queue_lease){id, 1}, BLAME_NOBODY, "", 0));
+    check_error(queue_recover((struct queue_lease){id, 1}, BLAME_NOBODY, "", 0));
 }
 
 static void sweep(void)
@@ -289,7 +289,7 @@ static void value(void)
 }
 
 static void (*const calls[])(void) = {load,   load_part, look,        create, destroy,   claim,
-                                      commit, add,       read_stream, start,  heartbeat, settle,
+                                      commit, add,       read_stream, start,  heartbeat, recover,
                                       sweep,  show,      list_tasks,  stats,  cancel,    value};
 
 static void ask(void *arg)

@@ -11,7 +11,7 @@
 #include <inttypes.h>
 
 #include "http/request.h"
-#include "session/keyring.h"
+#include "keys/keyring.h"
 #include "session/session.h"
 #include "support/fake_redis.h"
 #include "support/made_answer.h"

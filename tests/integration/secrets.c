@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "session/keyring.h"
+#include "keys/keyring.h"
 #include "session/token.h"
 #include "site.h"
 

@@ -200,8 +200,8 @@ MAY_SUSPEND static const char *end(struct play *play)
         error = queue_yield(lease);
         break;
     default:
-        what = "settle";
-        error = queue_settle(lease, (enum queue_blame)random_below(3), "d", LONG_MS);
+        what = "recover";
+        error = queue_recover(lease, (enum queue_blame)random_below(3), "d", LONG_MS);
         break;
     }
     cr_assert_eq(error, MID_OK, "%s by the owner", what);

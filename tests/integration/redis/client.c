@@ -327,7 +327,8 @@ Test(redis_client, a_name_is_resolved_while_all_threads_of_the_pool_are_busy)
 
 /* -------------------- scripts -------------------- */
 
-static struct redis_script script = {.name = "add", .body = "return redis.call('HINCRBY', KEYS[1], 'sum', ARGV[1])"};
+static struct redis_script script = {.name = "add"};
+static const char *const script_parts[] = {"return redis.call(", "'HINCRBY', KEYS[1], 'sum', ARGV[1])", NULL};
 
 static void run_script(void *arg)
 {
@@ -344,7 +345,7 @@ static void run_scripts_through_a_flush(void *arg)
     struct redis_probe *probe = redis_probe_open(server.socket_path);
     struct redis_options options = quick_options();
     shared = redis_client_new(&options);
-    redis_client_add_script(shared, &script);
+    redis_client_add_script(shared, &script, REFUSED_WHEN_FULL, script_parts);
     cr_assert(redis_client_wait_ready(shared, 10000));
     run_script(NULL);
 

@@ -246,7 +246,7 @@ static void settle(struct commit *commit, const struct commit_answer *answer)
         return;
     }
     operations_init(&later);
-    operations_settle(&commit->operations, &later, &world.view);
+    operations_show_results(&commit->operations, &later, &world.view);
     world.view.revision = was_next && answer->finding.verdict != STORE_APPLIED ? header->revision : -1;
 }
 

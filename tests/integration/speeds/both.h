@@ -10,7 +10,7 @@
 
 #include "random.h"
 #include "record.h"
-#include "session/commit.h"
+#include "session/commit_try.h"
 
 /* What a commit is sent as, once and perhaps again. */
 struct sent {

@@ -5,7 +5,7 @@
 #include "base/clock.h"
 #include "random.h"
 #include "record.h"
-#include "session/commit.h"
+#include "session/commit_try.h"
 #include "store.h"
 
 TestSuite(two_speeds_forms, .fini = speeds_fini, .timeout = 60);

@@ -12,7 +12,7 @@
 #include "integration/redis/server.h"
 #include "random.h"
 #include "record.h"
-#include "session/commit.h"
+#include "session/commit_try.h"
 #include "support/process.h"
 
 redisContext *direct;

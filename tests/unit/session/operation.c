@@ -151,7 +151,7 @@ Test(operation, what_depends_on_an_unknown_value_stays_unknown)
 static void settle(struct operation *operation, const char *result)
 {
     operation->result = text_of(result);
-    operation_settle(operation, &view);
+    operation_show_result(operation, &view);
 }
 
 Test(operation, the_answer_shows_what_was_done)
@@ -217,7 +217,7 @@ Test(operation, what_is_settled_does_not_hide_what_follows_on_the_field)
     struct operation *increment = apply(OPERATION_INCREMENT, "1", 0);
     apply(OPERATION_SET, "new", 0);
     increment->result = text_of("42");
-    operations_settle(&operations, &later, &view);
+    operations_show_results(&operations, &later, &view);
     cr_expect_str_eq(shown(), "new");
     operations_drop(&later);
 }
@@ -230,7 +230,7 @@ Test(operation, what_is_settled_does_not_hide_what_was_recorded_since)
     struct operation *increment = apply(OPERATION_INCREMENT, "1", 0);
     operation_preview(&later, operations_add(&later, OPERATION_DELETE, text_of("x"), text_of(NULL), 0), &view);
     increment->result = text_of("42");
-    operations_settle(&operations, &later, &view);
+    operations_show_results(&operations, &later, &view);
     cr_expect_str_eq(shown(), "(absent)");
     operations_drop(&later);
 }

@@ -1,4 +1,6 @@
-/* Sessions: recording changes. See session.h. */
+/*
+ * Sessions: what handlers read, and what they record to be changed. See session.h.
+ */
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,6 +10,73 @@
 #include "session/field.h"
 #include "session/limits.h"
 #include "session/session.h"
+
+/* -------------------- reading -------------------- */
+
+enum mid_error mid_session_get(struct mid_session *session, const char *field, const char **value)
+{
+    struct view_field *known;
+    MID_TRY(session_find_field(session, field, &known));
+    *value = known != NULL ? view_lend(known) : NULL;
+    return MID_OK;
+}
+
+enum mid_error mid_session_get_int(struct mid_session *session, const char *field, int64_t fallback, int64_t *value)
+{
+    struct view_field *known;
+    MID_TRY(session_find_field(session, field, &known));
+    int64_t number = fallback;
+    if (known != NULL && !number_parse(known->value, &number))
+        return mid_fail(session->rq, MID_UNPROCESSABLE, "the session field \"%s\" is not a whole number", field);
+    *value = number;
+    return MID_OK;
+}
+
+enum mid_error mid_session_each(struct mid_session *session,
+                                void (*visit)(const char *field, const char *value, size_t bytes, void *arg), void *arg)
+{
+    MID_TRY(session_ensure_loaded(session));
+    size_t count = 0;
+    for (struct view_field *field = session->view.fields; field != NULL; field = field->next)
+        count++;
+    struct view_field **fields = malloc((count + 1) * sizeof(struct view_field *)); /* `visit` may change the list */
+    if (fields == NULL)
+        panic("out of memory for %zu session fields", count);
+    count = 0;
+    for (struct view_field *field = session->view.fields; field != NULL; field = field->next)
+        if (field->name[0] != '@' && view_has_value(field)) {
+            field->is_lent = true;
+            fields[count++] = field;
+        }
+    for (size_t i = 0; i < count; i++)
+        visit(fields[i]->name, fields[i]->value, fields[i]->value_bytes, arg);
+    free(fields);
+    return MID_OK;
+}
+
+enum mid_error mid_session_refresh(struct mid_session *session)
+{
+    if (session_is_over(session))
+        return MID_ENDED;
+    view_turn(&session->view);
+    return session->state == SESSION_ABSENT ? MID_OK : session_load_again(session);
+}
+
+enum mid_error mid_session_info(struct mid_session *session, struct mid_session_info *info)
+{
+    MID_TRY(session_ensure_begun(session));
+    struct view_field *user = view_find(&session->view, "@user");
+    *info = (struct mid_session_info){
+        .revision = session->header.revision,
+        .created_ms = session->created_ms,
+        .expires_ms = session->header.expires_ms,
+        .renewed_ms = session->header.renewed_ms,
+        .user = view_has_value(user) ? view_lend(user) : NULL,
+    };
+    return MID_OK;
+}
+
+/* -------------------- changing -------------------- */
 
 static struct operation_text text_of(const char *text)
 {

@@ -5,8 +5,8 @@
  * The file holds a line a key, `id hexkey`: the id is 0 to 255 and part of the cookie, the key is 64 hexadecimal
  * digits. '#' begins a comment. It must not be readable by others. `midstream keygen` adds a new first line.
  */
-#ifndef SESSION_KEYRING_H
-#define SESSION_KEYRING_H
+#ifndef KEYS_KEYRING_H
+#define KEYS_KEYRING_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,10 +1,10 @@
 /*
  * Between keyring.c, which knows keys, and keyring_file.c, which knows their file.
  */
-#ifndef SESSION_KEYRING_DRAFT_H
-#define SESSION_KEYRING_DRAFT_H
+#ifndef KEYS_KEYRING_DRAFT_H
+#define KEYS_KEYRING_DRAFT_H
 
-#include "session/keyring.h"
+#include "keys/keyring.h"
 
 /* As keyring_parse(), but accepts a text without keys, and the keyring can still be written to. */
 struct keyring *keyring_parse_draft(const char *name, const char *text, size_t length, char *reason,

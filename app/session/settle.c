@@ -1,9 +1,6 @@
 /*
- * Sessions: what is recorded becomes a commit, and that is sent until it is settled. See session.h and commit.h.
- *
- * DESIGN. `recorded` is moved as a whole into `commit`, which gets an identifier. A commit that nobody knows the fate
- * of stays there, and whatever is recorded later waits behind it: the next call settles it first, and then makes a
- * commit of the rest.
+ * Sessions: a commit is sent until its fate is known: stored, refused, or not to be told. See session.h and
+ * commit_try.h.
  *
  * Before the head a commit is tried once, since the visitor can ask again. After it nobody could, so it is repeated
  * until commit-timeout-ms has passed; then the revision has to be known before the first try, and is read if it is not.
@@ -20,46 +17,6 @@
 #include "session/session.h"
 
 enum { ROUNDS_MAX = 4 }; /* of being overtaken, until Redis is to apply it whatever the revision, and to answer */
-
-bool session_is_dirty(const struct mid_session *session)
-{
-    return session != NULL &&
-           (session->recorded.count > 0 || session->refused != MID_OK || commit_is_pending(&session->commit));
-}
-
-static void drop_recorded(struct mid_session *session)
-{
-    operations_drop(&session->recorded);
-    session->refused = MID_OK;
-    session->refusal = NULL;
-}
-
-/* The view shows what was not done. */
-static void distrust_view(struct mid_session *session)
-{
-    view_forget(&session->view);
-    session->view.is_complete = session->state == SESSION_ABSENT;
-    session_preview(session);
-}
-
-void session_drop_changes(struct mid_session *session)
-{
-    if (!session_is_dirty(session))
-        return;
-    commit_drop(&session->commit);
-    drop_recorded(session);
-    distrust_view(session);
-}
-
-void session_close(struct mid_session *session)
-{
-    if (session == NULL)
-        return;
-    list_remove(&session->stream_link);
-    commit_drop(&session->commit);
-    operations_drop(&session->recorded);
-    view_fini(&session->view);
-}
 
 /* -------------------- one try -------------------- */
 
@@ -165,7 +122,7 @@ static enum mid_error nobody_knows(struct mid_session *session)
 }
 
 /* `was_surprise`: what the preview showed may not be what was done. */
-static void settle_view(struct mid_session *session, const struct commit_answer *answer, bool was_surprise)
+static void show_stored(struct mid_session *session, const struct commit_answer *answer, bool was_surprise)
 {
     const struct header *header = &answer->finding.header;
     if (was_surprise) {
@@ -175,11 +132,11 @@ static void settle_view(struct mid_session *session, const struct commit_answer 
     }
     const struct view *view = &session->view;
     bool was_next = (view->is_complete || view->is_part) && view->revision == header->revision - 1;
-    operations_settle(&session->commit.operations, &session->recorded, &session->view);
+    operations_show_results(&session->commit.operations, &session->recorded, &session->view);
     session->view.revision = was_next && answer->finding.verdict != STORE_APPLIED ? header->revision : -1;
 }
 
-static enum mid_error settle(struct mid_session *session, const struct commit_answer *answer)
+static enum mid_error take_stored(struct mid_session *session, const struct commit_answer *answer)
 {
     struct commit *commit = &session->commit;
     bool was_applied_before = answer->finding.verdict == STORE_APPLIED;
@@ -199,9 +156,9 @@ static enum mid_error settle(struct mid_session *session, const struct commit_an
         commit_drop(commit);
     bool is_superseded = session->generation < session->header.login; /* it was stored before that */
     if (session->was_step_skipped || (was_applied_before && (session->fence != NULL || is_superseded)))
-        distrust_view(session); /* what the record has now was not told */
+        session_distrust_view(session); /* what the record has now was not told */
     else
-        settle_view(session, answer, was_surprise);
+        show_stored(session, answer, was_surprise);
     return MID_OK;
 }
 
@@ -214,7 +171,7 @@ MAY_SUSPEND static enum mid_error follow(struct mid_session *session, const stru
     if (was_in_doubt && (commit->is_only_looked_for || ahead < 0 || ahead > HEADER_COMMITS_KEPT))
         return nobody_knows(session);
     session_take_header(session, &answer->finding);
-    distrust_view(session);
+    session_distrust_view(session);
     commit->knows_revision = false;
     commit->must_hold = false;
     commit->is_asked_there = commit->is_unbound = ++*rounds > ROUNDS_MAX;
@@ -246,7 +203,7 @@ MAY_SUSPEND static enum mid_error advance(struct mid_session *session, bool is_p
     case STORE_SKIPPED:
         session_count_way(answer.was_fast);
         *is_settled = true;
-        return settle(session, &answer);
+        return take_stored(session, &answer);
     case STORE_MOVED:
         return follow(session, &answer, was_in_doubt, rounds);
     case STORE_LIMIT:
@@ -259,7 +216,7 @@ MAY_SUSPEND static enum mid_error advance(struct mid_session *session, bool is_p
     }
 }
 
-MAY_SUSPEND static enum mid_error send_until_settled(struct mid_session *session)
+enum mid_error session_settle_commit(struct mid_session *session)
 {
     bool is_patient = !session_can_send_cookie(session);
     int64_t end_ms = loop_now_ms() + session_limits.commit_timeout_ms;
@@ -276,159 +233,4 @@ MAY_SUSPEND static enum mid_error send_until_settled(struct mid_session *session
         }
     }
     return error;
-}
-
-/* -------------------- the commit's life -------------------- */
-
-static bool may_be_repeated(enum mid_error error)
-{
-    return error == MID_UNAVAILABLE || error == MID_OVERLOADED;
-}
-
-/* It ends here, unless it may be sent again: whether it was sent or not, it stays together until then. */
-static enum mid_error conclude(struct mid_session *session, enum mid_error error)
-{
-    session_count(session, SESSION_ACTION_COMMIT, error);
-    if (may_be_repeated(error))
-        return error;
-    commit_drop(&session->commit);
-    if (error != MID_OK)
-        distrust_view(session);
-    return error;
-}
-
-/* What is in doubt comes first. When that has failed, what was recorded behind it is gone as well: it may rest on it.
- */
-MAY_SUSPEND static enum mid_error settle_doubt(struct mid_session *session)
-{
-    if (!commit_is_pending(&session->commit))
-        return MID_OK;
-    enum mid_error error = conclude(session, send_until_settled(session));
-    if (error != MID_OK && !may_be_repeated(error)) {
-        drop_recorded(session);
-        distrust_view(session);
-    }
-    view_turn(&session->view);
-    return error;
-}
-
-static enum mid_error tell_refusal(struct mid_session *session)
-{
-    enum mid_error error = session->refused;
-    if (session->refusal != NULL)
-        error = mid_fail(session->rq, error, "%s", session->refusal);
-    drop_recorded(session);
-    distrust_view(session);
-    view_turn(&session->view);
-    session_count(session, SESSION_ACTION_COMMIT, error);
-    return error;
-}
-
-/* What is recorded is on its way now, alone. */
-static void begin_commit(struct mid_session *session, const char *step)
-{
-    operations_move(&session->commit.operations, &session->recorded);
-    if (step != NULL)
-        session->commit.step = arena_strdup(&session->commit.operations.arena, step);
-}
-
-/* The answer of the newest operation, lent by the view; NULL: it has none. */
-static const char *newest_answer(struct mid_session *session)
-{
-    const struct operation *last = operations_last(&session->commit.operations);
-    if (last == NULL || last->result.data == NULL)
-        return NULL;
-    return view_lend_copy(&session->view, last->result.data, last->result.bytes);
-}
-
-/* Commits what is recorded, behind what is in doubt; `answer` (may be NULL) is the newest operation's. */
-MAY_SUSPEND static enum mid_error commit_all(struct mid_session *session, const char *step, const char **answer)
-{
-    if (session_is_over(session))
-        return MID_ENDED;
-    MID_TRY(settle_doubt(session));
-    if (session->refused != MID_OK)
-        return tell_refusal(session);
-    if (session->recorded.count == 0)
-        return MID_OK;
-    begin_commit(session, step);
-    enum mid_error error = send_until_settled(session);
-    view_turn(&session->view); /* now, since what the caller passed may have been lent */
-    if (error == MID_OK && answer != NULL)
-        *answer = newest_answer(session);
-    return conclude(session, error);
-}
-
-enum mid_error mid_session_commit(struct mid_session *session)
-{
-    return commit_all(session, NULL, NULL);
-}
-
-/* -------------------- questions -------------------- */
-
-/* Whether the newest of them is this very question, to which there was no answer. */
-static bool ends_with(const struct operations *operations, enum operation_code code, struct operation_text field,
-                      struct operation_text value, int64_t number)
-{
-    const struct operation *last = operations_last(operations);
-    return last != NULL && operation_is_equal(last, code, field, value, number);
-}
-
-MAY_SUSPEND static enum mid_error ask_again(struct mid_session *session, const char **answer)
-{
-    enum mid_error error = send_until_settled(session);
-    view_turn(&session->view);
-    if (error == MID_OK)
-        *answer = newest_answer(session);
-    return conclude(session, error);
-}
-
-enum mid_error session_ask(struct mid_session *session, enum operation_code code, const char *field,
-                           struct operation_text value, int64_t number, const char **answer)
-{
-    enum mid_error error = MID_OK;
-    struct operation_text name = {field, strlen(field)};
-    if (session_is_over(session))
-        return MID_ENDED;
-    bool is_alone = session->recorded.count == 0 && session->refused == MID_OK;
-    if (is_alone && ends_with(&session->commit.operations, code, name, value, number))
-        return ask_again(session, answer);
-    if (!ends_with(&session->recorded, code, name, value, number))
-        session_record(session, code, field, value, number, &error);
-    if (error != MID_OK && session->refused == MID_OK)
-        return error;
-    return commit_all(session, NULL, answer); /* which tells what was refused */
-}
-
-/* -------------------- steps of a task -------------------- */
-
-enum mid_error session_commit_step(struct mid_session *session, const char *step, bool *was_applied)
-{
-    bool is_repetition =
-        commit_is_pending(&session->commit) && session->commit.step != NULL && strcmp(session->commit.step, step) == 0;
-    if (!session_is_dirty(session)) {
-        if (was_applied != NULL)
-            *was_applied = true;
-        return session->state == SESSION_ENDED ? MID_ENDED : MID_OK;
-    }
-    if (is_repetition)
-        MID_TRY(settle_doubt(session));
-    if (!is_repetition || session_is_dirty(session)) /* what came in addition is skipped: the step was applied before */
-        MID_TRY(commit_all(session, step, NULL));
-    if (was_applied != NULL)
-        *was_applied = !session->was_step_skipped;
-    return MID_OK;
-}
-
-enum mid_error session_store_now(struct mid_session *session)
-{
-    if (session == NULL)
-        return MID_OK;
-    if (session_is_dirty(session))
-        return mid_session_commit(session);
-    if (session->state == SESSION_CLAIMED)
-        MID_TRY(session_load(session));
-    if (session->state == SESSION_ABSENT)
-        return session_create(session);
-    return session->state == SESSION_ENDED ? MID_ENDED : MID_OK;
 }

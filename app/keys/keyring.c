@@ -4,7 +4,7 @@
  * Only what is derived from the keys stays, in memory that libsodium locks and guards and that is read-only once it is
  * filled. The file's text and the keys themselves are wiped as soon as they have been read.
  */
-#include "session/keyring.h"
+#include "keys/keyring.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -16,7 +16,7 @@
 #include <sodium.h>
 
 #include "base/panic.h"
-#include "session/keyring_draft.h"
+#include "keys/keyring_draft.h"
 
 enum {
     HEX_LENGTH = 2 * KEYRING_KEY_BYTES,

@@ -2,7 +2,7 @@
 --
 -- ARGV  id, generation, who is to blame ('itself': the attempt is used; 'another' task of that process; 'nobody' is
 --       known), what happened, pause in ms before the next attempt
--- Returns 1; 0 when there was nothing to settle.
+-- Returns 1; 0 when there was nothing to recover.
 
 local id, generation, to_blame, detail, pause = unpack(ARGV)
 local key = task_key(id)

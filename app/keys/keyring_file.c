@@ -1,7 +1,7 @@
 /*
  * The file of keys: read with care, and replaced as a whole when a key is added. See keyring.h.
  */
-#include "session/keyring.h"
+#include "keys/keyring.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,7 +16,7 @@
 #include <sodium.h>
 
 #include "base/panic.h"
-#include "session/keyring_draft.h"
+#include "keys/keyring_draft.h"
 
 enum { HEX_LENGTH = 2 * KEYRING_KEY_BYTES, FILE_BYTES_MAX = 64 * 1024 };
 

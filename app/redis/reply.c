@@ -1,8 +1,7 @@
 /* Redis's answers. See reply.h. */
-#include "task/reply.h"
+#include "redis/reply.h"
 
 #include <hiredis/hiredis.h>
-#include <stdbool.h>
 
 #include "base/number.h"
 
@@ -24,6 +23,15 @@ static bool is_text(const struct redisReply *reply)
 const char *reply_text(const struct redisReply *reply)
 {
     return is_text(reply) ? reply->str : "";
+}
+
+bool reply_string(const struct redisReply *reply, const char **text, size_t *bytes)
+{
+    if (reply == NULL || reply->type != REDIS_REPLY_STRING)
+        return false;
+    *text = reply->str;
+    *bytes = (size_t)reply->len;
+    return true;
 }
 
 size_t reply_bytes(const struct redisReply *reply)

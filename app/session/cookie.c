@@ -1,0 +1,111 @@
+/*
+ * The session's cookie: in with a request, out with a head.
+ *
+ * A cookie that is not genuine never reaches Redis. Two of the name are none: somebody else has set one of them.
+ */
+#include "session/cookie.h"
+
+#include <string.h>
+
+#include "http/cookie.h"
+#include "http/request.h"
+#include "http/response.h"
+#include "session/session.h"
+
+static struct cookie_settings settings;
+
+void session_cookie_init(const struct cookie_settings *cookie_settings)
+{
+    settings = *cookie_settings;
+}
+
+const struct keyring *session_keyring(void)
+{
+    return settings.keyring;
+}
+
+static const char *cookie_name(void)
+{
+    return settings.is_secure ? "__Host-mid" : "mid"; /* RFC 6265bis, 4.1.3.2 */
+}
+
+/* -------------------- in -------------------- */
+
+/* How many session cookies the request has; the first one's value. */
+static int find_cookie(const struct mid_request *rq, const char **value, size_t *length)
+{
+    int count = 0;
+    const char *line;
+    for (int k = 0; (line = request_param_line(rq, "HTTP_COOKIE", k)) != NULL; k++) {
+        const char *found;
+        size_t found_length;
+        int in_line = cookie_find(line, cookie_name(), &found, &found_length);
+        if (in_line > 0 && count == 0) {
+            *value = found;
+            *length = found_length;
+        }
+        count += in_line;
+    }
+    return count;
+}
+
+bool session_cookie_was_sent(const struct mid_request *rq)
+{
+    const char *value;
+    size_t length;
+    return find_cookie(rq, &value, &length) > 0;
+}
+
+void session_read_cookie(struct mid_session *session)
+{
+    const char *value;
+    size_t length;
+    int count = find_cookie(session->rq, &value, &length);
+    if (count == 0) {
+        session_become_absent(session);
+        return;
+    }
+    struct token token;
+    enum token_verdict verdict = TOKEN_MALFORMED; /* also two of a name: somebody else has set one */
+    if (count == 1)
+        verdict = token_verify(value, length, settings.keyring, cookie_name(), &token);
+    session_count_cookie(verdict);
+    if (verdict != TOKEN_VALID && verdict != TOKEN_VALID_OLD_KEY) {
+        request_log(session->rq, MID_INFO, "cookie.rejected", "verdict=%s count=%d", token_verdict_name(verdict),
+                    count);
+        session_become_absent(session);
+        return;
+    }
+    session->state = SESSION_CLAIMED;
+    session->generation = token.generation;
+    session->must_send_cookie = verdict == TOKEN_VALID_OLD_KEY;
+    session_set_rid(session, token.rid);
+}
+
+/* -------------------- out -------------------- */
+
+static void put_cookie(struct mid_session *session, const char *value, int64_t max_age_s)
+{
+    struct mid_request *rq = session->rq;
+    response_set_cookie(rq,
+                        arena_printf(&rq->arena, "%s=%s; Path=/; Max-Age=%lld; HttpOnly; %sSameSite=Lax", cookie_name(),
+                                     value, (long long)max_age_s, settings.is_secure ? "Secure; " : ""));
+    response_set_field(rq, "Cache-Control", "no-store"); /* nobody else may get it */
+}
+
+static void put_signed_cookie(struct mid_session *session)
+{
+    struct token token = {.generation = session->generation};
+    memcpy(token.rid, session->rid, TOKEN_RID_BYTES);
+    char text[TOKEN_TEXT_LENGTH + 1];
+    token_sign(&token, settings.keyring, cookie_name(), text);
+    put_cookie(session, text, store_absolute_ms(&session->header) / 1000);
+}
+
+void session_put_cookie(struct mid_session *session)
+{
+    if (session->must_clear_cookie)
+        put_cookie(session, "", 0);
+    else if (session->must_send_cookie && session->state == SESSION_LIVE) /* compared with the record: it is of now */
+        put_signed_cookie(session);
+}

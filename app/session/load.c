@@ -1,0 +1,137 @@
+/*
+ * Sessions: from Redis into the view; of a large one, only what is asked for. See session.h.
+ */
+#include "base/clock.h"
+#include "http/request.h"
+#include "session/known_headers.h"
+#include "session/session.h"
+
+/* The visitor is there: once in a while that renews the idle lifetime. Errors do not matter: his next request does it.
+ */
+MAY_SUSPEND static void touch_if_due(struct mid_session *session)
+{
+    struct store_finding finding;
+    if (!session_is_activity(session) || !store_must_touch(&session->header))
+        return;
+    session->header.touched_ms = clock_unix_ms(); /* not at every read, should it fail */
+    if (store_touch(session->key, session_patience_ms(session), &finding) == MID_OK && finding.verdict == STORE_OK)
+        session_take_header(session, &finding);
+}
+
+/* What was read is this session's, as this handle may see it. */
+static enum store_verdict judge(const struct mid_session *session, const struct store_finding *finding)
+{
+    if (finding->verdict != STORE_OK)
+        return finding->verdict;
+    if (session->state == SESSION_CLAIMED && session->generation != finding->header.generation)
+        return STORE_STALE;
+    return session->generation < finding->header.login ? STORE_SUPERSEDED : STORE_OK;
+}
+
+/* What came of a load. */
+MAY_SUSPEND static enum mid_error take_loaded(struct mid_session *session, enum mid_error error,
+                                              struct store_finding *finding, int64_t created_ms)
+{
+    session_count(session, SESSION_ACTION_LOAD, error != MID_OK || finding->verdict == STORE_OK ? error : MID_ENDED);
+    MID_TRY(error);
+    finding->verdict = judge(session, finding);
+    if (finding->verdict != STORE_OK) {
+        if (finding->verdict == STORE_STALE)
+            finding->renewed_ago_ms = redis_client_unix_ms(store_settings()->redis) - finding->header.renewed_ms;
+        return session_found(session, finding);
+    }
+    session->state = SESSION_LIVE;
+    session->created_ms = created_ms;
+    session_take_header(session, finding);
+    session_preview(session);
+    touch_if_due(session);
+    return MID_OK;
+}
+
+enum mid_error session_load(struct mid_session *session)
+{
+    struct store_finding finding;
+    int64_t created_ms = 0;
+    enum mid_error error =
+        store_load(session->key, &session->view, &created_ms, session_patience_ms(session), &finding);
+    return take_loaded(session, error, &finding, created_ms);
+}
+
+/* -------------------- large sessions, in part -------------------- */
+
+/* A record from this size on costs Redis and the worker more to send whole than a field of it does. */
+enum { LARGE_BYTES = 8 * 1024 };
+
+/* As far as this pool has heard. */
+static bool is_large(const struct mid_session *session)
+{
+    struct header known;
+    if (session->has_header)
+        return session->header.size >= LARGE_BYTES;
+    return known_headers_find(session->rid, &known) && known.size >= LARGE_BYTES;
+}
+
+MAY_SUSPEND static enum mid_error load_part(struct mid_session *session, const struct store_part *part)
+{
+    struct store_finding finding;
+    int64_t created_ms = 0;
+    enum mid_error error =
+        store_load_part(session->key, part, &session->view, &created_ms, session_patience_ms(session), &finding);
+    if (error == MID_OK && finding.verdict == STORE_NO_ANSWER)
+        return session_load(session);
+    return take_loaded(session, error, &finding, created_ms);
+}
+
+/* One more field. What is recorded for fields that nothing is known of would be missing in it: then the whole. */
+MAY_SUSPEND static enum mid_error load_field(struct mid_session *session, const char *name)
+{
+    bool is_more = session->view.is_part;
+    if (!is_large(session) || (is_more && session_is_dirty(session)))
+        return session_load(session);
+    return load_part(session, &(struct store_part){.names = {name}, .count = 1, .is_more = is_more});
+}
+
+/* -------------------- what the fields need -------------------- */
+
+enum mid_error session_ensure_loaded(struct mid_session *session)
+{
+    if (session_is_over(session))
+        return MID_ENDED;
+    if (session->view.is_complete)
+        return MID_OK;
+    return session_load(session);
+}
+
+enum mid_error session_ensure_begun(struct mid_session *session)
+{
+    if (session_is_over(session))
+        return MID_ENDED;
+    if (session->view.is_complete || session->view.is_part)
+        return MID_OK;
+    return is_large(session) ? load_part(session, &(struct store_part){.count = 0}) : session_load(session);
+}
+
+enum mid_error session_find_field(struct mid_session *session, const char *name, struct view_field **field)
+{
+    if (session_is_over(session))
+        return MID_ENDED;
+    struct view_field *found = session->state == SESSION_CLAIMED ? NULL : view_find(&session->view, name);
+    if (found == NULL && !session->view.is_complete) {
+        MID_TRY(load_field(session, name));
+        found = view_find(&session->view, name);
+    }
+    *field = name[0] != '@' && view_has_value(found) ? found : NULL;
+    return MID_OK;
+}
+
+enum mid_error session_load_again(struct mid_session *session)
+{
+    struct store_part part = {.count = 0};
+    struct view_field *field = session->view.fields;
+    if (!session->view.is_part)
+        return session_load(session);
+    for (; field != NULL && part.count < STORE_NAMES_MAX; field = field->next)
+        if (field->name[0] != '@')
+            part.names[part.count++] = field->name;
+    return field == NULL ? load_part(session, &part) : session_load(session);
+}

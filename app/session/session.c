@@ -1,0 +1,172 @@
+/*
+ * Which session a request has, what is done with it at the turns of the response, login and logout. See session.h.
+ */
+#include "session/session.h"
+
+#include <string.h>
+
+#include "http/request.h"
+#include "http/response.h"
+#include "session/cookie.h"
+#include "session/limits.h"
+#include "session/stream_limit.h"
+
+struct session_limits session_limits;
+
+void session_configure(const struct session_settings *settings)
+{
+    session_limits.head_timeout_ms = settings->head_timeout_ms;
+    session_limits.commit_timeout_ms = settings->commit_timeout_ms;
+    session_cookie_init(&(struct cookie_settings){settings->keyring, settings->cookie_is_secure});
+    store_init(&settings->store);
+    commit_init();
+    if (settings->counts != NULL)
+        session_counts_use(settings->counts);
+    stream_limit_init(settings->streams_max);
+}
+
+/* -------------------- at the turns of a response -------------------- */
+
+/* Before the head: the session exists when its cookie is sent, and a whole response shows what is stored. */
+MAY_SUSPEND static enum mid_error before_head(struct mid_request *rq, bool is_stream)
+{
+    struct mid_session *session = rq->session;
+    if (is_stream && rq->is_head)
+        return MID_OK; /* nothing begins */
+    if (is_stream && session->state == SESSION_CLAIMED)
+        MID_TRY(session_load(session));
+    if (is_stream && session->state == SESSION_ABSENT)
+        MID_TRY(session_create(session));
+    if (is_stream)
+        MID_TRY(stream_limit_enter(session));
+    if (!is_stream)
+        MID_TRY(session_is_dirty(session) ? mid_session_commit(session) : MID_OK);
+    response_set_default(rq, "Cache-Control", "no-store"); /* it may show what is this visitor's alone */
+    session_put_cookie(session);
+    return MID_OK;
+}
+
+/* What the handler has committed stays committed: a new visitor's session, a login, a logout. */
+static void before_error(struct mid_request *rq)
+{
+    session_put_cookie(rq->session);
+}
+
+MAY_SUSPEND static enum mid_error before_end(struct mid_request *rq)
+{
+    rq->session->is_at_end = true;
+    return session_is_dirty(rq->session) ? mid_session_commit(rq->session) : MID_OK;
+}
+
+/* A stream that only waits learns here that its session was ended by somebody else; with Redis away, it waits on. */
+MAY_SUSPEND static enum mid_error still_wanted(struct mid_request *rq)
+{
+    struct mid_session *session = rq->session;
+    struct store_finding finding;
+    if (session->state != SESSION_LIVE)
+        return session->state == SESSION_ENDED ? MID_ENDED : MID_OK;
+    if (store_look(session->key, &finding) != MID_OK)
+        return MID_OK;
+    if (finding.verdict == STORE_OK && finding.has_header && session->generation < finding.header.login)
+        finding.verdict = STORE_SUPERSEDED;
+    return finding.verdict == STORE_OK ? MID_OK : session_found(session, &finding);
+}
+
+/* -------------------- which session -------------------- */
+
+static struct mid_session *session_of(struct mid_request *rq)
+{
+    if (rq->session == NULL) {
+        struct mid_session *session = session_new(rq);
+        rq->session = session;
+        rq->hooks = (struct request_hooks){.before_head = before_head,
+                                           .before_error = before_error,
+                                           .before_end = before_end,
+                                           .still_wanted = still_wanted};
+        session_read_cookie(session);
+    }
+    return rq->session;
+}
+
+void mid_allow_untold_origin(struct mid_request *rq)
+{
+    rq->allows_untold_origin = true;
+}
+
+/* A cookie that a browser added may have been added for another site (cross-site request forgery). */
+static enum mid_error refuse_untold_origin(struct mid_request *rq)
+{
+    if (!rq->is_origin_untold || rq->allows_untold_origin || !session_cookie_was_sent(rq))
+        return MID_OK;
+    return mid_fail(rq, MID_FORBIDDEN,
+                    "a %s with a session's cookie has to have the field Origin, or Sec-Fetch-Site, as browsers send it",
+                    rq->method);
+}
+
+enum mid_error mid_session_open(struct mid_request *rq, struct mid_session **session)
+{
+    if (rq->open_session != NULL) /* a task's: it has no cookie */
+        return rq->open_session(rq, session);
+    MID_TRY(refuse_untold_origin(rq));
+    struct mid_session *opened = session_of(rq);
+    if (opened->state == SESSION_ABSENT && !session_can_send_cookie(opened))
+        return MID_HEAD_SENT;
+    *session = opened;
+    return MID_OK;
+}
+
+enum mid_error mid_session_find(struct mid_request *rq, struct mid_session **session)
+{
+    if (rq->open_session != NULL) {
+        enum mid_error error = rq->open_session(rq, session);
+        if (error == MID_NOT_FOUND || error == MID_ENDED)
+            *session = NULL;
+        return error == MID_NOT_FOUND || error == MID_ENDED ? MID_OK : error;
+    }
+    MID_TRY(refuse_untold_origin(rq));
+    struct mid_session *found = session_of(rq);
+    enum mid_error error = found->state == SESSION_CLAIMED ? session_load(found) : MID_OK;
+    if (error != MID_ENDED) /* a cookie from before the login shows nothing, and changes nothing */
+        MID_TRY(error);
+    rq->error_detail = NULL;
+    *session = found->state == SESSION_LIVE ? found : NULL;
+    return MID_OK;
+}
+
+/* -------------------- login and logout -------------------- */
+
+enum mid_error mid_session_renew(struct mid_session *session, const char *user)
+{
+    const char *answer;
+    struct operation_text name = {user != NULL ? user : "", user != NULL ? strlen(user) : 0};
+    if (session_is_over(session))
+        return MID_ENDED;
+    if (!session_can_send_cookie(session))
+        return MID_HEAD_SENT;
+    if (name.bytes > SESSION_USER_BYTES_MAX)
+        return mid_fail(session->rq, MID_UNPROCESSABLE, "a user has at most %d bytes", SESSION_USER_BYTES_MAX);
+    MID_TRY(session_ask(session, OPERATION_RENEW, "@user", name, 0, &answer));
+    session->must_send_cookie = true;
+    return MID_OK;
+}
+
+enum mid_error mid_session_destroy(struct mid_session *session)
+{
+    struct store_finding finding;
+    if (session == NULL || session->lives_on)
+        return MID_ENDED;
+    if (session->state == SESSION_CLAIMED || session->state == SESSION_LIVE) {
+        enum mid_error error = store_destroy(session->key, session->generation, session->state == SESSION_CLAIMED,
+                                             session->fence, session_patience_ms(session), &finding);
+        session_count(session, SESSION_ACTION_DESTROY, error);
+        MID_TRY(error);
+        bool is_gone =
+            finding.verdict == STORE_OK || finding.verdict == STORE_MISSING || finding.verdict == STORE_LOGGED_OUT;
+        if (!is_gone)
+            MID_TRY(session_found(session, &finding)); /* MID_OK: there is none behind that cookie any more */
+    }
+    session_drop_changes(session);
+    session->state = SESSION_ENDED;
+    session->must_clear_cookie = session_can_send_cookie(session);
+    return MID_OK;
+}

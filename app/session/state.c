@@ -1,0 +1,187 @@
+/*
+ * What a session is, for the request that has it, and what makes it something else.
+ *
+ *     CLAIMED   the cookie is genuine; Redis was not asked yet
+ *               -> LIVE by the first load or commit
+ *               -> ABSENT when there is no record any more, and a cookie can still be sent
+ *               -> ENDED when there is none and no cookie can be sent, or the visitor has just logged in or out
+ *     LIVE      Redis has it
+ *               -> ENDED by a logout, or what a later step finds: no record, another user's login
+ *     ABSENT    the visitor has none; a new identifier is ready
+ *               -> LIVE, with a cookie, by the first commit, a form token, or the head of a stream
+ *     ENDED     there was one; every later call reports MID_ENDED
+ *
+ * An old identifier is never revived: who comes with a cookie whose record is gone gets a new one.
+ */
+#include <string.h>
+
+#include "http/request.h"
+#include "session/known_headers.h"
+#include "session/limits.h"
+#include "session/memory_watch.h"
+#include "session/new_limit.h"
+#include "session/session.h"
+
+struct mid_session *session_new(struct mid_request *rq)
+{
+    struct mid_session *session = arena_zalloc(&rq->arena, sizeof(*session));
+    session->rq = rq;
+    session->view.revision = -1;
+    operations_init(&session->recorded);
+    operations_init(&session->commit.operations);
+    list_init(&session->stream_link);
+    return session;
+}
+
+void session_set_rid(struct mid_session *session, const uint8_t rid[static TOKEN_RID_BYTES])
+{
+    memcpy(session->rid, rid, TOKEN_RID_BYTES);
+    store_key(session->rid, session->key);
+}
+
+void session_close(struct mid_session *session)
+{
+    if (session == NULL)
+        return;
+    list_remove(&session->stream_link);
+    commit_drop(&session->commit);
+    operations_drop(&session->recorded);
+    view_fini(&session->view);
+}
+
+/* -------------------- what may be done with it -------------------- */
+
+bool session_can_send_cookie(const struct mid_session *session)
+{
+    enum response_phase phase = session->rq->response.phase;
+    return session->rq->client != NULL && (phase == RESPONSE_NONE || phase == RESPONSE_PREPARED);
+}
+
+store_patience session_patience_ms(const struct mid_session *session)
+{
+    return session_can_send_cookie(session) ? session_limits.head_timeout_ms : 0;
+}
+
+bool session_is_activity(const struct mid_session *session)
+{
+    return session->rq->client != NULL && !request_is_gone(session->rq);
+}
+
+/* -------------------- what it shows -------------------- */
+
+void session_take_header(struct mid_session *session, const struct store_finding *finding)
+{
+    if (!finding->has_header)
+        return;
+    session->header = finding->header;
+    session->has_header = true;
+    known_headers_tell(session->rid, &finding->header);
+}
+
+/* The record has it already. */
+static bool is_in_record(const struct mid_session *session, const struct commit *commit)
+{
+    for (int i = 0; session->has_header && i < HEADER_COMMITS_KEPT; i++)
+        if (memcmp(session->header.commits[i], commit->id, HEADER_COMMIT_BYTES) == 0)
+            return true;
+    return false;
+}
+
+void session_preview(struct mid_session *session)
+{
+    if (!session->commit.is_in_doubt)
+        operations_preview(&session->commit.operations, &session->view);
+    else if (!is_in_record(session, &session->commit))
+        operations_show(&session->commit.operations, &session->view);
+    operations_preview(&session->recorded, &session->view);
+}
+
+void session_distrust_view(struct mid_session *session)
+{
+    view_forget(&session->view);
+    session->view.is_complete = session->state == SESSION_ABSENT;
+    session_preview(session);
+}
+
+/* -------------------- what a step has found -------------------- */
+
+void session_become_absent(struct mid_session *session)
+{
+    uint8_t rid[TOKEN_RID_BYTES];
+    token_new_rid(rid);
+    session_set_rid(session, rid);
+    session->state = SESSION_ABSENT;
+    session->generation = 1;
+    session->has_header = false;
+    session->header = (struct header){0};
+    session->commit.knows_revision = session->commit.must_hold = session->commit.is_in_doubt = false;
+    view_forget(&session->view);
+    session->view.is_complete = true;
+    session->view.revision = 0; /* which a new record has */
+    session_preview(session);
+}
+
+static enum mid_error found_missing(struct mid_session *session)
+{
+    if (session->state != SESSION_CLAIMED || !session_can_send_cookie(session)) {
+        session->state = SESSION_ENDED;
+        return MID_ENDED;
+    }
+    session_become_absent(session);
+    return MID_OK;
+}
+
+static enum mid_error found_stale(struct mid_session *session, int64_t ago_ms)
+{
+    if (ago_ms > SESSION_STALE_GRACE_MS)
+        return found_missing(session);
+    /* A request that was under way when the visitor logged in: a cookie now would replace the one of the login. */
+    session->state = SESSION_ENDED;
+    session->lives_on = true;
+    return mid_fail(session->rq, MID_ENDED,
+                    "the session was renewed meanwhile; repeat the request with the new cookie");
+}
+
+enum mid_error session_found(struct mid_session *session, const struct store_finding *finding)
+{
+    switch (finding->verdict) {
+    case STORE_MISSING:
+        return found_missing(session);
+    case STORE_LOGGED_OUT: /* and this request was under way: it does not begin another session */
+        session->state = SESSION_ENDED;
+        return MID_ENDED;
+    case STORE_STALE:
+        return found_stale(session, finding->renewed_ago_ms);
+    case STORE_SUPERSEDED:
+        session->state = SESSION_ENDED;
+        session->lives_on = true;
+        session->rq->is_superseded = true;
+        return mid_fail(session->rq, MID_ENDED, "somebody has logged in to this session meanwhile");
+    case STORE_LOST:
+        return MID_LOST_LEASE;
+    default:
+        return mid_fail(session->rq, MID_FAILED, "the session's record is none that this version understands");
+    }
+}
+
+/* -------------------- a new one -------------------- */
+
+enum mid_error session_create(struct mid_session *session)
+{
+    struct store_finding finding;
+    if (!session_can_send_cookie(session))
+        return MID_HEAD_SENT;
+    MID_TRY(memory_watch_admit(session->rq)); /* first, so that its refusal does not count against the address */
+    MID_TRY(new_limit_enter(session->rq));
+    enum mid_error error = store_create(session->key, session_patience_ms(session), &finding);
+    session_count(session, SESSION_ACTION_CREATE, error);
+    MID_TRY(error);
+    if (finding.verdict != STORE_OK)
+        return session_found(session, &finding);
+    session_take_header(session, &finding);
+    session->state = SESSION_LIVE;
+    session->created_ms = finding.header.renewed_ms;
+    session->must_send_cookie = true;
+    session->must_clear_cookie = false;
+    return MID_OK;
+}
