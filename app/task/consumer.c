@@ -9,6 +9,7 @@
 #include "base/backoff.h"
 #include "base/log.h"
 #include "base/panic.h"
+#include "task/leases.h"
 #include "task/running_tasks.h"
 
 enum {
@@ -17,8 +18,6 @@ enum {
     SWEEP_PAUSE_MAX_MS = 500,
     SWEEP_PAUSE_MIN_MS = 5,
     LIMIT_DOUBLES_MS = 250,
-    BEATS_MAX = 100, /* in one step */
-    YIELDS_MAX = 100,
 };
 
 struct consumer {
@@ -192,126 +191,16 @@ static void read_tasks(void *arg)
     consumer->reader = NULL;
 }
 
-/* -------------------- keeping -------------------- */
-
-/* A copy of what a heartbeat says of a task, which may have ended when the answer comes. */
-struct kept {
-    char id[MID_TASK_ID_BYTES];
-    int64_t generation;
-    char progress[TASK_PROGRESS_BYTES];
-};
-
-static struct mid_task *find_running(struct consumer *consumer, const struct kept *kept)
-{
-    for (struct list *link = consumer->running.next; link != &consumer->running; link = link->next) {
-        struct mid_task *task = LIST_ELEMENT(link, struct mid_task, link);
-        if (task->generation == kept->generation && strcmp(task->id, kept->id) == 0)
-            return task;
-    }
-    return NULL;
-}
-
-/* Up to BEATS_MAX of those whose lease ends before `before_ms`. */
-static size_t collect(struct consumer *consumer, int64_t before_ms, struct kept kept[static BEATS_MAX])
-{
-    size_t count = 0;
-    for (struct list *link = consumer->running.next; link != &consumer->running && count < BEATS_MAX;
-         link = link->next) {
-        struct mid_task *task = LIST_ELEMENT(link, struct mid_task, link);
-        if (task->is_lost || task->lease_end_ms >= before_ms)
-            continue;
-        kept[count].generation = task->generation;
-        memcpy(kept[count].id, task->id, sizeof(task->id));
-        memcpy(kept[count].progress, task->has_new_progress ? task->progress : "",
-               task->has_new_progress ? sizeof(task->progress) : 1);
-        count++;
-    }
-    return count;
-}
-
-/* The claim on the session ends with the lease, so it has to be renewed with it. The task may end meanwhile, hence the
- * copies; if it fails, the next turn renews it, or the task's commits are refused. */
-MAY_SUSPEND static void renew_claim(const struct mid_task *task)
-{
-    char key[STORE_KEY_BYTES];
-    char id[MID_TASK_ID_BYTES];
-    struct store_finding finding;
-    struct store_fence fence = task->fence;
-    memcpy(key, task->rq.session->key, sizeof(key));
-    memcpy(id, task->id, sizeof(id));
-    fence.task = id;
-    enum mid_error error = store_claim(key, &fence, &finding);
-    if (error != MID_OK || finding.verdict == STORE_LOST)
-        log_event(MID_WARN, "task.claim-not-renewed", "id=%s error=%s", id,
-                  mid_error_name(error != MID_OK ? error : MID_LOST_LEASE));
-}
-
-MAY_SUSPEND static bool renew_some(struct consumer *consumer, size_t count, const struct kept kept[])
-{
-    struct queue_beat beats[BEATS_MAX];
-    int64_t sent_ms = loop_now_ms();
-    for (size_t i = 0; i < count; i++)
-        beats[i] = (struct queue_beat){.lease = {.id = kept[i].id, .generation = kept[i].generation},
-                                       .progress = kept[i].progress};
-    if (queue_heartbeat(consumer->queue, count, beats) != MID_OK)
-        return false;
-    for (size_t i = 0; i < count; i++) {
-        struct mid_task *task = find_running(consumer, &kept[i]);
-        if (task == NULL)
-            continue;
-        task_take_beat(task, &beats[i], sent_ms);
-        if (task->rq.session != NULL && !task->is_lost)
-            renew_claim(task);
-    }
-    return true;
-}
-
-/* A lease that could not be renewed in time may be somebody else's by now. */
-static void lose_what_ended(struct consumer *consumer)
-{
-    for (struct list *link = consumer->running.next; link != &consumer->running; link = link->next) {
-        struct mid_task *task = LIST_ELEMENT(link, struct mid_task, link);
-        if (!task->is_lost && loop_now_ms() >= task->lease_end_ms)
-            task_lose(task);
-    }
-}
-
-/* From the beginning after each that suspends: the list may have changed meanwhile. */
-MAY_SUSPEND static void check_deadlines(struct consumer *consumer)
-{
-    struct list *link = consumer->running.next;
-    while (link != &consumer->running) {
-        struct mid_task *task = LIST_ELEMENT(link, struct mid_task, link);
-        link = link->next;
-        if (!task_is_overdue(task))
-            continue;
-        if (task_tell_deadline(task))
-            continue;
-        task_give_up(task);
-        link = consumer->running.next;
-    }
-}
+/* -------------------- keeping, sweeping -------------------- */
 
 static void keep_leases(void *arg)
 {
     struct consumer *consumer = arg;
-    struct kept *kept = malloc(BEATS_MAX * sizeof(*kept));
-    if (kept == NULL)
-        panic("out of memory for heartbeats");
     while (!is_draining || consumer->running_count > 0) {
-        int64_t began_ms = loop_now_ms();
-        int64_t before_ms = began_ms + task_settings.lease_ms;
-        size_t count;
-        while ((count = collect(consumer, before_ms, kept)) > 0 && renew_some(consumer, count, kept))
-            ;
-        lose_what_ended(consumer);
-        check_deadlines(consumer);
+        leases_renew(consumer->queue, &consumer->running);
         loop_park(is_draining ? RETRY_PAUSE_MS : consumer->settings->heartbeat_ms);
     }
-    free(kept);
 }
-
-/* -------------------- sweeping -------------------- */
 
 static void sweep_queue(void *arg)
 {
@@ -408,30 +297,10 @@ void consumers_interrupt(void)
             task_interrupt(LIST_ELEMENT(link, struct mid_task, link), MID_STOPPING);
 }
 
-MAY_SUSPEND static void yield_all(struct consumer *consumer)
-{
-    struct kept *kept = malloc(YIELDS_MAX * sizeof(*kept));
-    if (kept == NULL)
-        panic("out of memory for tasks to give back");
-    size_t count;
-    do {
-        count = collect(consumer, INT64_MAX, kept);
-        for (size_t i = 0; i < count; i++) {
-            struct mid_task *task = find_running(consumer, &kept[i]);
-            if (task != NULL)
-                task_lose(task); /* whatever it does until the process ends */
-            enum mid_error error =
-                queue_yield((struct queue_lease){.id = kept[i].id, .generation = kept[i].generation});
-            log_event(MID_WARN, "task.yielded", "id=%s told=%s", kept[i].id, mid_error_name(error));
-        }
-    } while (count > 0);
-    free(kept);
-}
-
 void consumers_yield(void)
 {
     for (size_t i = 0; i < consumer_count; i++)
-        yield_all(&consumers[i]);
+        leases_give_back(&consumers[i].running);
 }
 
 size_t consumers_running(void)

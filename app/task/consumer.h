@@ -1,8 +1,9 @@
 /*
  * A consumer: takes the tasks of one queue, as many as it has room for, and runs each on a fiber.
  *
- * Three fibers do it: the reader waits for tasks on a connection of its own; the keeper renews the leases of what runs;
- * the sweeper brings about what is due, and recovers what dead processes of the pool have left (running_tasks.h).
+ * Three fibers do it: the reader waits for tasks on a connection of its own; the keeper renews the leases of what runs
+ * (leases.h); the sweeper brings about what is due, and recovers what dead processes of the pool have left
+ * (running_tasks.h).
  */
 #ifndef TASK_CONSUMER_H
 #define TASK_CONSUMER_H
