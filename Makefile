@@ -8,6 +8,9 @@ CC      := gcc
 BUILD   := build/$(FLAVOUR)
 VERSION := 0.1.0
 
+# V=1 shows the commands.
+Q := $(if $(V),,@)
+
 # Compilers at once, of the targets that build and then run something; `make -j` is for all others.
 BUILD_JOBS ?= $(shell nproc)
 
@@ -46,27 +49,27 @@ LUA_HEADERS     := $(patsubst app/%.lua,$(BUILD)/generated/%.lua.h,$(LUA_SOURCES
 all: $(BUILD)/midstream $(BUILD)/libmidstream.a ## build program and library (FLAVOUR=release|asan|tsan|debug)
 
 $(BUILD)/midstream: $(call objects,$(PROGRAM_SOURCES)) $(LIBRARY_OBJECTS)
-	@echo '  LINK    $@'
-	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(Q)echo '  LINK    $@'
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 # One relocatable object in which only the mid_* names, and the OS_* names that libfcgi calls, are still visible.
 $(BUILD)/libmidstream.a: $(LIBRARY_OBJECTS)
-	@echo '  LIBRARY $@'
-	@$(LD) -r -o $(BUILD)/midstream.whole.o $^
-	@objcopy --localize-hidden $(BUILD)/midstream.whole.o
-	@rm -f $@
-	@$(AR) rcs $@ $(BUILD)/midstream.whole.o
+	$(Q)echo '  LIBRARY $@'
+	$(Q)$(LD) -r -o $(BUILD)/midstream.whole.o $^
+	$(Q)objcopy --localize-hidden $(BUILD)/midstream.whole.o
+	$(Q)rm -f $@
+	$(Q)$(AR) rcs $@ $(BUILD)/midstream.whole.o
 
 $(BUILD)/%.o: %.c Makefile | $(LUA_HEADERS)
-	@mkdir -p $(@D)
-	@echo '  CC      $<'
-	@$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)mkdir -p $(@D)
+	$(Q)echo '  CC      $<'
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 .SECONDARY: $(LUA_HEADERS)
 
 # A script becomes the inside of a C array: its bytes, and a NUL.
 $(BUILD)/generated/%.lua.h: app/%.lua
-	@mkdir -p $(@D)
+	$(Q)mkdir -p $(@D)
 	od -An -v -tx1 $< | sed -e 's/ \(..\)/0x\1,/g' -e '$$a 0' > $@
 
 include tests/tests.mk
@@ -86,7 +89,7 @@ setup: ## install everything that building, testing and measuring need
 
 # -------------------- test --------------------
 
-.PHONY: test check format
+.PHONY: test check format compile_commands.json
 test: ## install what is needed, then all checks and tests, under ASan and UBSan
 	scripts/setup test
 	$(MAKE) --jobs=$(BUILD_JOBS) all
@@ -107,6 +110,10 @@ check: $(BUILD)/midstream ## formatting, layering, lint, manual
 	scripts/check
 	scripts/check-manual $<
 
+# For editors and clang's tools: what the release flavour is compiled with.
+compile_commands.json: ## write it, for editors and clang tools
+	scripts/compile-commands $(CC) $(CPPFLAGS) $(CFLAGS) >$@
+
 format: ## format all C files
 	clang-format -i $$(git ls-files '*.c' '*.h')
 
@@ -115,9 +122,9 @@ format: ## format all C files
 LOAD_OBJECTS := $(call objects,$(wildcard tests/load/*.c))
 
 $(BUILD)/tests/streams: $(LOAD_OBJECTS) $(call objects,$(wildcard app/base/*.c))
-	@mkdir -p $(@D)
-	@echo '  LINK    $@'
-	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(Q)mkdir -p $(@D)
+	$(Q)echo '  LINK    $@'
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 .PHONY: bench
 bench: ## measure requests, streams and memory; a table, and build/bench/latest.json
@@ -133,7 +140,7 @@ PREFIX  ?= /usr/local
 DESTDIR ?=
 
 $(BUILD)/midstream.pc: app/midstream.pc.in
-	@mkdir -p $(@D)
+	$(Q)mkdir -p $(@D)
 	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' $< > $@
 
 .PHONY: install

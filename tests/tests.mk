@@ -25,7 +25,7 @@ BROWSER_TEST_OBJECTS     := $(call objects,$(filter-out $(SCREENSHOT_SOURCE),$(w
 $(BUILD)/tests/%.o: CPPFLAGS += -Itests
 
 TEST_LIBS := -lcriterion $(shell $(PKG_CONFIG) --libs libcurl) $(LDLIBS)
-LINK_TEST  = @mkdir -p $(@D) && $(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
+LINK_TEST  = $(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
 
 $(UNIT_TESTS): $(UNIT_TEST_OBJECTS) $(LIBRARY_OBJECTS)
 	$(LINK_TEST) $(TEST_LIBS)
@@ -42,7 +42,7 @@ $(SCREENSHOT): $(call objects,$(SCREENSHOT_SOURCE)) $(TEST_SUPPORT_OBJECTS) $(LI
 # As anybody would build an application: the public header, and the static library. So no -Iapp, and no objects of ours.
 $(INTEGRATION_APP): $(INTEGRATION_APP_SOURCES) $(wildcard tests/integration/app/*.h) $(BUILD)/libmidstream.a \
                     app/include/midstream.h
-	@mkdir -p $(@D)
+	$(Q)mkdir -p $(@D)
 	$(CC) -D_GNU_SOURCE -Iapp/include $(CFLAGS) $(LDFLAGS) -o $@ $(INTEGRATION_APP_SOURCES) $(BUILD)/libmidstream.a \
 	    $(LDLIBS)
 
@@ -107,15 +107,15 @@ FUZZ_DURATION := $(if $(filter 0,$(FUZZ_SECONDS)),-runs=0,-max_total_time=$(FUZZ
 
 # An archive, so that a target is linked only with what it uses.
 $(FUZZ_DIR)/library.a: $(LIBRARY_OBJECTS) $(patsubst %,$(FUZZ_DIR)/support/%.o,fake_redis made_answer)
-	@mkdir -p $(@D) && rm -f $@
-	@$(AR) rcs $@ $^
+	$(Q)mkdir -p $(@D) && rm -f $@
+	$(Q)$(AR) rcs $@ $^
 
 # Or libfcgi's own system calls would be taken, which are asked for later than the archive is read.
 $(FUZZ_DIR)/request-fuzzer $(FUZZ_DIR)/request-replay: LDFLAGS += -Wl,-u,OS_LibInit
 
 $(FUZZ_TARGETS:%=$(FUZZ_DIR)/%-fuzzer): %-fuzzer: %.o $(FUZZ_DIR)/library.a
-	@echo '  LINK    $@'
-	@$(CC) $(CFLAGS) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
+	$(Q)echo '  LINK    $@'
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
 
 $(FUZZ_TARGETS:%=$(FUZZ_DIR)/%-replay): %-replay: %.o $(FUZZ_DIR)/support/replay.o $(FUZZ_DIR)/library.a
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
@@ -158,7 +158,7 @@ FAULT_TESTS := $(BUILD)/tests/fault-tests
 TASKS       ?= 1000 # of the long run with kills; the issue's figure is TASKS=10000
 
 $(TASK_APP): tests/fault/app/main.c $(BUILD)/libmidstream.a app/include/midstream.h
-	@mkdir -p $(@D)
+	$(Q)mkdir -p $(@D)
 	$(CC) -D_GNU_SOURCE -Iapp/include $(CFLAGS) $(LDFLAGS) -o $@ $< $(BUILD)/libmidstream.a $(LDLIBS)
 
 $(FAULT_TESTS): $(call objects,$(wildcard tests/fault/*.c) tests/integration/site.c) $(TEST_SUPPORT_OBJECTS) $(LIBRARY_OBJECTS)
@@ -207,7 +207,7 @@ OPERATIONS       ?= 100000
 SEED             ?= $(shell od -An -N4 -tu4 /dev/urandom | tr -d ' ')
 
 $(MODEL_APP): $(MODEL_APP_SOURCE) $(wildcard tests/model/app/*.h) $(BUILD)/libmidstream.a app/include/midstream.h
-	@mkdir -p $(@D)
+	$(Q)mkdir -p $(@D)
 	$(CC) -D_GNU_SOURCE -Iapp/include $(CFLAGS) $(LDFLAGS) -o $@ $(MODEL_APP_SOURCE) $(BUILD)/libmidstream.a $(LDLIBS)
 
 $(MODEL_TESTS): $(call objects,$(wildcard tests/model/*.c) tests/model/app/journal.c tests/integration/site.c) \

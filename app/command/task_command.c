@@ -43,7 +43,7 @@ static void print_row(const struct queue_row *row, void *arg)
 }
 
 /* Calls `fn` for each queue of the setting task-queues, until one fails. */
-MAY_SUSPEND static int for_each_queue(int (*fn)(const char *queue))
+MAY_SUSPEND static int for_each_queue(MAY_SUSPEND int (*fn)(const char *queue))
 {
     char queue[QUEUE_NAME_BYTES];
     const char *queues = command.configuration->settings.task_queues;
@@ -109,7 +109,8 @@ MAY_SUSPEND static int show(void)
 }
 
 /* The state that it should have come to: otherwise it stays as it is, and that is told. */
-MAY_SUSPEND static int change(enum mid_error (*fn)(const char *id, char *state), const char *wanted, const char *also)
+MAY_SUSPEND static int change(MAY_SUSPEND enum mid_error (*fn)(const char *id, char *state), const char *wanted,
+                              const char *also)
 {
     char state[QUEUE_STATE_BYTES];
     enum mid_error error = fn(command.word, state);

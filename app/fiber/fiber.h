@@ -14,8 +14,11 @@
 
 #include "base/list.h"
 
-/* Marks functions that may suspend the calling fiber: whatever they do not own may have changed when they return. */
+/* Marks functions that may suspend the calling fiber: whatever they do not own may have changed when they return.
+ * scripts/check-suspend proves the marks. */
+#ifndef MAY_SUSPEND
 #define MAY_SUSPEND
+#endif
 
 typedef void fiber_fn(void *arg);
 

@@ -71,7 +71,7 @@ MAY_SUSPEND static enum mid_error read_all(struct mid_request *rq, size_t max_by
     if (rq->content_length > 0 && (uint64_t)rq->content_length > max_bytes)
         return too_large(rq, max_bytes);
     for (;;) {
-        size_t got;
+        size_t got = 0;
         MID_TRY(mid_body_read(rq, buffer_reserve(body, PIECE_BYTES), PIECE_BYTES, &got));
         if (got == 0)
             return MID_OK;

@@ -283,11 +283,12 @@ struct mid_event {
     int retry_ms; /* 0: not sent */
 };
 
+/* Both may suspend. Errors as of mid_stream_begin() and mid_stream_write(). */
 MID_PUBLIC MID_CHECK enum mid_error mid_events_begin(struct mid_request *rq);
 MID_PUBLIC MID_CHECK enum mid_error mid_event_send(struct mid_request *rq, const struct mid_event *event);
 
 /* The same with data that is formatted: by printf, or as JSON (see mid_respond_json()). The event's `data` is ignored.
- */
+ * May suspend. */
 MID_PUBLIC MID_CHECK enum mid_error mid_event_printf(struct mid_request *rq, const struct mid_event *event,
                                                      const char *format, ...) MID_FORMAT(3, 4);
 MID_PUBLIC MID_CHECK enum mid_error mid_event_json(struct mid_request *rq, const struct mid_event *event,
@@ -296,12 +297,12 @@ MID_PUBLIC MID_CHECK enum mid_error mid_event_json(struct mid_request *rq, const
 /*
  * Newline-delimited JSON (application/x-ndjson). The text is one JSON value without line breaks (MID_UNPROCESSABLE
  * otherwise). Blank lines are heartbeats. The stream ends with the row {"end":true}, or {"error":"..."} when the
- * handler fails, or {"reconnect":true,...} when the server goes away.
+ * handler fails, or {"reconnect":true,...} when the server goes away. Both may suspend.
  */
 MID_PUBLIC MID_CHECK enum mid_error mid_rows_begin(struct mid_request *rq);
 MID_PUBLIC MID_CHECK enum mid_error mid_row_printf(struct mid_request *rq, const char *format, ...) MID_FORMAT(2, 3);
 
-/* A row that is packed: see mid_respond_json(). */
+/* A row that is packed: see mid_respond_json(). May suspend. */
 MID_PUBLIC MID_CHECK enum mid_error mid_row_json(struct mid_request *rq, const char *format, ...);
 
 /*
@@ -359,7 +360,7 @@ MID_PUBLIC enum mid_error mid_after_response(struct mid_request *rq, mid_after *
 /*
  * The visitor's session. Cheap: the signed cookie is verified, Redis is asked on the first use. A visitor without a
  * session gets one when the first change is committed, or with the head of a stream, whichever is first. MID_HEAD_SENT:
- * too late to send a cookie.
+ * too late to send a cookie. In a task, as mid_task_session(): the first call may suspend.
  */
 MID_PUBLIC MID_CHECK enum mid_error mid_session_open(struct mid_request *rq, struct mid_session **session);
 
@@ -389,7 +390,8 @@ MID_PUBLIC MID_CHECK enum mid_error mid_session_get(struct mid_session *session,
 MID_PUBLIC MID_CHECK enum mid_error mid_session_get_int(struct mid_session *session, const char *field,
                                                         int64_t fallback, int64_t *value);
 
-/* Calls `visit` for each field. It may change the session, but neither commit nor refresh it. Errors as above. */
+/* Calls `visit` for each field. It may change the session, but neither commit nor refresh it, nor suspend; the call
+ * itself may suspend. Errors as above. */
 MID_PUBLIC MID_CHECK enum mid_error
 mid_session_each(struct mid_session *session,
                  void (*visit)(const char *field, const char *value, size_t bytes, void *arg), void *arg);
@@ -404,6 +406,8 @@ struct mid_session_info {
     int64_t renewed_ms; /* the last mid_session_renew(), or the beginning */
     const char *user;   /* NULL: not logged in. A value, as above. */
 };
+
+/* May suspend. Errors as above. */
 MID_PUBLIC MID_CHECK enum mid_error mid_session_info(struct mid_session *session, struct mid_session_info *info);
 
 /*
@@ -634,8 +638,8 @@ MID_PUBLIC MID_CHECK enum mid_error mid_task_session(struct mid_task *task, stru
 /*
  * Commits what is recorded in the task's session as the step of this name (1 to 64 bytes): once for the task, however
  * many attempts come to it, and however often answers are lost. *was_applied (may be NULL) is false when an earlier
- * attempt has done it; what is recorded is dropped then. Errors as of mid_session_commit(); MID_LOST_LEASE;
- * MID_UNPROCESSABLE: more than 1000 steps.
+ * attempt has done it; what is recorded is dropped then. May suspend. Errors as of mid_session_commit();
+ * MID_LOST_LEASE; MID_UNPROCESSABLE: more than 1000 steps.
  */
 MID_PUBLIC MID_CHECK enum mid_error mid_task_commit(struct mid_task *task, const char *step, bool *was_applied);
 

@@ -24,6 +24,7 @@ struct resolution {
 static const struct addrinfo *choose(const struct addrinfo *first, unsigned turn)
 {
     unsigned count = 0;
+    ENSURE(first != NULL);
     for (const struct addrinfo *each = first; each != NULL; each = each->ai_next)
         count++;
     const struct addrinfo *chosen = first;

@@ -58,8 +58,8 @@ bool session_cookie_was_sent(const struct mid_request *rq)
 
 void session_read_cookie(struct mid_session *session)
 {
-    const char *value;
-    size_t length;
+    const char *value = NULL;
+    size_t length = 0;
     int count = find_cookie(session->rq, &value, &length);
     if (count == 0) {
         session_become_absent(session);

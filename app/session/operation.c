@@ -85,7 +85,7 @@ static bool known_value(const struct view *view, const char *field, struct opera
     const struct view_field *known = view_find(view, field);
     if (known == NULL && !view->is_complete)
         return false;
-    bool is_there = view_has_value(known);
+    bool is_there = known != NULL && view_has_value(known);
     *value = (struct operation_text){is_there ? known->value : NULL, is_there ? known->value_bytes : 0};
     return true;
 }
@@ -107,7 +107,7 @@ static int64_t lifetime_end(const struct operation *operation, const struct view
         return clock_unix_ms() + operation->number;
     bool keeps_end = operation->code == OPERATION_INCREMENT || operation->code == OPERATION_APPEND;
     const struct view_field *known = keeps_end ? view_find(view, operation->field.data) : NULL;
-    return view_has_value(known) ? known->until_ms : 0;
+    return known != NULL && view_has_value(known) ? known->until_ms : 0;
 }
 
 static void show(struct operation *operation, struct view *view, const struct operation_text *was,

@@ -163,8 +163,8 @@ static enum mid_error take_stored(struct mid_session *session, const struct comm
 }
 
 /* The record has moved on from the revision that the commit rests on. MID_OK: try again, on what it is now. */
-MAY_SUSPEND static enum mid_error follow(struct mid_session *session, const struct commit_answer *answer,
-                                         bool was_in_doubt, int *rounds)
+static enum mid_error follow(struct mid_session *session, const struct commit_answer *answer, bool was_in_doubt,
+                             int *rounds)
 {
     struct commit *commit = &session->commit;
     int64_t ahead = answer->finding.header.revision - commit->revision;

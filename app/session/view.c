@@ -110,7 +110,7 @@ static void put_value(struct view_field *field, const void *value, size_t value_
     field->is_absent = value == NULL;
     field->until_ms = 0;
     field->value_bytes = value_bytes;
-    if (value_bytes > 0)
+    if (value != NULL && value_bytes > 0)
         memmove(field->value, value, value_bytes); /* it may be a piece of itself */
     field->value[value_bytes] = '\0';
 }

@@ -344,7 +344,7 @@ enum mid_error mid_task_commit(struct mid_task *task, const char *step, bool *wa
     if (length == 0 || length > STEP_BYTES_MAX || step[0] == '@')
         return mid_fail(&task->rq, MID_UNPROCESSABLE, "the name of a step has 1 to %d bytes and does not begin with @",
                         STEP_BYTES_MAX);
-    struct mid_session *session;
+    struct mid_session *session = NULL;
     MID_TRY(mid_task_session(task, &session));
     return session_commit_step(session, step, was_applied);
 }

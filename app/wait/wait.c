@@ -31,7 +31,7 @@ void wait_begin_drain(const struct drain_times *times)
         loop_wake(LIST_ELEMENT(link, struct waiting, link)->fiber);
 }
 
-static void park(struct mid_request *rq, int64_t timeout_ms)
+MAY_SUSPEND static void park(struct mid_request *rq, int64_t timeout_ms)
 {
     struct waiting waiting = {.fiber = fiber_current()};
     list_append(&all_waiting, &waiting.link);
