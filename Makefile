@@ -6,7 +6,7 @@
 FLAVOUR ?= release
 CC      := gcc
 BUILD   := build/$(FLAVOUR)
-VERSION := 0.1.0
+VERSION := $(shell sed -n "s/^\#define MID_VERSION_[A-Z]* //p" app/include/midstream/app.h | paste -sd.)
 
 # V=1 shows the commands.
 Q := $(if $(V),,@)
@@ -39,6 +39,7 @@ LDFLAGS += $(LDFLAGS_$(FLAVOUR))
 # Every folder of app/ but the demonstration's is a room of the library.
 LIBRARY_SOURCES := $(filter-out app/routes/%,$(wildcard app/*/*.c))
 PROGRAM_SOURCES := app/main.c $(wildcard app/routes/*.c)
+PUBLIC_HEADERS  := app/include/midstream.h $(wildcard app/include/midstream/*.h)
 LUA_SOURCES     := $(wildcard app/*/*.lua)
 
 objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
@@ -147,6 +148,7 @@ $(BUILD)/midstream.pc: app/midstream.pc.in
 install: $(BUILD)/midstream $(BUILD)/libmidstream.a $(BUILD)/midstream.pc ## install under DESTDIR/PREFIX
 	install -D -m 755 $(BUILD)/midstream $(DESTDIR)$(PREFIX)/bin/midstream
 	install -D -m 644 app/include/midstream.h $(DESTDIR)$(PREFIX)/include/midstream.h
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/include/midstream app/include/midstream/*.h
 	install -D -m 644 $(BUILD)/libmidstream.a $(DESTDIR)$(PREFIX)/lib/libmidstream.a
 	install -D -m 644 $(BUILD)/midstream.pc $(DESTDIR)$(PREFIX)/lib/pkgconfig/midstream.pc
 	install -D -m 644 docs/midstream.8 $(DESTDIR)$(PREFIX)/share/man/man8/midstream.8

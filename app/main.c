@@ -5,6 +5,5 @@
 
 int main(int argc, char **argv)
 {
-    mid_task_register(tasks);
-    return mid_main(argc, argv, routes);
+    return mid_run(argc, argv, &(struct mid_app){.routes = routes, .tasks = tasks});
 }

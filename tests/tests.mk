@@ -41,7 +41,7 @@ $(SCREENSHOT): $(call objects,$(SCREENSHOT_SOURCE)) $(TEST_SUPPORT_OBJECTS) $(LI
 
 # As anybody would build an application: the public header, and the static library. So no -Iapp, and no objects of ours.
 $(INTEGRATION_APP): $(INTEGRATION_APP_SOURCES) $(wildcard tests/integration/app/*.h) $(BUILD)/libmidstream.a \
-                    app/include/midstream.h
+                    $(PUBLIC_HEADERS)
 	$(Q)mkdir -p $(@D)
 	$(CC) -D_GNU_SOURCE -Iapp/include $(CFLAGS) $(LDFLAGS) -o $@ $(INTEGRATION_APP_SOURCES) $(BUILD)/libmidstream.a \
 	    $(LDLIBS)
@@ -157,7 +157,7 @@ TASK_APP    := $(BUILD)/tests/task-app
 FAULT_TESTS := $(BUILD)/tests/fault-tests
 TASKS       ?= 1000 # of the long run with kills; the issue's figure is TASKS=10000
 
-$(TASK_APP): tests/fault/app/main.c $(BUILD)/libmidstream.a app/include/midstream.h
+$(TASK_APP): tests/fault/app/main.c $(BUILD)/libmidstream.a $(PUBLIC_HEADERS)
 	$(Q)mkdir -p $(@D)
 	$(CC) -D_GNU_SOURCE -Iapp/include $(CFLAGS) $(LDFLAGS) -o $@ $< $(BUILD)/libmidstream.a $(LDLIBS)
 
@@ -206,7 +206,7 @@ MODEL_APP_SOURCE := $(wildcard tests/model/app/*.c) # a program of its own; the 
 OPERATIONS       ?= 100000
 SEED             ?= $(shell od -An -N4 -tu4 /dev/urandom | tr -d ' ')
 
-$(MODEL_APP): $(MODEL_APP_SOURCE) $(wildcard tests/model/app/*.h) $(BUILD)/libmidstream.a app/include/midstream.h
+$(MODEL_APP): $(MODEL_APP_SOURCE) $(wildcard tests/model/app/*.h) $(BUILD)/libmidstream.a $(PUBLIC_HEADERS)
 	$(Q)mkdir -p $(@D)
 	$(CC) -D_GNU_SOURCE -Iapp/include $(CFLAGS) $(LDFLAGS) -o $@ $(MODEL_APP_SOURCE) $(BUILD)/libmidstream.a $(LDLIBS)
 

@@ -15,17 +15,17 @@ struct call {
     const struct command_line *line;
     int word_count; /* words between the command and its flags */
     char **words;
-    const struct mid_route *routes;
+    const struct mid_app *app;
 };
 
 static int serve(const struct call *call)
 {
-    return master_run(call->settings, call->line, call->routes);
+    return master_run(call->settings, call->line, call->app);
 }
 
 static int work(const struct call *call)
 {
-    return master_run_tasks(call->settings, call->line, call->routes);
+    return master_run_tasks(call->settings, call->line, call->app);
 }
 
 static int task(const struct call *call)
@@ -35,7 +35,7 @@ static int task(const struct call *call)
 
 static int check(const struct call *call)
 {
-    return master_check(call->settings, call->routes);
+    return master_check(call->settings, call->app);
 }
 
 static int keygen(const struct call *call)
@@ -165,7 +165,7 @@ static const struct command *command_of(int argc, char **argv)
     return command;
 }
 
-int mid_main(int argc, char **argv, const struct mid_route *routes)
+static int run(int argc, char **argv, const struct mid_app *app)
 {
     if (asks_for_help(argc, argv)) {
         print_help(argc, argv);
@@ -188,8 +188,29 @@ int mid_main(int argc, char **argv, const struct mid_route *routes)
         fprintf(stderr, "midstream: libsodium cannot be used on this machine\n");
         return 1;
     }
-    int code = command->run(&(struct call){
-        .settings = &settings, .line = &line, .word_count = word_count, .words = argv + 2, .routes = routes});
+    int code = command->run(
+        &(struct call){.settings = &settings, .line = &line, .word_count = word_count, .words = argv + 2, .app = app});
     settings_fini(&settings);
     return code;
+}
+
+int mid_run(int argc, char **argv, const struct mid_app *app)
+{
+    static const struct mid_route no_routes[] = {{0}};
+    struct mid_app whole = *app;
+    if (whole.routes == NULL)
+        whole.routes = no_routes;
+    if (whole.tasks != NULL)
+        mid_task_register(whole.tasks);
+    return run(argc, argv, &whole);
+}
+
+int mid_main(int argc, char **argv, const struct mid_route *routes)
+{
+    return mid_run(argc, argv, &(struct mid_app){.routes = routes});
+}
+
+const char *mid_version(void)
+{
+    return MIDSTREAM_VERSION;
 }

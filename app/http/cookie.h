@@ -6,6 +6,10 @@
 
 #include <stddef.h>
 
+/* The session's own (RFC 6265bis, 4.1.3.2), over TLS and without. */
+#define COOKIE_OF_SESSION_SECURE "__Host-mid"
+#define COOKIE_OF_SESSION        "mid"
+
 /*
  * How many cookies called `name` (compared with case) the field line holds. The first one's value goes to *value and
  * *length: a piece of `line`, without the blanks around it, quotes kept, not NUL-terminated; written only when the

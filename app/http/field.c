@@ -1,6 +1,7 @@
 /* Rules for HTTP fields. See field.h. */
 #include "http/field.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 #include <strings.h>
@@ -60,6 +61,54 @@ static bool names_media_type(const char *at, const char *type)
 bool media_type_is(const char *content_type, const char *type)
 {
     return content_type != NULL && names_media_type(skip_blanks(content_type), type);
+}
+
+/* Where the quoted string ends, whose first '"' is before `at`: at its last one, or NULL. */
+static const char *end_of_quoted(const char *at)
+{
+    for (; *at != '\0'; at++) {
+        if (*at == '"')
+            return at;
+        if (*at == '\\' && (at[1] == '"' || at[1] == '\\'))
+            at++;
+    }
+    return NULL;
+}
+
+static const char *unquote(const char *at, const char *end, struct arena *arena)
+{
+    char *text = arena_alloc(arena, (size_t)(end - at) + 1);
+    char *to = text;
+    for (; at < end; at++) {
+        if (*at == '\\' && (at[1] == '"' || at[1] == '\\'))
+            at++;
+        *to++ = *at;
+    }
+    *to = '\0';
+    return text;
+}
+
+const char *field_parameter(const char *value, const char *name, struct arena *arena)
+{
+    size_t name_length = strlen(name);
+    const char *at = value + strcspn(value, ";");
+    while (*at == ';') {
+        at = skip_blanks(at + 1);
+        size_t length = strcspn(at, "=; \t");
+        if (at[length] != '=')
+            return NULL;
+        bool is_it = length == name_length && strncasecmp(at, name, length) == 0;
+        at += length + 1;
+        bool is_quoted = *at == '"';
+        at += is_quoted;
+        const char *end = is_quoted ? end_of_quoted(at) : at + strcspn(at, " \t;,\"");
+        if (end == NULL || (end == at && !is_quoted))
+            return NULL;
+        if (is_it)
+            return is_quoted ? unquote(at, end, arena) : arena_strndup(arena, at, (size_t)(end - at));
+        at = skip_blanks(end + is_quoted);
+    }
+    return NULL;
 }
 
 /* -------------------- Accept (RFC 9110, 12.5.1) -------------------- */

@@ -7,6 +7,8 @@
 
 #include <stdbool.h>
 
+#include "base/arena.h"
+
 /* A token (RFC 9110, 5.6.2): not empty, no blanks, no delimiters. */
 bool field_name_is_valid(const char *name);
 
@@ -19,6 +21,14 @@ bool field_is_of_server(const char *name);
 
 /* Whether a Content-Type names the media type `type` ("application/json"), whatever its parameters. NULL does not. */
 bool media_type_is(const char *content_type, const char *type);
+
+/*
+ * A parameter of a value such as `form-data; name="a"` (RFC 9110, 5.6.6), in the arena, or NULL: a token, or a quoted
+ * string, in which a backslash before '"' and '\\' is taken away, and stays before others, as browsers send paths of
+ * Windows. Names compare without case; of several equal ones, the first. NULL also where the value is malformed before
+ * it.
+ */
+const char *field_parameter(const char *value, const char *name, struct arena *arena);
 
 /*
  * Whether an error is better told as JSON than as text: when Accept names application/json with a weight above 0 that

@@ -1,7 +1,6 @@
 /* Requests that another site made the visitor's browser send. See origin.h. */
 #include "http/origin.h"
 
-#include <stddef.h>
 #include <string.h>
 #include <strings.h>
 
@@ -10,14 +9,14 @@ bool origin_matters(const char *method)
     return strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0 && strcmp(method, "OPTIONS") != 0;
 }
 
-static bool is_in_list(const char *list, const char *origin)
+bool origin_is_listed(const char *list, char separator, const char *origin)
 {
     size_t length = strlen(origin);
     while (list != NULL && length > 0) {
-        if (strcspn(list, ",") == length && strncasecmp(list, origin, length) == 0)
+        const char *end = strchrnul(list, separator);
+        if ((size_t)(end - list) == length && strncasecmp(list, origin, length) == 0)
             return true;
-        list = strchr(list, ',');
-        list = list != NULL ? list + 1 : NULL;
+        list = *end != '\0' ? end + 1 : NULL;
     }
     return false;
 }
@@ -56,7 +55,7 @@ bool origin_allows(const struct origin_claims *claims, const char *trusted)
     const char *origin = claims->origin;
     if (site != NULL && (strcmp(site, "same-origin") == 0 || strcmp(site, "none") == 0))
         return true;
-    if (origin != NULL && is_in_list(trusted, origin))
+    if (origin != NULL && origin_is_listed(trusted, ',', origin))
         return true;
     if (site != NULL)
         return false;
@@ -65,8 +64,7 @@ bool origin_allows(const struct origin_claims *claims, const char *trusted)
     return is_own(origin, claims);
 }
 
-/* scheme://host or scheme://host:port, up to a comma or the end; the length, or 0. */
-static size_t origin_length(const char *text)
+size_t origin_length(const char *text)
 {
     size_t scheme = strspn(text, "abcdefghijklmnopqrstuvwxyz");
     if (scheme == 0 || strncmp(text + scheme, "://", 3) != 0)

@@ -10,6 +10,7 @@
 #define HTTP_ORIGIN_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 /* What a request says of itself; NULL for a field that it does not have. */
 struct origin_claims {
@@ -35,6 +36,13 @@ bool origin_is_untold(const struct origin_claims *claims);
 /* Whether the Host of a request ("name", "name:port", or NULL) is one of a list "a.example,b.example"; all are, when
  * the list is empty or NULL. */
 bool host_is_served(const char *host, const char *hosts);
+
+/* Whether a list of origins, with `separator` between them, has this one. NULL has none. */
+bool origin_is_listed(const char *list, char separator, const char *origin);
+
+/* The length of the origin "scheme://host" or "scheme://host:port" at the beginning of the text, up to a '/', a comma
+ * or a blank; 0: there is none. */
+size_t origin_length(const char *text);
 
 /* Whether a list has the form that origin_allows() takes. */
 bool origin_list_is_valid(const char *trusted);

@@ -11,11 +11,16 @@
 #include "http/query.h"
 #include "http/request_id.h"
 
-static uint64_t default_body_max_bytes;
+static struct request_settings settings;
 
-void request_configure(uint64_t body_max_bytes)
+void request_configure(const struct request_settings *request_settings)
 {
-    default_body_max_bytes = body_max_bytes;
+    settings = *request_settings;
+}
+
+const struct request_settings *request_settings(void)
+{
+    return &settings;
 }
 
 /* -------------------- parameters -------------------- */
@@ -175,7 +180,7 @@ bool request_accept(struct mid_request *rq, struct connection *connection)
     if (!fcgi_request_accept(&rq->fcgi, connection))
         return false;
     rq->params = fcgi_request_params(&rq->fcgi);
-    rq->body_max_bytes = default_body_max_bytes;
+    rq->body_max_bytes = settings.body_max_bytes;
     rq->after_end = &rq->after_first;
     rq->wait.deadline_ms = -1;
     rq->client = connection;
@@ -284,6 +289,18 @@ const char *request_field(const struct mid_request *rq, const char *name)
 const char *mid_header(struct mid_request *rq, const char *name)
 {
     return keep(rq, request_field(rq, name));
+}
+
+const char *mid_remote_address(struct mid_request *rq)
+{
+    const char *address = request_param_line(rq, "REMOTE_ADDR", 0);
+    return address != NULL ? keep(rq, address) : "";
+}
+
+void *mid_context(const struct mid_request *rq)
+{
+    (void)rq;
+    return settings.context;
 }
 
 const char *mid_query(struct mid_request *rq, const char *name)

@@ -93,8 +93,9 @@ struct mid_request {
     int64_t content_length;    /* -1: not told; or CONTENT_LENGTH_INVALID */
 
     struct route_match match;
-    const char *path; /* decoded; NULL until asked for */
-    const char *form; /* the body of a form; NULL until asked for */
+    const char *path;        /* decoded; NULL until asked for */
+    const char *form;        /* the body of a form; NULL until asked for */
+    struct multipart *parts; /* of a form with files; NULL until asked for */
     uint64_t body_max_bytes;
     uint64_t body_bytes; /* read so far */
     bool body_is_over;
@@ -112,14 +113,22 @@ struct mid_request {
     struct stream *stream; /* the stream room's; NULL while none has begun */
     bool is_origin_untold; /* unsafe, and nothing says which site it comes from; see origin.h */
     bool allows_untold_origin;
+    bool is_from_elsewhere; /* another site has caused it, and its route allows that: it has no session */
 
     struct deferred *deferred; /* the last one first */
     struct after_function *after_first;
     struct after_function **after_end; /* NULL: it has no response */
 };
 
-/* The default limit of bodies, in bytes. Once per process. */
-void request_configure(uint64_t body_max_bytes);
+struct request_settings {
+    uint64_t body_max_bytes; /* unless the route or the handler says another limit */
+    bool cookie_is_secure;   /* of cookies that the application sets */
+    void *context;           /* the application's */
+};
+
+/* Once per process. */
+void request_configure(const struct request_settings *settings);
+const struct request_settings *request_settings(void);
 
 /* Reads the connection's next request. May suspend. False: there is none; nothing to finish. */
 MAY_SUSPEND bool request_accept(struct mid_request *rq, struct connection *connection);

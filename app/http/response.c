@@ -89,6 +89,13 @@ static enum mid_error check_field(struct mid_request *rq, const char *name, cons
     return MID_OK;
 }
 
+enum mid_error response_put_cookie(struct mid_request *rq, const char *cookie)
+{
+    MID_TRY(check_field(rq, "Set-Cookie", cookie));
+    response_set_cookie(rq, cookie);
+    return MID_OK;
+}
+
 enum mid_error mid_set_header(struct mid_request *rq, const char *name, const char *value)
 {
     MID_TRY(check_field(rq, name, value));
@@ -163,6 +170,8 @@ void response_prepare_error(struct mid_request *rq, enum mid_error error)
     if (status == 503 || status == 429)
         response_set_field(rq, "Retry-After",
                            rq->retry_after_s > 0 ? arena_printf(&rq->arena, "%d", rq->retry_after_s) : "1");
+    if (status == 401) /* has to have one (RFC 9110, 15.5.2); browsers ask for no password by this one */
+        response_set_default(rq, "WWW-Authenticate", "Cookie");
 
     enum mid_error prepared; /* cannot fail: nothing is prepared */
     if (accept_prefers_json(request_field(rq, "Accept"))) {

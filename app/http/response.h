@@ -19,6 +19,9 @@ void response_set_default(struct mid_request *rq, const char *name, const char *
 /* A Set-Cookie field ("name=value; Path=/") in the place of one of the same cookie. */
 void response_set_cookie(struct mid_request *rq, const char *cookie);
 
+/* The same for the application's: MID_HEAD_SENT, or MID_UNPROCESSABLE because the head would be too long. */
+MID_CHECK enum mid_error response_put_cookie(struct mid_request *rq, const char *cookie);
+
 /*
  * Runs the hook of the head, drops an unread body and sends the head. May suspend. To a HEAD it is the whole response,
  * and MID_GONE. An error of sending, MID_GONE or MID_STALLED, leaves the phase at RESPONSE_STREAMING: the stream has

@@ -16,11 +16,17 @@
 
 #include "base/panic.h"
 #include "base/utf8.h"
+#include "http/cross_site.h"
 #include "http/query.h"
+
+enum { SEGMENTS_MAX = 256 }; /* of a path whose rest is a parameter */
+
+/* In the order in which patterns are tried. */
+enum segment_kind { SEGMENT_LITERAL, SEGMENT_PARAM, SEGMENT_REST };
 
 struct segment {
     const char *text; /* the literal, or the parameter's name */
-    bool is_param;
+    enum segment_kind kind;
 };
 
 struct row {
@@ -35,7 +41,7 @@ struct router {
     struct arena arena; /* of all that follows */
     struct row *rows;
     size_t row_count;
-    size_t segments_max;      /* of the longest pattern */
+    size_t segments_max;      /* of the longest path that may match */
     const struct row **slots; /* the first row of each literal pattern, by the hash of the pattern */
     size_t slot_mask;         /* the number of slots, a power of two, less one */
     char *reason;             /* while the table is read: why it is refused */
@@ -64,6 +70,8 @@ static bool refuse(const struct router *router, const char *format, ...)
     return false;
 }
 
+static const char rest_mark[] = "...}";
+
 static bool is_name_character(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
@@ -85,6 +93,19 @@ static bool check_method(const struct router *router, const struct mid_route *ro
     return true;
 }
 
+static bool check_options(const struct router *router, const struct mid_route *route)
+{
+    if (route->cross_site != NULL && !cross_site_is_valid(route->cross_site))
+        return refuse(
+            router,
+            "route %s %s: cross_site is \"*\" or origins like https://a.example with single spaces between them, not \"%s\"",
+            route->method, route->pattern, route->cross_site);
+    if (route->timeout_ms < -1)
+        return refuse(router, "route %s %s: timeout_ms is a time, 0, or -1 for none, not %lld", route->method,
+                      route->pattern, (long long)route->timeout_ms);
+    return true;
+}
+
 static bool check_route(const struct router *router, const struct mid_route *route)
 {
     if (route->pattern == NULL)
@@ -100,11 +121,13 @@ static bool check_route(const struct router *router, const struct mid_route *rou
             return refuse(router, "route \"%s\": a pattern is a decoded path, without spaces, '%%', '?' and '#'",
                           route->pattern);
     if (strchr(route->pattern, '*') != NULL)
-        return refuse(router, "route %s: there is no '*'; a segment that may be anything is written /{name}",
-                      route->pattern);
+        return refuse(
+            router,
+            "route %s: there is no '*'; a segment that may be anything is written /{name}, and a rest {name...}",
+            route->pattern);
     if (!utf8_is_valid(route->pattern, strlen(route->pattern)))
         return refuse(router, "route \"%s\": the pattern is not UTF-8", route->pattern);
-    return true;
+    return check_options(router, route);
 }
 
 static bool check_param(const struct router *router, const struct row *row, const char *name)
@@ -118,29 +141,41 @@ static bool check_param(const struct router *router, const struct row *row, cons
     if (row->param_count == ROUTE_PARAMS_MAX)
         return refuse(router, "route %s: more than %d parameters", pattern, ROUTE_PARAMS_MAX);
     for (size_t i = 0; i < row->segment_count; i++)
-        if (row->segments[i].is_param && strcmp(row->segments[i].text, name) == 0)
+        if (row->segments[i].kind != SEGMENT_LITERAL && strcmp(row->segments[i].text, name) == 0)
             return refuse(router, "route %s: two parameters are called %s", pattern, name);
     return true;
+}
+
+/* "{name}" or "{name...}"; anything else is a literal. */
+static enum segment_kind kind_of(const char *text, size_t length)
+{
+    if (length < 2 || text[0] != '{' || text[length - 1] != '}')
+        return SEGMENT_LITERAL;
+    size_t dots = sizeof(rest_mark) - 1;
+    return length >= dots && memcmp(text + length - dots, rest_mark, dots) == 0 ? SEGMENT_REST : SEGMENT_PARAM;
 }
 
 static bool add_segment(struct router *router, struct row *row, const char *text, size_t length)
 {
     const char *pattern = row->route->pattern;
-    bool is_param = length >= 2 && text[0] == '{' && text[length - 1] == '}';
-    struct segment segment = {.is_param = is_param};
+    struct segment segment = {.kind = kind_of(text, length)};
     if (length == 0)
         return refuse(router, "route %s: a segment is empty; a pattern does not end with '/'", pattern);
-    if (is_param) {
-        segment.text = arena_strndup(&router->arena, text + 1, length - 2);
-        if (!check_param(router, row, segment.text))
-            return false;
-        row->param_count++;
-    } else {
+    if (segment.kind == SEGMENT_LITERAL) {
         segment.text = arena_strndup(&router->arena, text, length);
         if (strpbrk(segment.text, "{}") != NULL)
             return refuse(router, "route %s: a parameter is a whole segment, as in /{name}/", pattern);
         if (is_dot_segment(segment.text))
             return refuse(router, "route %s: \".\" and \"..\" are refused in requests", pattern);
+    } else {
+        size_t end = segment.kind == SEGMENT_REST ? sizeof(rest_mark) - 1 : 1;
+        segment.text = arena_strndup(&router->arena, text + 1, length - 1 - end);
+        if (!check_param(router, row, segment.text))
+            return false;
+        if (segment.kind == SEGMENT_REST && text[length] != '\0')
+            return refuse(router, "route %s: {%s...} takes the rest of the path, so it has to be the last segment",
+                          pattern, segment.text);
+        row->param_count++;
     }
     row->segments[row->segment_count++] = segment;
     return true;
@@ -170,6 +205,8 @@ static bool read_route(struct router *router, struct row *row, const struct mid_
             return false;
         at = end + 1;
     }
+    if (count > 0 && row->segments[count - 1].kind == SEGMENT_REST)
+        count = SEGMENTS_MAX;
     if (count > router->segments_max)
         router->segments_max = count;
     return true;
@@ -181,9 +218,9 @@ static int row_compare(const struct row *a, const struct row *b)
     for (size_t i = 0; i < a->segment_count && i < b->segment_count; i++) {
         const struct segment *left = &a->segments[i];
         const struct segment *right = &b->segments[i];
-        if (left->is_param != right->is_param)
-            return left->is_param ? 1 : -1;
-        int order = left->is_param ? 0 : strcmp(left->text, right->text);
+        if (left->kind != right->kind)
+            return left->kind > right->kind ? 1 : -1;
+        int order = left->kind != SEGMENT_LITERAL ? 0 : strcmp(left->text, right->text);
         if (order != 0)
             return order;
     }
@@ -317,25 +354,57 @@ static enum mid_error decode_segments(const char *path, size_t length, size_t co
     return MID_OK;
 }
 
+static bool segment_matches(const struct segment *segment, const char *text)
+{
+    return segment->kind == SEGMENT_LITERAL ? strcmp(segment->text, text) == 0 : text[0] != '\0';
+}
+
+static bool ends_with_rest(const struct row *row)
+{
+    return row->segment_count > 0 && row->segments[row->segment_count - 1].kind == SEGMENT_REST;
+}
+
 static bool row_matches(const struct row *row, char *const segments[], size_t count)
 {
-    if (row->segment_count != count)
+    if (ends_with_rest(row) ? count < row->segment_count : count != row->segment_count)
         return false;
-    for (size_t i = 0; i < count; i++) {
-        const struct segment *segment = &row->segments[i];
-        if (segment->is_param ? segments[i][0] == '\0' : strcmp(segment->text, segments[i]) != 0)
+    for (size_t i = 0; i < row->segment_count; i++)
+        if (!segment_matches(&row->segments[i], segments[i]))
             return false;
-    }
     return true;
 }
 
-static void fill_match(struct route_match *match, const struct row *row, char *const segments[])
+/* The segments with '/' between them. NULL: one of them has a '/' of its own. */
+static const char *join(char *const segments[], size_t count, struct arena *arena)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (strchr(segments[i], '/') != NULL)
+            return NULL;
+        bytes += strlen(segments[i]) + 1;
+    }
+    char *whole = arena_alloc(arena, bytes);
+    char *end = stpcpy(whole, segments[0]);
+    for (size_t i = 1; i < count; i++)
+        end = stpcpy(stpcpy(end, "/"), segments[i]);
+    return whole;
+}
+
+static enum mid_error fill_match(struct route_match *match, const struct row *row, char *const segments[], size_t count,
+                                 struct arena *arena)
 {
     match->route = row->route;
     match->param_count = 0;
-    for (size_t i = 0; i < row->segment_count; i++)
-        if (row->segments[i].is_param)
-            match->params[match->param_count++] = (struct route_param){row->segments[i].text, segments[i]};
+    for (size_t i = 0; i < row->segment_count; i++) {
+        const struct segment *segment = &row->segments[i];
+        if (segment->kind == SEGMENT_LITERAL)
+            continue;
+        const char *value = segment->kind == SEGMENT_REST ? join(segments + i, count - i, arena) : segments[i];
+        if (value == NULL)
+            return MID_BAD_REQUEST;
+        match->params[match->param_count++] = (struct route_param){segment->text, value};
+    }
+    return MID_OK;
 }
 
 static bool list_names(const char *list, const char *method)
@@ -376,10 +445,8 @@ enum mid_error router_match(const struct router *router, const char *method, con
         const struct row *row = &router->rows[i];
         if (!row_matches(row, segments, count))
             continue;
-        if (route_answers(row->route, method)) {
-            fill_match(match, row, segments);
-            return MID_OK;
-        }
+        if (route_answers(row->route, method))
+            return fill_match(match, row, segments, count, arena);
         allow = add_method(allow, row->route->method, arena);
         if (strcmp(row->route->method, "GET") == 0)
             allow = add_method(allow, "HEAD", arena);

@@ -3,8 +3,10 @@
  *
  * A path is split at its '/' first and decoded afterwards, so that an encoded "%2F" stays inside of its segment. A
  * parameter matches one segment that is not empty; where several patterns match, the one with a literal at the first
- * segment in which they differ wins, among those that have the method. Segments "." and ".." are refused: nginx has
- * resolved them when it chose its location, and what it checked has to be what is answered.
+ * segment in which they differ wins, among those that have the method. A last parameter "{name...}" matches all
+ * segments that are left, and comes behind all others; in these, an encoded "%2F" is refused, because it could not be
+ * told from the '/' between them. Segments "." and ".." are refused: nginx has resolved them when it chose its
+ * location, and what it checked has to be what is answered.
  */
 #ifndef HTTP_ROUTER_H
 #define HTTP_ROUTER_H

@@ -294,20 +294,19 @@ static bool start(char *reason, size_t reason_size)
 }
 
 /* What is wrong with it would otherwise end every worker, again and again. */
-static bool application_is_valid(const struct mid_route *routes, char *reason, size_t reason_size)
+static bool application_is_valid(const struct mid_app *app, char *reason, size_t reason_size)
 {
-    struct router *router = router_new(routes, reason, reason_size);
+    struct router *router = router_new(app->routes, reason, reason_size);
     router_free(router);
     return router != NULL && task_types_are_valid(reason, reason_size);
 }
 
-static int run(struct settings *settings, const struct command_line *line, const struct mid_route *routes,
-               worker_fn *worker)
+static int run(struct settings *settings, const struct command_line *line, const struct mid_app *app, worker_fn *worker)
 {
     char reason[REASON_BYTES];
     master.line = line;
     master.run = worker;
-    if (!application_is_valid(routes, reason, sizeof(reason)))
+    if (!application_is_valid(app, reason, sizeof(reason)))
         return fail_start(reason);
     master.configuration = check_configuration(settings, reason, sizeof(reason));
     if (master.configuration == NULL)
@@ -315,7 +314,7 @@ static int run(struct settings *settings, const struct command_line *line, const
     block_signals();
     raise_descriptor_limit();
     notify_init();
-    metrics_create(routes);
+    metrics_create(app->routes);
     metrics_enter_master();
     known_headers_create();
     new_limit_create();
@@ -328,7 +327,7 @@ static int run(struct settings *settings, const struct command_line *line, const
     keep_memory_private();
     filter_system_calls();
     master.is_starting = true;
-    pool_init(routes, worker);
+    pool_init(app, worker);
     pool_configure(master.configuration);
     supervise();
 
@@ -344,20 +343,20 @@ static int run(struct settings *settings, const struct command_line *line, const
     return 0;
 }
 
-int master_run(struct settings *settings, const struct command_line *line, const struct mid_route *routes)
+int master_run(struct settings *settings, const struct command_line *line, const struct mid_app *app)
 {
-    return run(settings, line, routes, request_worker_run);
+    return run(settings, line, app, request_worker_run);
 }
 
-int master_run_tasks(struct settings *settings, const struct command_line *line, const struct mid_route *routes)
+int master_run_tasks(struct settings *settings, const struct command_line *line, const struct mid_app *app)
 {
-    return run(settings, line, routes, task_worker_run);
+    return run(settings, line, app, task_worker_run);
 }
 
-int master_check(struct settings *settings, const struct mid_route *routes)
+int master_check(struct settings *settings, const struct mid_app *app)
 {
     char reason[REASON_BYTES];
-    if (!application_is_valid(routes, reason, sizeof(reason)))
+    if (!application_is_valid(app, reason, sizeof(reason)))
         return fail_start(reason);
     struct configuration *configuration = check_configuration(settings, reason, sizeof(reason));
     if (configuration == NULL)

@@ -17,14 +17,14 @@ struct command_line {
 /*
  * Serves until SIGTERM or SIGINT, then lets the workers finish; a second one ends them at once. SIGHUP reads settings
  * and keys again, SIGUSR1 opens the log file again. Takes the settings. Returns the exit code; a failed start has said
- * why on standard error.
+ * why on standard error. The application stays the caller's; its routes are not NULL.
  */
-int master_run(struct settings *settings, const struct command_line *line, const struct mid_route *routes);
+int master_run(struct settings *settings, const struct command_line *line, const struct mid_app *app);
 
 /* The same for workers that do tasks instead: `midstream work`. */
-int master_run_tasks(struct settings *settings, const struct command_line *line, const struct mid_route *routes);
+int master_run_tasks(struct settings *settings, const struct command_line *line, const struct mid_app *app);
 
 /* Checks everything that a start needs, without starting. Takes the settings. Returns the exit code. */
-int master_check(struct settings *settings, const struct mid_route *routes);
+int master_check(struct settings *settings, const struct mid_app *app);
 
 #endif

@@ -49,7 +49,7 @@ struct slot {
 };
 
 static struct {
-    const struct mid_route *routes;
+    const struct mid_app *app;
     worker_fn *run;
     const struct configuration *configuration;
     struct slot slots[WORKERS_MAX];
@@ -73,7 +73,7 @@ _Noreturn static void become_worker(const struct worker_process *process, pid_t 
     admin_leave();
     exit(pool.run(&(struct worker_options){
         .configuration = pool.configuration,
-        .routes = pool.routes,
+        .app = pool.app,
         .number = process->slot,
         .metrics_slot = process->metrics_slot,
         .sockets = sockets_of_worker(process->slot),
@@ -296,9 +296,9 @@ int64_t pool_look(void)
 
 /* -------------------- the interface -------------------- */
 
-void pool_init(const struct mid_route *routes, worker_fn *run)
+void pool_init(const struct mid_app *app, worker_fn *run)
 {
-    pool.routes = routes;
+    pool.app = app;
     pool.run = run;
     list_init(&pool.processes);
     pool.looked_ms = clock_monotonic_ms();

@@ -19,7 +19,7 @@
 #include "worker/request_worker.h"
 
 /* `run` is what the processes do. */
-void pool_init(const struct mid_route *routes, worker_fn *run);
+void pool_init(const struct mid_app *app, worker_fn *run);
 void pool_fini(void);
 
 /* From now on processes are started with this configuration, which has to stay; those that run are replaced. */

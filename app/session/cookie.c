@@ -26,7 +26,7 @@ const struct keyring *session_keyring(void)
 
 static const char *cookie_name(void)
 {
-    return settings.is_secure ? "__Host-mid" : "mid"; /* RFC 6265bis, 4.1.3.2 */
+    return settings.is_secure ? COOKIE_OF_SESSION_SECURE : COOKIE_OF_SESSION;
 }
 
 /* -------------------- in -------------------- */

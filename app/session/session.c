@@ -103,10 +103,18 @@ static enum mid_error refuse_untold_origin(struct mid_request *rq)
                     rq->method);
 }
 
+/* One that another site has caused would use the visitor's session, or, having come without its cookie, replace it. */
+static enum mid_error refuse_elsewhere(struct mid_request *rq)
+{
+    return rq->is_from_elsewhere ? mid_fail(rq, MID_FORBIDDEN, "a request from another site has no session here")
+                                 : MID_OK;
+}
+
 enum mid_error mid_session_open(struct mid_request *rq, struct mid_session **session)
 {
     if (rq->open_session != NULL) /* a task's: it has no cookie */
         return rq->open_session(rq, session);
+    MID_TRY(refuse_elsewhere(rq));
     MID_TRY(refuse_untold_origin(rq));
     struct mid_session *opened = session_of(rq);
     if (opened->state == SESSION_ABSENT && !session_can_send_cookie(opened))
@@ -122,6 +130,10 @@ enum mid_error mid_session_find(struct mid_request *rq, struct mid_session **ses
         if (error == MID_NOT_FOUND || error == MID_ENDED)
             *session = NULL;
         return error == MID_NOT_FOUND || error == MID_ENDED ? MID_OK : error;
+    }
+    if (rq->is_from_elsewhere) {
+        *session = NULL;
+        return MID_OK;
     }
     MID_TRY(refuse_untold_origin(rq));
     struct mid_session *found = session_of(rq);

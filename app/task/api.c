@@ -164,7 +164,7 @@ static void take_field(const char *field, const char *value, size_t bytes, void 
     else if (strcmp(field, "detail") == 0)
         info->detail = arena_strndup(arena, value, bytes);
     else if (strcmp(field, "cancel") == 0)
-        info->is_to_be_stopped = true;
+        info->is_cancel_requested = true;
     else if (strcmp(field, "rid") == 0 && bytes < sizeof(finding->session))
         memcpy(finding->session, value, bytes); /* the rest of it is zero */
 }
@@ -174,6 +174,19 @@ static enum mid_error check_id(struct mid_request *rq, const char *id)
 {
     char queue[QUEUE_NAME_BYTES];
     return id != NULL && task_id_parse(id, queue) ? MID_OK : mid_fail(rq, MID_BAD_REQUEST, "this is no task's id");
+}
+
+/* The session that the request's cookie names, if it has not been opened yet: whether it is there is Redis's to say. */
+MAY_SUSPEND static enum mid_error find_session(struct mid_request *rq)
+{
+    struct mid_session *session;
+    if (rq->client == NULL || (rq->session != NULL && rq->session->state != SESSION_CLAIMED))
+        return MID_OK;
+    enum mid_error error = mid_session_find(rq, &session);
+    if (error != MID_FORBIDDEN) /* nothing says that it is the visitor who asks: then it is nobody's own */
+        return error;
+    rq->error_detail = NULL;
+    return MID_OK;
 }
 
 /* Of this session, and of no login before that of now. */
@@ -198,8 +211,10 @@ enum mid_error mid_task_find(struct mid_request *rq, const char *id, struct mid_
     if (error == MID_NOT_FOUND || (error == MID_OK && !finding.has_state))
         return mid_fail(rq, MID_NOT_FOUND, "there is no such task, or no more");
     MID_TRY(error);
+    if (finding.session[0] != '\0')
+        MID_TRY(find_session(rq));
     found.is_own = is_own(rq, finding.session);
-    found.is_to_be_stopped = found.is_to_be_stopped && found.state == MID_TASK_RUNNING;
+    found.is_cancel_requested = found.is_cancel_requested && found.state == MID_TASK_RUNNING;
     *info = found;
     return MID_OK;
 }

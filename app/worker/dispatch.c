@@ -5,11 +5,12 @@
  */
 #include "worker/dispatch.h"
 
-#include <strings.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "http/cross_site.h"
 #include "http/origin.h"
 #include "http/response.h"
 #include "metrics/metrics.h"
@@ -25,23 +26,6 @@ void dispatch_configure(const struct dispatch_settings *dispatch_settings)
     settings = *dispatch_settings;
 }
 
-/* For a request that may change something: no other site has caused it. */
-static enum mid_error admit_origin(struct mid_request *rq)
-{
-    const char *https = request_param_line(rq, "HTTPS", 0); /* as CGI programs are told: "on", or absent */
-    struct origin_claims claims = {
-        .method = rq->method,
-        .sec_fetch_site = request_field(rq, "Sec-Fetch-Site"),
-        .origin = request_field(rq, "Origin"),
-        .host = request_field(rq, "Host"),
-        .is_https = https != NULL && https[0] != '\0' && strcasecmp(https, "off") != 0,
-    };
-    rq->is_origin_untold = origin_is_untold(&claims);
-    return origin_allows(&claims, settings.trusted_origins)
-               ? MID_OK
-               : mid_fail(rq, MID_FORBIDDEN, "another site may not send a %s", rq->method);
-}
-
 /* The host is one of ours, where the setting names them. */
 static enum mid_error admit_host(struct mid_request *rq)
 {
@@ -54,14 +38,57 @@ static enum mid_error admit_host(struct mid_request *rq)
 }
 
 /* What no handler has to decide: there is room for the request, it makes sense, and it is meant for us. */
-static enum mid_error admit(struct mid_request *rq)
+static enum mid_error admit(struct mid_request *rq, const struct mid_route *route)
 {
     if (rq->content_length == CONTENT_LENGTH_INVALID)
         return mid_fail(rq, MID_BAD_REQUEST, "Content-Length is not a number");
     if (connection_busy_count() > settings.requests_max)
         return mid_fail(rq, MID_OVERLOADED, "this worker has as many requests as it may have");
     MID_TRY(admit_host(rq));
-    return origin_matters(rq->method) ? admit_origin(rq) : MID_OK;
+    if (!origin_matters(rq->method) && route->cross_site == NULL)
+        return MID_OK;
+    return cross_site_admit(rq, route, settings.trusted_origins)
+               ? MID_OK
+               : mid_fail(rq, MID_FORBIDDEN, "another site may not send a %s", rq->method);
+}
+
+/* There is no route for OPTIONS: the path says what it has (RFC 9110, 9.3.7), and what a preflight asks for. */
+static enum mid_error answer_options(struct mid_request *rq)
+{
+    MID_TRY(admit_host(rq));
+    struct route_match asked = {0};
+    const char *method = request_field(rq, "Access-Control-Request-Method");
+    if (method != NULL && router_match(settings.router, method, rq->target, &asked, &rq->arena) != MID_OK)
+        asked.route = NULL;
+    cross_site_tell(rq, asked.route, settings.trusted_origins);
+    return mid_respond_empty(rq, 204);
+}
+
+/* No route of the path has the method. */
+static enum mid_error refuse_method(struct mid_request *rq)
+{
+    response_set_field(rq, "Allow", arena_printf(&rq->arena, "%s, OPTIONS", rq->match.allow));
+    return strcmp(rq->method, "OPTIONS") == 0 ? answer_options(rq) : MID_METHOD;
+}
+
+static void set_limits(struct mid_request *rq, const struct mid_route *route)
+{
+    rq->wait.deadline_ms = rq->client->deadline_ms; /* until a stream begins */
+    if (route->timeout_ms != 0)
+        mid_time_limit(rq, route->timeout_ms);
+    if (route->body_max_bytes != 0)
+        mid_body_limit(rq, route->body_max_bytes);
+}
+
+/* What several routes have in common comes first, and may give the response. */
+MAY_SUSPEND static enum mid_error call_handler(struct mid_request *rq, const struct mid_route *route)
+{
+    if (route->before != NULL) {
+        enum mid_error error = route->before(rq);
+        if (error != MID_OK || rq->response.phase != RESPONSE_NONE)
+            return error;
+    }
+    return route->handler(rq);
 }
 
 /* Calls the handler of the route, if there is one. */
@@ -69,14 +96,15 @@ MAY_SUSPEND static enum mid_error answer(struct mid_request *rq)
 {
     enum mid_error error = router_match(settings.router, rq->method, rq->target, &rq->match, &rq->arena);
     if (error == MID_METHOD)
-        response_set_field(rq, "Allow", rq->match.allow);
+        return refuse_method(rq);
     MID_TRY(error);
-    liveness_note_route(rq->match.route->pattern);
+    const struct mid_route *route = rq->match.route;
+    liveness_note_route(route->pattern);
     if (event_source_is_done(rq))
         return mid_respond_empty(rq, 204);
-    rq->wait.deadline_ms = rq->client->deadline_ms; /* until a stream begins */
-    MID_TRY(admit(rq));
-    error = rq->match.route->handler(rq);
+    set_limits(rq, route);
+    MID_TRY(admit(rq, route));
+    error = call_handler(rq, route);
     if (!error_is_valid(error))
         return mid_fail(rq, MID_FAILED, "the handler returned %d, which is no error of midstream.h", (int)error);
     MID_TRY(error);

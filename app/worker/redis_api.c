@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "http/request.h"
+#include "redis/format.h"
 #include "redis/refusal.h"
 #include "redis/value.h"
 
@@ -28,12 +29,12 @@ void redis_api_init(struct redis_client *client)
 
 /* -------------------- what is refused -------------------- */
 
-static bool is_word(const struct mid_redis_argument *argument, const char *word)
+static bool is_word(const struct redis_argument *argument, const char *word)
 {
     return argument->bytes == strlen(word) && strncasecmp(argument->data, word, argument->bytes) == 0;
 }
 
-static bool is_among(const struct mid_redis_argument *name, size_t count, const char *const words[])
+static bool is_among(const struct redis_argument *name, size_t count, const char *const words[])
 {
     for (size_t i = 0; i < count; i++)
         if (is_word(name, words[i]))
@@ -42,7 +43,7 @@ static bool is_among(const struct mid_redis_argument *name, size_t count, const 
 }
 
 /* Options stand before the word STREAMS: the last one, because a group may have that name, too. */
-static bool asks_to_block(size_t count, const struct mid_redis_argument arguments[])
+static bool asks_to_block(size_t count, const struct redis_argument arguments[])
 {
     size_t end = count - 1;
     while (end > 0 && !is_word(&arguments[end], "STREAMS"))
@@ -53,7 +54,7 @@ static bool asks_to_block(size_t count, const struct mid_redis_argument argument
     return false;
 }
 
-static bool is_forbidden(size_t count, const struct mid_redis_argument arguments[])
+static bool is_forbidden(size_t count, const struct redis_argument arguments[])
 {
     if (is_among(&arguments[0], sizeof(blocking_readers) / sizeof(blocking_readers[0]), blocking_readers))
         return asks_to_block(count, arguments);
@@ -82,6 +83,7 @@ static void on_refusal(const char *text, size_t bytes, void *arg)
     redis_refusal_copy(question->refusal, sizeof(question->refusal), text, bytes);
 }
 
+/* struct mid_redis_argument is the same as the room's own, but public. */
 static struct redis_argument *copy_arguments(struct mid_request *rq, size_t count,
                                              const struct mid_redis_argument arguments[])
 {
@@ -91,8 +93,8 @@ static struct redis_argument *copy_arguments(struct mid_request *rq, size_t coun
     return copies;
 }
 
-enum mid_error mid_redis_command(struct mid_request *rq, size_t count, const struct mid_redis_argument arguments[],
-                                 const struct mid_redis_value **value)
+MAY_SUSPEND static enum mid_error ask(struct mid_request *rq, size_t count, const struct redis_argument arguments[],
+                                      const struct mid_redis_value **value)
 {
     if (count == 0)
         return mid_fail(rq, MID_BAD_REQUEST, "a command of Redis has a name");
@@ -101,10 +103,29 @@ enum mid_error mid_redis_command(struct mid_request *rq, size_t count, const str
                         (int)arguments[0].bytes, (const char *)arguments[0].data);
     struct question question = {.arena = &rq->arena};
     struct redis_call call = {.on_reply = on_reply, .on_refusal = on_refusal, .arg = &question};
-    enum mid_error error = redis_command(redis, count, copy_arguments(rq, count, arguments), &call);
+    enum mid_error error = redis_command(redis, count, arguments, &call);
     if (error != MID_OK && question.refusal[0] != '\0')
         return mid_fail(rq, error, "Redis: %s", question.refusal);
     MID_TRY(error);
-    *value = question.value;
+    if (value != NULL)
+        *value = question.value;
     return MID_OK;
+}
+
+enum mid_error mid_redis_command(struct mid_request *rq, size_t count, const struct mid_redis_argument arguments[],
+                                 const struct mid_redis_value **value)
+{
+    return ask(rq, count, copy_arguments(rq, count, arguments), value);
+}
+
+enum mid_error mid_redis(struct mid_request *rq, const struct mid_redis_value **value, const char *format, ...)
+{
+    struct redis_argument *arguments;
+    size_t count;
+    va_list list;
+    va_start(list, format);
+    bool is_format = redis_format(&rq->arena, &count, &arguments, format, list);
+    va_end(list);
+    return is_format ? ask(rq, count, arguments, value)
+                     : mid_fail(rq, MID_FAILED, "\"%.100s\" is no format of a command of Redis", format);
 }

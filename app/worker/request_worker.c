@@ -91,7 +91,6 @@ static void publish(struct worker_gauges *gauges)
 
 static void configure(const struct settings *settings, struct worker_counts *counts, struct router *router)
 {
-    request_configure((uint64_t)settings->body_max_bytes);
     new_limit_configure(settings->session_new_max);
     stream_configure(settings->heartbeat_ms, (size_t)settings->streams_max, settings->reconnect_ms, &counts->stream);
     dispatch_configure(&(struct dispatch_settings){
@@ -119,29 +118,24 @@ static void prepare(const struct worker *worker)
     own.worker = worker;
     own.sockets = *worker->options->sockets;
     fcgi_init();
-    own.router = router_new(worker->options->routes, reason, sizeof(reason));
+    own.router = router_new(worker->options->app->routes, reason, sizeof(reason));
     ENSURE(own.router != NULL); /* the master has read the table before */
     configure(worker->settings, worker->counts, own.router);
 }
 
-/* On a fiber. Whoever comes first must not meet a store that is only being connected; but when Redis is away, routes
- * without a session are served all the same. */
-static void start_listening(void *arg)
+/* Whoever comes first must not meet a store that is only being connected; but when Redis is away, routes without a
+ * session are served all the same. */
+MAY_SUSPEND static bool start(const struct worker *worker)
 {
-    const struct socket_set *set = arg;
-    redis_client_wait_ready(own.worker->redis, own.worker->settings->redis_timeout_ms);
+    const struct socket_set *set = &own.sockets;
+    memory_watch_start(worker->redis, worker->settings->session_memory_percent);
+    redis_client_wait_ready(worker->redis, worker->settings->redis_timeout_ms);
     if (own.drain_end_ms >= 0)
-        return;
+        return true;
     for (int i = 0; i < set->count; i++)
         ENSURE(listener_start(set->sockets[i].fd, set->sockets[i].is_shared));
     liveness_note_serving();
     log_event(MID_INFO, "worker.start", "worker=%d pid=%d", own.worker->options->number, (int)getpid());
-}
-
-static bool start(const struct worker *worker)
-{
-    memory_watch_start(worker->redis, worker->settings->session_memory_percent);
-    ENSURE(loop_spawn(start_listening, &own.sockets));
     return true;
 }
 

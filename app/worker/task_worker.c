@@ -102,7 +102,8 @@ bool task_worker_prepare(const struct configuration *configuration, char *reason
 {
     const struct settings *settings = &configuration->settings;
     if (task_types() == NULL) {
-        snprintf(reason, reason_size, "this program has no tasks: mid_task_register() was not called");
+        snprintf(reason, reason_size,
+                 "this program has no tasks: struct mid_app has none, and mid_task_register() was not called");
         return false;
     }
     running_tasks_create((size_t)configuration_workers(configuration),

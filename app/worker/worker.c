@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/panic.h"
 #include "fiber/loop.h"
+#include "http/request.h"
 #include "worker/redis_setup.h"
 
 enum { DRAIN_LOOK_MS = 20 };
@@ -29,7 +30,47 @@ static struct {
     struct timer drain;
     struct timer publish;
     int64_t drain_end_ms; /* -1: not draining */
+    int exit_code;
+    bool has_started;             /* the application has, in this process */
+    struct mid_request *starting; /* while the application's on_start runs; what it waits with */
+    struct fiber *starting_fiber;
 } own = {.drain_end_ms = -1};
+
+/* -------------------- starting -------------------- */
+
+/* The application's turn: once Redis can be asked, or was waited for. */
+MAY_SUSPEND static enum mid_error start_application(const struct mid_app *app)
+{
+    struct mid_request rq;
+    redis_client_wait_ready(own.worker.redis, own.worker.settings->redis_timeout_ms);
+    request_init_detached(&rq, "start");
+    own.starting = &rq;
+    own.starting_fiber = fiber_current();
+    enum mid_error error = app->on_start(&rq, app->context);
+    own.starting = NULL;
+    if (error == MID_OK)
+        own.has_started = true;
+    else
+        log_event(MID_ERROR, "worker.start-failed", "worker=%d pid=%d error=%s detail=\"%s\"",
+                  own.worker.options->number, (int)getpid(), mid_error_name(error),
+                  rq.error_detail != NULL ? rq.error_detail : mid_error_text(error));
+    request_finish(&rq);
+    return error;
+}
+
+/* On a fiber. */
+static void start(void *arg)
+{
+    (void)arg;
+    const struct mid_app *app = own.worker.options->app;
+    bool has_failed = app->on_start != NULL && start_application(app) != MID_OK;
+    if (!has_failed && own.drain_end_ms < 0)
+        has_failed = !own.kind->start(&own.worker);
+    if (!has_failed)
+        return;
+    own.exit_code = own.drain_end_ms < 0 ? 1 : 0;
+    loop_stop();
+}
 
 /* -------------------- stopping -------------------- */
 
@@ -48,6 +89,10 @@ static void begin_drain(int64_t timeout_ms)
         return;
     own.drain_end_ms = end_ms;
     own.kind->drain(timeout_ms, end_ms, is_first);
+    if (own.starting != NULL) {
+        own.starting->wait.interruption = MID_STOPPING;
+        loop_wake(own.starting_fiber);
+    }
     timer_start(&own.drain, 0, look_at_drain);
 }
 
@@ -116,6 +161,16 @@ static void open_loop(const struct settings *settings)
     loop_set_threads(settings->offload_threads);
 }
 
+static void configure_requests(const struct worker_options *options)
+{
+    const struct settings *settings = own.worker.settings;
+    request_configure(&(struct request_settings){
+        .body_max_bytes = (uint64_t)settings->body_max_bytes,
+        .cookie_is_secure = settings->cookie_secure,
+        .context = options->app->context,
+    });
+}
+
 static void close_loop(void)
 {
     redis_client_free(own.worker.redis);
@@ -135,18 +190,22 @@ int worker_run(const struct worker_options *options, const struct worker_kind *k
     configuration_lock_secrets(options->configuration);
     enter_shared_memory(options);
     open_loop(worker->settings);
+    configure_requests(options);
     kind->prepare(worker);
     worker->redis = redis_setup(options->configuration, worker->counts);
-    if (worker->redis == NULL || !kind->start(worker))
+    if (worker->redis == NULL)
         return 1;
     watch_signals();
     publish(&own.publish);
+    ENSURE(loop_spawn(start, NULL));
 
     loop_run();
 
+    if (own.has_started && options->app->on_stop != NULL)
+        options->app->on_stop(options->app->context);
     log_flush();
     if (!kind->stop())
-        _exit(0);
+        _exit(own.exit_code);
     close_loop();
-    return 0;
+    return own.exit_code;
 }

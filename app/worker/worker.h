@@ -30,7 +30,7 @@ struct socket_set {
 /* What the master gives to a worker. All of it outlives the process. */
 struct worker_options {
     const struct configuration *configuration;
-    const struct mid_route *routes;
+    const struct mid_app *app;
     const struct socket_set *sockets;
     struct liveness *liveness;
     int metrics_slot; /* of metrics_slot_take() */
@@ -44,18 +44,20 @@ struct worker {
     struct redis_client *redis;
 };
 
-/* None of these may suspend: they run on the stack of the process or of the loop. */
+/* Those that may suspend run on a fiber; the others on the stack of the process or of the loop. */
 struct worker_kind {
     /* There is a loop that does not run yet, and no client of Redis. */
     void (*prepare)(const struct worker *worker);
 
-    /* Redis is being connected to. False, with the reason logged: the process ends with 1. */
-    bool (*start)(const struct worker *worker);
+    /* The application has started; unless the process has to finish already. False, with the reason logged: the process
+     * ends with 1. */
+    MAY_SUSPEND bool (*start)(const struct worker *worker);
 
     /* Every METRICS_PUBLISH_MS. Adds its own gauges to those of every process. */
     void (*publish)(struct worker_gauges *gauges);
 
-    /* It has to finish in timeout_ms, at end_ms on the loop's clock. It may be called again, with an earlier end. */
+    /* It has to finish in timeout_ms, at end_ms on the loop's clock; perhaps before it was started. It may be called
+     * again, with an earlier end. */
     void (*drain)(int64_t timeout_ms, int64_t end_ms, bool is_first);
 
     /* From then on, every 20 ms. False: it has finished, or given up, and has called loop_stop() or will do so. */
@@ -69,8 +71,9 @@ struct worker_kind {
 typedef int worker_fn(const struct worker_options *options);
 
 /*
- * Runs until SIGTERM, then finishes what is under way, for the drain timeout at most; SIGHUP is the same with the
- * reload timeout. SIGUSR1 opens the log file again. Returns the exit code. Once per process.
+ * Starts the application (struct mid_app's on_start), then serves until SIGTERM, then finishes what is under way, for
+ * the drain timeout at most; SIGHUP is the same with the reload timeout. SIGUSR1 opens the log file again. Returns the
+ * exit code. Once per process.
  */
 int worker_run(const struct worker_options *options, const struct worker_kind *kind);
 

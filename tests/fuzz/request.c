@@ -95,13 +95,13 @@ static enum mid_error send_events(struct mid_request *rq)
 }
 
 static const struct mid_route routes[] = {
-    {"GET", "/", look},
-    {"GET", "/a", look},
-    {"POST", "/form", take_form},
-    {"POST", "/body", take_body},
-    {"PUT", "/body", look},
-    {"GET", "/echo/{value}", echo},
-    {"GET", "/events", send_events},
+    MID_GET("/", look),
+    MID_GET("/a", look),
+    MID_POST("/form", take_form),
+    MID_POST("/body", take_body),
+    MID_PUT("/body", look),
+    MID_GET("/echo/{value}", echo),
+    MID_GET("/events", send_events),
     {0},
 };
 
@@ -262,7 +262,7 @@ static void set_up(void)
     fiber_init(STACK_BYTES, FIBERS);
     loop_init();
     fcgi_init();
-    request_configure(1000);
+    request_configure(&(struct request_settings){.body_max_bytes = 1000});
     stream_configure(15000, 10, 1000, &counts->stream);
     dispatch_configure(&(struct dispatch_settings){
         .router = router_new(routes, reason, sizeof(reason)), .after_timeout_ms = 1000, .requests_max = 100});

@@ -11,12 +11,14 @@ static enum mid_error handler(struct mid_request *rq)
 }
 
 static const struct mid_route routes[] = {
-    {"GET", "/", handler},
-    {"GET", "/a", handler},
-    {"POST", "/a/b", handler},
-    {"GET", "/a/{x}", handler},
-    {"PUT", "/{x}/b", handler},
-    {"GET", "/{x}/{y}/c", handler},
+    MID_GET("/", handler),
+    MID_GET("/a", handler),
+    MID_POST("/a/b", handler),
+    MID_GET("/a/{x}", handler),
+    MID_PUT("/{x}/b", handler),
+    MID_GET("/{x}/{y}/c", handler),
+    MID_GET("/a/{x...}", handler),
+    MID_DELETE("/{x}/{y...}", handler),
     {0},
 };
 

@@ -86,14 +86,15 @@ static bool is_ready(void *arg)
     return ready_status(arg) == 200;
 }
 
-/* The first to ask waits for as long as redis-head-timeout-ms says. */
+/* The first to ask waits for as long as redis-head-timeout-ms says; by a clock of whole milliseconds, so that it may be
+ * up to one less by another clock. */
 static void expect_patience_to_end(const struct site *site, int64_t patience_ms, int64_t most_ms)
 {
     struct http_response response;
     int status = site_send(site, "GET", "/counter", NULL, &response);
     cr_expect_eq(status, 503, "%d", status);
     cr_expect(strstr(response.head.data, "\r\nRetry-After: 1\r\n") != NULL, "%s", response.head.data);
-    cr_expect_geq(response.total_us, patience_ms * 1000, "it did not wait");
+    cr_expect_geq(response.total_us, (patience_ms - 1) * 1000, "it waited %lld us", (long long)response.total_us);
     cr_expect_lt(response.total_us, most_ms * 1000, "it took %lld us", (long long)response.total_us);
     http_response_fini(&response);
 }

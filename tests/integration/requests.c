@@ -71,10 +71,10 @@ Test(requests, what_is_wrong_is_refused_by_its_status_and_said)
 Test(requests, a_wrong_method_is_told_the_right_ones)
 {
     static const char *const rows[][3] = {
-        {"POST", "/counter", "GET, HEAD"},
-        {"PATCH", "/api/session/x", "PUT, DELETE"},
-        {"DELETE", "/logout", "POST"},
-        {"PUT", "/api/session", "GET, HEAD"},
+        {"POST", "/counter", "GET, HEAD, OPTIONS"},
+        {"PATCH", "/api/session/x", "PUT, DELETE, OPTIONS"},
+        {"DELETE", "/logout", "POST, OPTIONS"},
+        {"PUT", "/api/session", "GET, HEAD, OPTIONS"},
     };
     struct site site = site_open(NULL);
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

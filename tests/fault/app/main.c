@@ -243,14 +243,14 @@ static enum mid_error cancel_route(struct mid_request *rq)
 }
 
 static const struct mid_route routes[] = {
-    {"GET", "/null", null_route},
-    {"POST", "/session", session_route},
-    {"POST", "/logout", logout_route},
-    {"POST", "/add/{name}", add_route},
-    {"GET", "/new-id", new_id_route},
-    {"GET", "/task/{id}", find_route},
-    {"DELETE", "/task/{id}", cancel_route},
-    {"POST", "/add-many/{name}", add_many_route},
+    MID_GET("/null", null_route),
+    MID_POST("/session", session_route),
+    MID_POST("/logout", logout_route),
+    MID_POST("/add/{name}", add_route),
+    MID_GET("/new-id", new_id_route),
+    MID_GET("/task/{id}", find_route),
+    MID_DELETE("/task/{id}", cancel_route),
+    MID_POST("/add-many/{name}", add_many_route),
     {0},
 };
 

@@ -60,4 +60,25 @@ mid_handler timer_route;
 /* denied.c: /system-calls makes system calls, some that the filter denies, and answers how each ended. */
 mid_handler system_calls_route;
 
+/*
+ * api.c: routes of all options; cookies and redirections, by the query; forms with files; and the application itself,
+ * whose start fails or takes long if the environment says START=fail or slow, and whose end adds "PID STARTS" to the
+ * file $STOPS.
+ */
+mid_handler before_user;
+mid_handler path_route;
+mid_handler count_body_route;
+mid_handler sleep_long_route;
+mid_handler whose_route;
+mid_handler cookie_route;
+mid_handler set_cookie_route;
+mid_handler redirect_route;
+mid_handler remote_route;
+mid_handler parts_route;
+mid_handler part_route;
+mid_handler keep_route;
+mid_handler context_route;
+enum mid_error api_start(struct mid_request *rq, void *context);
+void api_stop(void *context);
+
 #endif

@@ -45,6 +45,7 @@ static struct {
     struct mid_session_info session_info;
     struct mid_task_info task_info;
     const struct mid_redis_value *value;
+    const struct mid_part *part;
 } got;
 
 static const struct mid_redis_argument ping[] = {{"PING", 4}};
@@ -53,6 +54,7 @@ static const struct mid_redis_argument ping[] = {{"PING", 4}};
 
 /* In the order of the header. */
 #define CALLS(X)                                                                                                       \
+    X(mid_version, NO_ERROR(mid_version()))                                                                            \
     X(mid_error_name, NO_ERROR(mid_error_name(MID_GONE)))                                                              \
     X(mid_error_text, NO_ERROR(mid_error_text(MID_GONE)))                                                              \
     X(mid_error_status, NO_ERROR(mid_error_status(MID_GONE)))                                                          \
@@ -62,12 +64,18 @@ static const struct mid_redis_argument ping[] = {{"PING", 4}};
     X(mid_trace_parent, NO_ERROR(mid_trace_parent(c->rq)))                                                             \
     X(mid_param, NO_ERROR(mid_param(c->rq, "call")))                                                                   \
     X(mid_header, NO_ERROR(mid_header(c->rq, "Accept")))                                                               \
+    X(mid_cookie, NO_ERROR(mid_cookie(c->rq, "a")))                                                                    \
+    X(mid_remote_address, NO_ERROR(mid_remote_address(c->rq)))                                                         \
+    X(mid_context, NO_ERROR(mid_context(c->rq)))                                                                       \
     X(mid_query, NO_ERROR(mid_query(c->rq, "a")))                                                                      \
     X(mid_query_int, mid_query_int(c->rq, "a", 0, 9, 1, &got.number))                                                  \
     X(mid_body_read, mid_body_read(c->rq, got.buffer, sizeof(got.buffer), &got.bytes))                                 \
     X(mid_body_all, mid_body_all(c->rq, 100, &got.text, &got.bytes))                                                   \
     X(mid_body_limit, NO_ERROR(mid_body_limit(c->rq, 100)))                                                            \
     X(mid_time_limit, NO_ERROR((mid_time_limit(c->rq, 60000), 0)))                                                     \
+    X(mid_part_next, mid_part_next(c->rq, &got.part))                                                                  \
+    X(mid_part_read, mid_part_read(c->rq, got.buffer, sizeof(got.buffer), &got.bytes))                                 \
+    X(mid_part_all, mid_part_all(c->rq, 100, &got.text, &got.bytes))                                                   \
     X(mid_body_json, mid_body_json(c->rq, 100, &got.json))                                                             \
     X(mid_defer, NO_ERROR((mid_defer(c->rq, do_nothing, NULL), 0)))                                                    \
     X(mid_form, mid_form(c->rq, "a", &got.text))                                                                       \
@@ -75,6 +83,8 @@ static const struct mid_redis_argument ping[] = {{"PING", 4}};
     X(mid_printf, NO_ERROR(mid_printf(c->rq, "%d", 1)))                                                                \
     X(mid_set_header, mid_set_header(c->rq, "X-Call", "1"))                                                            \
     X(mid_add_header, mid_add_header(c->rq, "X-Call", "1"))                                                            \
+    X(mid_set_cookie, mid_set_cookie(c->rq, &(struct mid_cookie){.name = "call", .value = "1"}))                       \
+    X(mid_redirect, mid_redirect(c->rq, 0, "/calls"))                                                                  \
     X(mid_respond, mid_respond(c->rq, 200, "text/plain", "x", 1))                                                      \
     X(mid_respond_text, mid_respond_text(c->rq, 200, "x"))                                                             \
     X(mid_respond_printf, mid_respond_printf(c->rq, 200, "text/plain", "x"))                                           \
@@ -121,6 +131,7 @@ static const struct mid_redis_argument ping[] = {{"PING", 4}};
     X(mid_form_token_check, mid_form_token_check(c->session, "x"))                                                     \
     X(mid_session_destroy, mid_session_destroy(c->session))                                                            \
     X(mid_redis_command, mid_redis_command(c->rq, 1, ping, &got.value))                                                \
+    X(mid_redis, mid_redis(c->rq, &got.value, "PING"))                                                                 \
     X(mid_task_new_id, NO_ERROR((mid_task_new_id("calls", got.id), 0)))                                                \
     X(mid_task_enqueue, mid_task_enqueue(c->rq, "nothing", NULL, 0, &in_queue, got.id))                                \
     X(mid_task_state_name, NO_ERROR(mid_task_state_name(MID_TASK_DONE)))                                               \

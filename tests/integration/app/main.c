@@ -459,62 +459,90 @@ static enum mid_error asked_before_route(struct mid_request *rq)
 }
 
 static const struct mid_route routes[] = {
-    {"GET", "/sleep", sleep_route},
-    {"GET", "/form", form_route},
-    {"POST", "/form", send_form_route},
-    {"GET", "/null", null_route},
-    {"GET", "/header/{name}", header_route},
-    {"POST", "/asked-before/{name}", asked_before_route},
-    {"GET", "/fields", fields_route},
-    {"GET", "/overflow", overflow_route},
-    {"GET", "/frame", frame_route},
-    {"GET", "/number", number_route},
-    {"GET", "/close", close_route},
-    {"GET", "/tab", tab_route},
-    {"GET", "/increments", increments_route},
-    {"GET", "/beyond-a-limit", beyond_a_limit_route},
-    {"GET", "/endless-operations", endless_operations_route},
-    {"GET", "/fail-after-commit", fail_after_commit_route},
-    {"GET", "/fail-after-login", fail_after_login_route},
-    {"GET", "/answers", answers_route},
-    {"GET", "/view", view_route},
-    {"POST", "/redis", redis_route},
-    {"GET", "/redis-bytes", redis_bytes_route},
-    {"GET", "/big", big_route},
-    {"GET", "/flood", flood_route},
-    {"GET", "/rest", rest_route},
-    {"GET", "/outlive", outlive_route},
-    {"GET", "/after", after_route},
-    {"GET", "/offload", offload_route},
-    {"GET", "/wait", wait_route},
-    {"GET", "/timer", timer_route},
-    {"GET", "/spin", spin_route},
-    {"GET", "/act", act_route},
-    {"POST", "/act", act_route},
-    {"POST", "/act-task", add_act_route},
-    {"GET", "/calls", calls_route},
-    {"GET", "/system-calls", system_calls_route},
-    {"GET", "/call/{state}/{call}", call_route},
-    {"POST", "/json/{form}", json_echo_route},
-    {"GET", "/json-careless/{what}", json_careless_route},
-    {"GET", "/deferred", deferred_route},
-    {"GET", "/called", called_route},
-    {"POST", "/call-task", add_calls_route},
+    MID_GET("/sleep", sleep_route),
+    MID_GET("/form", form_route),
+    MID_POST("/form", send_form_route),
+    MID_GET("/null", null_route),
+    MID_GET("/header/{name}", header_route),
+    MID_POST("/asked-before/{name}", asked_before_route),
+    MID_GET("/fields", fields_route),
+    MID_GET("/overflow", overflow_route),
+    MID_GET("/frame", frame_route),
+    MID_GET("/number", number_route),
+    MID_GET("/close", close_route),
+    MID_GET("/tab", tab_route),
+    MID_GET("/increments", increments_route),
+    MID_GET("/beyond-a-limit", beyond_a_limit_route),
+    MID_GET("/endless-operations", endless_operations_route),
+    MID_GET("/fail-after-commit", fail_after_commit_route),
+    MID_GET("/fail-after-login", fail_after_login_route),
+    MID_GET("/answers", answers_route),
+    MID_GET("/view", view_route),
+    MID_POST("/redis", redis_route),
+    MID_GET("/redis-bytes", redis_bytes_route),
+    MID_GET("/big", big_route),
+    MID_GET("/flood", flood_route),
+    MID_GET("/rest", rest_route),
+    MID_GET("/outlive", outlive_route),
+    MID_GET("/after", after_route),
+    MID_GET("/offload", offload_route),
+    MID_GET("/wait", wait_route),
+    MID_GET("/timer", timer_route),
+    MID_GET("/spin", spin_route),
+    MID_GET("/act", act_route),
+    MID_POST("/act", act_route),
+    MID_POST("/act-task", add_act_route),
+    MID_GET("/calls", calls_route),
+    MID_GET("/system-calls", system_calls_route),
+    MID_GET("/call/{state}/{call}", call_route),
+    MID_POST("/json/{form}", json_echo_route),
+    MID_GET("/json-careless/{what}", json_careless_route),
+    MID_GET("/deferred", deferred_route),
+    MID_GET("/called", called_route),
+    MID_POST("/call-task", add_calls_route),
+    MID_GET("/for-users", context_route, .before = before_user),
+    MID_GET("/files/{path...}", path_route),
+    MID_GET("/files/{path}/one", path_route),
+    MID_POST("/small", count_body_route, .body_max_bytes = 10),
+    MID_POST("/large", count_body_route, .body_max_bytes = 64 * 1024 * 1024),
+    MID_GET("/quick", sleep_long_route, .timeout_ms = 200),
+    MID_GET("/whose", whose_route),
+    MID_POST("/whose", whose_route),
+    MID_GET("/whose/anybody", whose_route, .cross_site = "*"),
+    MID_POST("/whose/anybody", whose_route, .cross_site = "*"),
+    MID_PUT("/whose/partner", whose_route, .cross_site = "https://a.example https://b.example:8443"),
+    MID_GET("/whose/partner", whose_route, .cross_site = "https://a.example https://b.example:8443"),
+    MID_GET("/cookie/{name}", cookie_route),
+    MID_POST("/cookie", set_cookie_route),
+    MID_GET("/redirect", redirect_route),
+    MID_POST("/redirect", redirect_route),
+    MID_GET("/remote", remote_route),
+    MID_POST("/parts", parts_route, .body_max_bytes = 64 * 1024 * 1024),
+    MID_POST("/part/{name}", part_route),
+    MID_POST("/keep/{name}", keep_route),
+    MID_GET("/context", context_route),
     {0},
 };
 
 static const struct mid_task_type tasks[] = {{"act", act_task}, {"calls", calls_task}, {"nothing", nothing_task}, {0}};
 
 /* What a start has to refuse. */
-static const struct mid_route wrong_routes[] = {{"GET", "/null", null_route}, {"GET", "/files/*", null_route}, {0}};
+static const struct mid_route wrong_routes[] = {MID_GET("/null", null_route), MID_GET("/files/*", null_route), {0}};
 static const struct mid_task_type wrong_tasks[] = {{"act", act_task}, {"act", nothing_task}, {0}};
 
 /* Task workers cost every test time; so they are there only for those that have a stage. */
 int main(int argc, char **argv)
 {
+    static int starts;
+    struct mid_app app = {
+        .routes = getenv("WRONG_ROUTES") != NULL ? wrong_routes : routes,
+        .on_start = api_start,
+        .on_stop = api_stop,
+        .context = &starts,
+    };
     if (getenv("STAGE") != NULL)
-        mid_task_register(tasks);
+        app.tasks = tasks;
     if (getenv("WRONG_TASKS") != NULL)
-        mid_task_register(wrong_tasks);
-    return mid_main(argc, argv, getenv("WRONG_ROUTES") != NULL ? wrong_routes : routes);
+        app.tasks = wrong_tasks;
+    return mid_run(argc, argv, &app);
 }

@@ -92,7 +92,7 @@ static enum mid_error model_task(struct mid_request *rq, struct mid_task *task)
 
 static const struct mid_task_type tasks[] = {{"model", model_task}, {0}};
 
-static const struct mid_route routes[] = {{"GET", "/null", null_route}, {"POST", "/run", run_route}, {0}};
+static const struct mid_route routes[] = {MID_GET("/null", null_route), MID_POST("/run", run_route), {0}};
 
 int main(int argc, char **argv)
 {

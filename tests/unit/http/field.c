@@ -93,3 +93,35 @@ Test(http_field, json_is_preferred_only_by_who_names_it)
     for (size_t i = 0; i < sizeof(accepts) / sizeof(accepts[0]); i++)
         cr_expect(accept_prefers_json(accepts[i].text) == accepts[i].is_so, "%s", accepts[i].text);
 }
+
+Test(http_field, a_parameter_is_a_token_or_a_quoted_string)
+{
+    static const struct {
+        const char *value;
+        const char *name;
+        const char *found; /* NULL: none */
+    } rows[] = {
+        {"form-data; name=a", "name", "a"},
+        {"form-data;NAME=\"a b\" ; filename=c", "filename", "c"},
+        {"form-data; name=\"a\"; name=b", "name", "a"},
+        {"form-data; name=\"a\\\"b\\\\c\"", "name", "a\"b\\c"},
+        {"form-data; filename=\"C:\\dir\\file\"", "filename", "C:\\dir\\file"},
+        {"form-data; name=\"\"", "name", ""},
+        {"form-data; name=\"a; filename=b", "filename", NULL},
+        {"form-data; other; name=a", "name", NULL},
+        {"form-data; name=", "name", NULL},
+        {"form-data; name= a", "name", NULL},
+        {"form-data", "name", NULL},
+        {"form-data;", "name", NULL},
+        {"form-data; xname=a", "name", NULL},
+        {"multipart/form-data; boundary=----x", "boundary", "----x"},
+    };
+    struct arena arena;
+    arena_init(&arena);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        const char *found = field_parameter(rows[i].value, rows[i].name, &arena);
+        bool is_right = rows[i].found == NULL ? found == NULL : found != NULL && strcmp(found, rows[i].found) == 0;
+        cr_expect(is_right, "%s of %s: %s", rows[i].name, rows[i].value, found != NULL ? found : "none");
+    }
+    arena_fini(&arena);
+}

@@ -26,19 +26,19 @@ HANDLER(by_user_photo)
 HANDLER(by_me_item)
 
 static const struct mid_route routes[] = {
-    {"GET", "/", page},
-    {"GET", "/api/session", session},
-    {"PUT", "/api/session/{field}", put_field},
-    {"DELETE", "/api/session/{field}", delete_field},
-    {"POST", "/api/session/{field}/increment", increment},
-    {"GET", "/null", null},
-    {"POST", "/logout", logout},
-    {"GET", "/users/{name}", by_user},
-    {"GET", "/users/me", by_me},
-    {"POST", "/users/me/{item}", by_me_post},
-    {"GET", "/users/{name}/photo", by_user_photo},
-    {"GET", "/users/me/{item}", by_me_item},
-    {"GET", "/gr\xc3\xbc\xc3\x9f", page},
+    MID_GET("/", page),
+    MID_GET("/api/session", session),
+    MID_PUT("/api/session/{field}", put_field),
+    MID_DELETE("/api/session/{field}", delete_field),
+    MID_POST("/api/session/{field}/increment", increment),
+    MID_GET("/null", null),
+    MID_POST("/logout", logout),
+    MID_GET("/users/{name}", by_user),
+    MID_GET("/users/me", by_me),
+    MID_POST("/users/me/{item}", by_me_post),
+    MID_GET("/users/{name}/photo", by_user_photo),
+    MID_GET("/users/me/{item}", by_me_item),
+    MID_GET("/gr\xc3\xbc\xc3\x9f", page),
     {0},
 };
 
@@ -171,7 +171,7 @@ Test(router, a_plainly_spelled_literal_path_costs_no_memory)
 
 Test(router, parameters_are_found_by_name)
 {
-    static const struct mid_route two[] = {{"GET", "/{user_1}/files/{file}", page}, {0}};
+    static const struct mid_route two[] = {MID_GET("/{user_1}/files/{file}", page), {0}};
     struct router *other = router_new(two, reason, sizeof(reason));
     struct route_match match;
     cr_assert_eq(router_match(other, "GET", "/eve/files/a%2Eb", &match, &arena), MID_OK);
@@ -192,12 +192,60 @@ Test(router, many_literal_routes_are_all_found)
     enum { COUNT = 300 };
     static struct mid_route many[COUNT + 1];
     for (int i = 0; i < COUNT; i++)
-        many[i] = (struct mid_route){"GET", arena_printf(&arena, "/route/%d", i * 7), null};
+        many[i] = (struct mid_route)MID_GET(arena_printf(&arena, "/route/%d", i * 7), null);
     struct router *other = router_new(many, reason, sizeof(reason));
     for (int i = 0; i < COUNT; i++) {
         struct route_match match;
         cr_assert_eq(router_match(other, "GET", many[i].pattern, &match, &arena), MID_OK);
         cr_assert(match.route == &many[i]);
+    }
+    router_free(other);
+}
+
+static const struct mid_route rest_routes[] = {
+    MID_GET("/files/{path...}", page), MID_GET("/files/{name}", by_user),
+    MID_GET("/files/new", null),       MID_DELETE("/{user}/{rest...}", delete_field),
+    MID_GET("/{all...}", session),     {0},
+};
+
+Test(router, a_rest_takes_what_no_other_pattern_does)
+{
+    static const struct {
+        const char *method;
+        const char *path;
+        enum mid_error error;
+        mid_handler *handler;
+        const char *param; /* its name and value, or NULL */
+        const char *value;
+    } asked[] = {
+        {"GET", "/files/new", MID_OK, null, NULL, NULL},
+        {"GET", "/files/old", MID_OK, by_user, "name", "old"},
+        {"GET", "/files/a/b", MID_OK, page, "path", "a/b"},
+        {"GET", "/files/a//b/", MID_OK, page, "path", "a//b/"},
+        {"GET", "/files/%41/b%20c", MID_OK, page, "path", "A/b c"},
+        {"GET", "/files/a/b%2Fc", MID_BAD_REQUEST, NULL, NULL, NULL},
+        {"GET", "/files/a%2Fb", MID_OK, by_user, "name", "a/b"}, /* one segment, as everywhere */
+        {"GET", "/files/a/../b", MID_BAD_REQUEST, NULL, NULL, NULL},
+        {"GET", "/files/a/%2e%2e/b", MID_BAD_REQUEST, NULL, NULL, NULL},
+        {"GET", "/files/", MID_OK, session, "all", "files/"},
+        {"GET", "/", MID_NOT_FOUND, NULL, NULL, NULL},
+        {"GET", "//x", MID_NOT_FOUND, NULL, NULL, NULL},
+        {"DELETE", "/files/x/y", MID_OK, delete_field, "rest", "x/y"},
+        {"DELETE", "/files", MID_METHOD, NULL, NULL, NULL},
+        {"PUT", "/files/x", MID_METHOD, NULL, NULL, NULL},
+    };
+    struct router *other = router_new(rest_routes, reason, sizeof(reason));
+    cr_assert_not_null(other, "%s", reason);
+    for (size_t i = 0; i < sizeof(asked) / sizeof(asked[0]); i++) {
+        struct route_match match = {0};
+        enum mid_error error = router_match(other, asked[i].method, asked[i].path, &match, &arena);
+        cr_expect_eq(error, asked[i].error, "%s %s: %s", asked[i].method, asked[i].path, mid_error_name(error));
+        if (error != MID_OK)
+            continue;
+        cr_expect(match.route->handler == asked[i].handler, "%s %s: %s", asked[i].method, asked[i].path,
+                  match.route->pattern);
+        if (asked[i].param != NULL)
+            cr_expect_str_eq(route_match_param(&match, asked[i].param), asked[i].value, "%s", asked[i].path);
     }
     router_free(other);
 }
@@ -222,27 +270,34 @@ Test(router, an_empty_table_finds_nothing)
         if (wrong[0].pattern != NULL && wrong[0].pattern[0] == '/')                                                    \
             cr_expect_not_null(strstr(reason, wrong[0].pattern), "%s does not name %s", reason, wrong[0].pattern);     \
     }
-REFUSED(a_star, {"GET", "/files/*", null})
-REFUSED(a_missing_method, {NULL, "/a", null})
-REFUSED(a_pattern_without_slash, {"GET", "null", null})
-REFUSED(an_empty_pattern, {"GET", "", null})
-REFUSED(a_missing_pattern, {"GET", NULL, null})
-REFUSED(a_missing_handler, {"GET", "/null", NULL})
-REFUSED(an_empty_segment, {"GET", "/a//b", null})
-REFUSED(a_slash_at_the_end, {"GET", "/a/", null})
-REFUSED(a_parameter_without_name, {"GET", "/{}", null})
-REFUSED(a_parameter_with_a_strange_name, {"GET", "/{a-b}", null})
-REFUSED(half_a_parameter, {"GET", "/{name", null})
-REFUSED(a_parameter_inside_of_a_segment, {"GET", "/x{name}", null})
-REFUSED(a_parameter_called_twice, {"GET", "/{a}/{a}", null})
-REFUSED(a_ninth_parameter, {"GET", "/{a}/{b}/{c}/{d}/{e}/{f}/{g}/{h}/{i}", null})
-REFUSED(a_percent_in_a_pattern, {"GET", "/a%20b", null})
-REFUSED(a_query_in_a_pattern, {"GET", "/a?b", null})
-REFUSED(a_blank_in_a_pattern, {"GET", "/a b", null})
-REFUSED(a_dot_segment, {"GET", "/a/../b", null})
-REFUSED(a_pattern_that_is_not_utf8, {"GET", "/\xff", null})
-REFUSED(a_method_in_lower_case, {"get", "/", null})
-REFUSED(an_empty_method, {"", "/", null})
-REFUSED(a_head_route, {"HEAD", "/", null})
-REFUSED(a_duplicate_route, {"GET", "/a", null}, {"POST", "/a", null}, {"GET", "/a", page})
-REFUSED(a_duplicate_under_another_parameter_name, {"GET", "/{a}/x", null}, {"GET", "/{b}/x", page})
+REFUSED(a_star, MID_GET("/files/*", null))
+REFUSED(a_missing_method, MID_ROUTE(NULL, "/a", null))
+REFUSED(a_pattern_without_slash, MID_ROUTE("GET", "null", null))
+REFUSED(an_empty_pattern, MID_ROUTE("GET", "", null))
+REFUSED(a_missing_pattern, MID_ROUTE("GET", NULL, null))
+REFUSED(a_missing_handler, MID_ROUTE("GET", "/null", NULL))
+REFUSED(an_empty_segment, MID_GET("/a//b", null))
+REFUSED(a_slash_at_the_end, MID_GET("/a/", null))
+REFUSED(a_parameter_without_name, MID_GET("/{}", null))
+REFUSED(a_parameter_with_a_strange_name, MID_GET("/{a-b}", null))
+REFUSED(half_a_parameter, MID_GET("/{name", null))
+REFUSED(a_parameter_inside_of_a_segment, MID_GET("/x{name}", null))
+REFUSED(a_parameter_called_twice, MID_GET("/{a}/{a}", null))
+REFUSED(a_ninth_parameter, MID_GET("/{a}/{b}/{c}/{d}/{e}/{f}/{g}/{h}/{i}", null))
+REFUSED(a_percent_in_a_pattern, MID_GET("/a%20b", null))
+REFUSED(a_query_in_a_pattern, MID_GET("/a?b", null))
+REFUSED(a_blank_in_a_pattern, MID_GET("/a b", null))
+REFUSED(a_dot_segment, MID_GET("/a/../b", null))
+REFUSED(a_pattern_that_is_not_utf8, MID_GET("/\xff", null))
+REFUSED(a_method_in_lower_case, MID_ROUTE("get", "/", null))
+REFUSED(an_empty_method, MID_ROUTE("", "/", null))
+REFUSED(a_head_route, MID_ROUTE("HEAD", "/", null))
+REFUSED(a_duplicate_route, MID_GET("/a", null), MID_POST("/a", null), MID_GET("/a", page))
+REFUSED(a_duplicate_under_another_parameter_name, MID_GET("/{a}/x", null), MID_GET("/{b}/x", page))
+REFUSED(a_rest_that_is_not_the_last_segment, MID_GET("/a/{rest...}/b", null))
+REFUSED(a_rest_without_name, MID_GET("/a/{...}", null))
+REFUSED(two_rests, MID_GET("/a/{b...}", null), MID_GET("/a/{c...}", page))
+REFUSED(an_origin_with_a_path, MID_GET("/a", null, .cross_site = "https://a.example/"))
+REFUSED(origins_with_commas, MID_GET("/a", null, .cross_site = "https://a.example,https://b.example"))
+REFUSED(no_origin, MID_GET("/a", null, .cross_site = ""))
+REFUSED(a_negative_time_limit, MID_GET("/a", null, .timeout_ms = -2))

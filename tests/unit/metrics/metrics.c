@@ -19,8 +19,8 @@ static enum mid_error no_handler(struct mid_request *rq)
 }
 
 static const struct mid_route routes[] = {
-    {"GET", "/a", no_handler},
-    {"PUT", "/b/{\"quoted\"}", no_handler},
+    MID_GET("/a", no_handler),
+    MID_PUT("/b/{\"quoted\"}", no_handler),
     {0},
 };
 
