@@ -122,6 +122,13 @@ RUN ldd build/release/midstream | awk '$3 ~ /^\// {print $3}' | while read -r li
         dpkg-query --search "$path" "/usr$path" "${path#/usr}" 2>/dev/null | cut -d : -f 1; \
     done | sort -u >build/release/packages
 
+# What an application is built with (examples/Dockerfile).
+FROM build AS develop
+COPY docs ./docs
+COPY nginx ./nginx
+COPY scripts ./scripts
+RUN make -s -j"$(nproc)" install PREFIX=/usr
+
 FROM base AS program
 COPY --from=build /src/build/release/packages /usr/share/midstream/packages
 RUN apt-get update \

@@ -140,23 +140,36 @@ bench: ## measure requests, streams and memory; a table, and build/bench/latest.
 PREFIX  ?= /usr/local
 DESTDIR ?=
 
-$(BUILD)/midstream.pc: app/midstream.pc.in
-	$(Q)mkdir -p $(@D)
-	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' $< > $@
+SHARE = $(DESTDIR)$(PREFIX)/share
 
-.PHONY: install
-install: $(BUILD)/midstream $(BUILD)/libmidstream.a $(BUILD)/midstream.pc ## install under DESTDIR/PREFIX
-	install -D -m 755 $(BUILD)/midstream $(DESTDIR)$(PREFIX)/bin/midstream
-	install -D -m 644 app/include/midstream.h $(DESTDIR)$(PREFIX)/include/midstream.h
+# What an application needs: the library, and what builds and runs it. The demonstration, which has no passwords, is another
+# target.
+.PHONY: install install-demonstration
+install: $(BUILD)/libmidstream.a ## install library, headers, manual and midstream-run under DESTDIR/PREFIX
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/include app/include/midstream.h
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/include/midstream app/include/midstream/*.h
-	install -D -m 644 $(BUILD)/libmidstream.a $(DESTDIR)$(PREFIX)/lib/libmidstream.a
-	install -D -m 644 $(BUILD)/midstream.pc $(DESTDIR)$(PREFIX)/lib/pkgconfig/midstream.pc
-	install -D -m 644 docs/midstream.8 $(DESTDIR)$(PREFIX)/share/man/man8/midstream.8
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib $(BUILD)/libmidstream.a
+	install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/bin
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' app/midstream.pc.in \
+	    >$(DESTDIR)$(PREFIX)/lib/pkgconfig/midstream.pc
+	install -D -m 644 -t $(SHARE)/man/man1 docs/midstream-run.1
+	install -D -m 644 -t $(SHARE)/man/man8 docs/midstream.8
+	install -D -m 644 -t $(SHARE)/man/man3 docs/midstream.h.3
+	install -D -m 644 -t $(SHARE)/midstream/nginx nginx/*
+	install -D -m 644 -t $(SHARE)/midstream/scripts scripts/redis.conf
+	install -D -m 755 -t $(SHARE)/midstream/scripts scripts/run
+	install -D -m 644 -t $(SHARE)/midstream/scripts/lib $(addprefix scripts/lib/,common.sh nginx.sh port.sh process.sh servers.sh)
+	printf '#!/bin/sh\nRUN_NAME=midstream-run exec "%s" "$$@"\n' '$(PREFIX)/share/midstream/scripts/run' \
+	    >$(DESTDIR)$(PREFIX)/bin/midstream-run
+	chmod 755 $(DESTDIR)$(PREFIX)/bin/midstream-run
+
+install-demonstration: $(BUILD)/midstream ## install the demonstration as midstream-demonstration
+	install -D -m 755 $(BUILD)/midstream $(DESTDIR)$(PREFIX)/bin/midstream-demonstration
 
 # The library is what README says: an application compiles against the installed header alone.
 .PHONY: test-library
 test-library: ## build and run an application of its own against the installed library
-	scripts/test-library
+	tests/library/run
 
 .PHONY: clean
 clean: ## remove what was built

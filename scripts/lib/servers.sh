@@ -49,11 +49,15 @@ server_log() {
     tail -c "+$((SERVER_LOG_BYTES[$1] + 1))" "$DIR/$1.log"
 }
 
-# server_failed NAME WHAT: tells the user, and ends the script, which stops the others.
+# What a failure ends: `run`, the script, which stops the other servers; or `start`, the function that has started it.
+FAILURE_ENDS=run
+
+# server_failed NAME WHAT: tells the user.
 server_failed() {
     say "$1 $2; the end of $DIR/$1.log:"
     server_log "$1" | tail -n 20 | sed 's/^/    /' >&2
-    exit 1
+    [[ $FAILURE_ENDS == start ]] || exit 1
+    return 1
 }
 
 # -------------------- starting --------------------
@@ -94,6 +98,21 @@ work_start() {
     server_await work test -s "$DIR/work.pid" || server_failed work "did not start"
 }
 
+# midstream_restart PROGRAM WORKERS TASK_WORKERS: another program in the place of the one that runs. 1: it does not start; the
+# others go on.
+midstream_restart() {
+    local name status=0
+    for name in midstream work; do
+        server_end "$name"
+        unset "SERVER_PID[$name]"
+        rm -f "$DIR/$name.pid"
+    done
+    FAILURE_ENDS=start
+    midstream_start "$1" "$2" && work_start "$1" "$3" || status=1
+    FAILURE_ENDS=run
+    return "$status"
+}
+
 # The workers' sockets, as nginx's upstream lists them.
 midstream_upstream() {
     local number
@@ -128,10 +147,15 @@ nginx_launch() {
     open_files=$(ulimit -n)
     # Started by root, it would make its workers another user, who cannot read what belongs to root.
     ((EUID != 0 || ${#AS_USER[@]} > 0)) || global+=' user root;'
-    nginx_render "$ROOT/nginx" "$DIR/nginx" "DIR=$DIR" "WEB=$ROOT/app/web" "LISTEN=127.0.0.1:$1" \
-        "LISTEN_H2=$(nginx_listen_h2 "127.0.0.1:$2")" "UPSTREAM=$(midstream_upstream)" \
-        "ACCESS_LOG=$(nginx_access_log)" "OPEN_FILES=$open_files" \
-        "CONNECTIONS=$((open_files < 65536 ? open_files : 65536))"
+    local -a values=("DIR=$DIR" "WEB=${web:-/nonexistent}" "LISTEN=127.0.0.1:$1"
+        "LISTEN_H2=$(nginx_listen_h2 "127.0.0.1:$2")" "UPSTREAM=$(midstream_upstream)"
+        "ACCESS_LOG=$(nginx_access_log)" "OPEN_FILES=$open_files"
+        "CONNECTIONS=$((open_files < 65536 ? open_files : 65536))")
+    nginx_render "$ROOT/nginx" "$DIR/nginx" "${values[@]}"
+    # An application has neither the demonstration's locations nor, without --web, its page.
+    [[ -z $application ]] || : >"$DIR/nginx/application.conf"
+    [[ -n $web ]] || : >"$DIR/nginx/web.conf"
+    [[ -z $nginx ]] || nginx_render "$nginx" "$DIR/nginx" "${values[@]}"
     server_start nginx nginx -e "$DIR/nginx.log" -c "$DIR/nginx/nginx.conf" -g "$global"
 }
 

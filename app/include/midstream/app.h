@@ -69,30 +69,14 @@ struct mid_route {
 };
 
 /* Rows of routes: pattern, handler, and any other members by their names. */
-#define MID_GET(...)                                                                                                   \
-    {                                                                                                                  \
-        .method = "GET", __VA_ARGS__                                                                                   \
-    }
-#define MID_POST(...)                                                                                                  \
-    {                                                                                                                  \
-        .method = "POST", __VA_ARGS__                                                                                  \
-    }
-#define MID_PUT(...)                                                                                                   \
-    {                                                                                                                  \
-        .method = "PUT", __VA_ARGS__                                                                                   \
-    }
-#define MID_PATCH(...)                                                                                                 \
-    {                                                                                                                  \
-        .method = "PATCH", __VA_ARGS__                                                                                 \
-    }
-#define MID_DELETE(...)                                                                                                \
-    {                                                                                                                  \
-        .method = "DELETE", __VA_ARGS__                                                                                \
-    }
-#define MID_ROUTE(method_, ...)                                                                                        \
-    {                                                                                                                  \
-        .method = (method_), __VA_ARGS__                                                                               \
-    }
+/* clang-format off */
+#define MID_GET(...)            {.method = "GET", __VA_ARGS__}
+#define MID_POST(...)           {.method = "POST", __VA_ARGS__}
+#define MID_PUT(...)            {.method = "PUT", __VA_ARGS__}
+#define MID_PATCH(...)          {.method = "PATCH", __VA_ARGS__}
+#define MID_DELETE(...)         {.method = "DELETE", __VA_ARGS__}
+#define MID_ROUTE(method_, ...) {.method = (method_), __VA_ARGS__}
+/* clang-format on */
 
 /*
  * An application. Members that are absent are 0. It stays the caller's, and is the same in every process; what
