@@ -99,7 +99,7 @@ test: ## install what is needed, then all checks and tests, under ASan and UBSan
 
 .PHONY: compose-test
 compose-test: ## build the images and prove docker-compose.yml with a real Docker engine
-	scripts/compose-test
+	tests/compose/run
 
 .PHONY: test-web-servers
 test-web-servers: ## what lighttpd, Apache, HAProxy and Caddy can do in front of a worker (docs/web-servers.md)
@@ -120,7 +120,7 @@ format: ## format all C files
 
 # -------------------- measure --------------------
 
-LOAD_OBJECTS := $(call objects,$(wildcard tests/load/*.c))
+LOAD_OBJECTS := $(call objects,$(wildcard tests/bench/load/*.c))
 
 $(BUILD)/tests/streams: $(LOAD_OBJECTS) $(call objects,$(wildcard app/base/*.c))
 	$(Q)mkdir -p $(@D)
@@ -132,8 +132,8 @@ bench: ## measure requests, streams and memory; a table, and build/bench/latest.
 	scripts/setup bench
 	$(MAKE) --jobs=$(BUILD_JOBS) FLAVOUR=release build/release/midstream build/release/tests/streams
 	$(MAKE) --jobs=$(BUILD_JOBS) FLAVOUR=release build/release/tests/task-app
-	scripts/bench $(BENCH_ARGS)
-	scripts/bench-tasks
+	tests/bench/run $(BENCH_ARGS)
+	tests/bench/tasks
 
 # -------------------- install --------------------
 

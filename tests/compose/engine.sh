@@ -1,4 +1,4 @@
-# A Docker engine for scripts/compose-test: the one that is there, or one of its own that is gone again afterwards.
+# A Docker engine for tests/compose/run: the one that is there, or one of its own that is gone again afterwards.
 #
 # The own engine leaves the machine's network as it is: no firewall rules, no forwarding, no default bridge. So containers
 # have no way out, which they do not need; only building does, and there uses the host's network. Its images stay in a

@@ -1,6 +1,6 @@
 -- For wrk: every request carries the next cookie of a file, so that many sessions are in use at once.
 --
---   wrk -t1 -c64 -d5s -s tests/load/wrk.lua URL -- COOKIE_FILE
+--   wrk -t1 -c64 -d5s -s tests/bench/wrk.lua URL -- COOKIE_FILE
 --
 -- The requests are made beforehand: in the run, wrk only goes round the list. The last line of the output is JSON.
 

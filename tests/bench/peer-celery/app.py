@@ -1,4 +1,4 @@
-"""The peer of scripts/bench-tasks: empty tasks on Celery, with Redis as broker and for results, as its manual has it.
+"""The peer of tests/bench/tasks: empty tasks on Celery, with Redis as broker and for results, as its manual has it.
 
 Late acknowledgement, because a task of Midstream survives its worker, too. What favours Celery is allowed: results
 without events, a big prefetch, no remote control.

@@ -1,1 +1,0 @@
-"""What scripts/bench is made of: one module for each thing that it starts, measures or prints."""
