@@ -88,8 +88,9 @@ static void filter_system_calls(void)
 }
 
 /*
- * Before the first process is forked. Memory holds keys, the password of Redis, and what visitors have sent: it goes
- * into no core file, and no other process of the user may look at it (prctl(2), PR_SET_DUMPABLE).
+ * Before anything can be asked of this process, but after its log is open, which /proc/self is needed for. Memory holds
+ * keys, the password of Redis, and what visitors have sent: it goes into no core file, and no other process of the user
+ * may look at it (prctl(2), PR_SET_DUMPABLE).
  */
 static void keep_memory_private(void)
 {
@@ -278,8 +279,10 @@ static bool start(char *reason, size_t reason_size)
 {
     const struct settings *settings = &master.configuration->settings;
     bool serves = master.run == request_worker_run;
-    if (!configuration_apply_log(settings, reason, reason_size) ||
-        (!serves && !task_worker_prepare(master.configuration, reason, reason_size)))
+    if (!configuration_apply_log(settings, reason, reason_size))
+        return false;
+    keep_memory_private();
+    if (!serves && !task_worker_prepare(master.configuration, reason, reason_size))
         return false;
     if (serves && !sockets_open(settings, configuration_workers(master.configuration), reason, reason_size))
         return false;
@@ -324,7 +327,6 @@ static int run(struct settings *settings, const struct command_line *line, const
     }
     log_event(MID_INFO, "master.start", "version=%s pid=%d workers=%d listen=%s", MIDSTREAM_VERSION, (int)getpid(),
               configuration_workers(master.configuration), master.configuration->settings.listen);
-    keep_memory_private();
     filter_system_calls();
     master.is_starting = true;
     pool_init(app, worker);
