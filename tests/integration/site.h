@@ -15,6 +15,7 @@
 #include "support/process.h"
 #include "support/redis.h"
 #include "support/stack.h"
+#include "support/text.h"
 
 enum { PATIENCE_MS = 15000 }; /* how long a condition is awaited before the test fails */
 
@@ -108,12 +109,7 @@ struct header stored_header(const struct site *site, const char *key);
 /* How many sessions Redis has. */
 size_t stored_sessions(const struct site *site);
 
-/* -------------------- texts, and what the kernel knows -------------------- */
-
-char *text_printf(const char *format, ...) MID_FORMAT(1, 2);
-bool text_ends(const char *text, const char *end);
-const char *behind_retry(const char *body); /* of an event stream: each has a retry time of its own */
-size_t text_count(const char *text, const char *part);
+/* -------------------- what the kernel knows -------------------- */
 
 /* Memory of a process that is in RAM. */
 int64_t resident_kib(pid_t pid);

@@ -57,6 +57,18 @@ mid_handler called_route;
 mid_handler wait_route;
 mid_handler timer_route;
 
+/* sessions.c: what is said at each. */
+mid_handler tab_route;
+mid_handler increments_route;
+mid_handler beyond_a_limit_route;
+mid_handler endless_operations_route;
+mid_handler fail_after_commit_route;
+mid_handler fail_after_login_route;
+mid_handler answers_route;
+mid_handler view_route;
+mid_handler redis_route;
+mid_handler redis_bytes_route;
+
 /* denied.c: /system-calls makes system calls, some that the filter denies, and answers how each ended. */
 mid_handler system_calls_route;
 
