@@ -94,7 +94,7 @@ setup: ## install everything that building, testing and measuring need
 test: ## install what is needed, then all checks and tests, under ASan and UBSan
 	scripts/setup test
 	$(MAKE) --jobs=$(BUILD_JOBS) all
-	$(MAKE) --jobs=1 check test-library test-unit test-format test-fuzz test-integration test-model test-fault-short \
+	$(MAKE) --jobs=1 check test-library test-readme test-unit test-format test-fuzz test-integration test-model test-fault-short \
 	    test-browser FUZZ_SECONDS=3
 
 .PHONY: compose-test
@@ -168,8 +168,12 @@ install-demonstration: $(BUILD)/midstream ## install the demonstration as midstr
 
 # The library is what README says: an application compiles against the installed header alone.
 .PHONY: test-library
-test-library: ## build and run an application of its own against the installed library
+test-library: ## install the library, and build and run README's application and examples/ against it
 	tests/library/run
+
+.PHONY: test-readme
+test-readme: $(BUILD)/midstream ## run the console blocks of README.md
+	tests/readme/run
 
 .PHONY: clean
 clean: ## remove what was built
