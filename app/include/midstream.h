@@ -1,9 +1,9 @@
 /*
  * Midstream: web applications that stream, in C.
  *
- * This header is the whole contract between the runtime and an application. A handler is a plain function that runs on
- * a fiber of its own: it reads as straight-line code, and the calls marked "may suspend" let other requests run
- * meanwhile. Nothing here may be called from another thread.
+ * This header and those that it includes are the complete API. A handler is a plain function that runs on its own
+ * fiber: it is straight-line code, and calls that "may suspend" let other requests run. Nothing here may be called from
+ * another thread.
  *
  *     static enum mid_error hello(struct mid_request *rq)
  *     {
@@ -17,13 +17,13 @@
  *         return mid_main(argc, argv, routes);
  *     }
  *
- * Memory. Strings that the runtime returns belong to the request and live until its last after-response function has
- * returned, but for the values of a session, which say how long. Strings passed to the runtime are copied where they
- * are needed later.
+ * Memory. Returned strings belong to the request and live until its last after-response function has returned, except
+ * for session values, whose lifetime is described there. Strings passed to the runtime are copied if they are needed
+ * later.
  *
- * Errors. Results come through out-parameters, which are written only when the call returns MID_OK. An error that a
- * handler returns before the head has left becomes the response, with the HTTP status of the table below; after the
- * head, the response is cut so that the client can tell that it is not complete.
+ * Errors. Results are returned through out-parameters, which are written only if the call returns MID_OK. If a handler
+ * returns an error before the head is sent, the error becomes the response, with the HTTP status of the table in
+ * midstream/error.h; afterwards the response is truncated so that the client can detect it.
  */
 #ifndef MIDSTREAM_H
 #define MIDSTREAM_H

@@ -34,36 +34,35 @@ typedef enum mid_error mid_handler(struct mid_request *rq);
  *     };
  *
  * The pattern is a decoded path whose segments may be parameters: "{name}" matches one segment that is not empty; as
- * the last one, "{name...}" matches all that follows, which has its '/' and is not empty. There is no '*', and no
- * pattern but "/" ends with '/': a request for "/a/" is not one for "/a". Of several patterns that match, a literal
- * segment comes before a parameter, and a parameter before "{name...}".
+ * the last one, "{name...}" matches the rest of the path, up to 256 segments with the '/' between them; it is not
+ * empty. '*' is not supported, and no pattern but "/" ends with '/': "/a/" and "/a" are different paths. If several
+ * patterns match, a literal segment takes precedence over a parameter, and a parameter over "{name...}".
  *
- * A GET route also answers HEAD, and a HEAD that reaches a stream starts no work. OPTIONS is answered by the runtime,
- * with the methods of the path (RFC 9110, 9.3.7), unless there is a route for it. The table ends with an all-zero row.
- * A malformed row, or one that is there twice, is an error at the start (exit code 1), which names it; `check` finds
- * it, too. Strings and the table stay the caller's.
+ * A GET route also answers HEAD; for a HEAD request a stream ends with its head. The runtime answers OPTIONS with the
+ * methods of the path (RFC 9110, 9.3.7), unless a route handles it. The table ends with an all-zero row. A malformed or
+ * duplicate row is reported at startup (exit code 1) and by `check`. The table and its strings are not copied.
  */
 struct mid_route {
     const char *method;
     const char *pattern;
     mid_handler *handler;
 
-    /* Called before the handler; NULL: nothing is. An error is that of the request, and a response the request's: then
-     * the handler is not called. For what several routes have in common: a login that is needed, say. May suspend. */
+    /* Called before the handler; may be NULL. If it returns an error or gives a response, the handler is not called.
+     * Use it for what several routes have in common, such as a required login. May suspend. */
     mid_handler *before;
 
-    /* The limit of the body, as by mid_body_limit(); 0: the setting body-max-bytes. */
+    /* The body limit, as set by mid_body_limit(); 0: the setting body-max-bytes. */
     uint64_t body_max_bytes;
 
-    /* The time limit, as by mid_time_limit(); 0: the setting request-timeout-ms; -1: none. */
+    /* The time limit, as set by mid_time_limit(); 0: the setting request-timeout-ms; -1: none. */
     int64_t timeout_ms;
 
     /*
-     * Which other sites' pages may call this route: "*", or origins with spaces between them, as in "https://a.example
-     * https://b.example:8443"; NULL: those of the setting trusted-origins only, and they cannot read the response. The
-     * fields of the CORS protocol are set, and preflights are answered (Fetch, 3.2). Other sites come without a
-     * session: mid_session_open() returns MID_FORBIDDEN to an unsafe request of theirs, and the response of none is
-     * readable to them if it was sent with cookies; but for the origins that trusted-origins names as well.
+     * The origins whose pages may call this route: "*", or a list separated by spaces, such as "https://a.example
+     * https://b.example:8443". NULL: only those of the setting trusted-origins, and they cannot read the response. The
+     * runtime sends the CORS headers and answers preflight requests (Fetch, 3.2). Cross-site requests have no session:
+     * for unsafe methods mid_session_open() returns MID_FORBIDDEN, and a response to a request with cookies is not
+     * readable by the other site. Origins that are listed in trusted-origins as well are exempt.
      */
     const char *cross_site;
 };
@@ -79,23 +78,23 @@ struct mid_route {
 /* clang-format on */
 
 /*
- * An application. Members that are absent are 0. It stays the caller's, and is the same in every process; what
- * `context` points to is copied by fork(2), so each worker has its own from then on.
+ * An application. Members that are not set are 0. The struct is not copied. What `context` points to is copied by
+ * fork(2), so each worker has its own.
  */
 struct mid_app {
     const struct mid_route *routes;    /* ends with an all-zero row; NULL: none */
     const struct mid_task_type *tasks; /* what `work` can do; ends with an all-zero row; NULL: none */
 
     /*
-     * Called in each worker, of requests and of tasks, before its first one: to open what a worker needs, such as a
-     * connection to a database. `rq` is a request without a client, for mid_redis(), mid_wait(), mid_offload() and
-     * mid_log(); it has no session. May suspend. An error is logged and ends the worker, which is started again after a
-     * pause.
+     * Called in each worker (of requests and of tasks) before its first request, to open what the worker needs, such as
+     * a database connection. `rq` has no client and no session; it can be used with mid_redis(), mid_wait(),
+     * mid_offload() and mid_log(). May suspend. If it returns an error, the error is logged and the worker is restarted
+     * after a pause.
      */
     enum mid_error (*on_start)(struct mid_request *rq, void *context);
 
-    /* Called in each worker that has started, after its last request, also when some were cut by the end of the drain
-     * timeout. May not suspend. A worker that dies does not call it. */
+    /* Called in each worker after its last request, including when the drain timeout ended some requests. Must not
+     * suspend. Not called if on_start failed or the worker crashed. */
     void (*on_stop)(void *context);
 
     void *context; /* mid_context() */
@@ -104,14 +103,13 @@ struct mid_app {
 /*
  * The whole program: `serve`, `work`, `task`, `keygen`, `check`, `version`; see midstream(8). Returns the exit code.
  *
- * The master forks the workers before they have a thread. A handler may start a program by posix_spawn(3) or fork and
- * exec, and waits for it by a pidfd and mid_wait(), as examples/child shows; SIGCHLD has its default action and is not
- * to be caught, nor are SIGTERM, SIGHUP and SIGUSR1. Threads that an application starts may call nothing of this
- * library.
+ * Handlers may start programs with posix_spawn(3), or fork and exec, and read their output with mid_wait();
+ * examples/child shows how to reset the signals that a worker blocks. Do not handle SIGCHLD, SIGTERM, SIGHUP or
+ * SIGUSR1. Threads started by the application must not call this library.
  */
 MID_PUBLIC int mid_run(int argc, char **argv, const struct mid_app *app);
 
-/* The same for routes alone, and the tasks of mid_task_register(). */
+/* Short form for an application that has only routes, and tasks registered with mid_task_register(). */
 MID_PUBLIC int mid_main(int argc, char **argv, const struct mid_route *routes);
 
 #ifdef __cplusplus

@@ -1,5 +1,5 @@
 /*
- * What every call of this library returns, and what its declarations are marked with.
+ * Error codes, and the macros that declarations are marked with.
  */
 #ifndef MIDSTREAM_ERROR_H
 #define MIDSTREAM_ERROR_H
@@ -18,8 +18,7 @@ extern "C" {
 #define MID_FORMAT(format_index, first_argument)
 #endif
 
-/* Name, HTTP status when a handler returns it before the head, text. New ones are added at the end: a number keeps its
- * meaning. */
+/* Name, HTTP status if a handler returns it before the head, text. New errors are appended: numbers do not change. */
 #define MID_ERRORS(X)                                                                                                  \
     X(MID_OK, 200, "no error")                                                                                         \
     X(MID_GONE, 499, "the client has left")                                                                            \
@@ -53,13 +52,13 @@ enum mid_error {
 #undef MID_ERROR_NAME
 };
 
-/* The constant's name ("MID_GONE"), its sentence, and the HTTP status it becomes before the head. Never fail: a
- * number that is none of them counts as MID_FAILED, also when a handler returns it. */
+/* The constant's name ("MID_GONE"), its text, and its HTTP status. These never fail: an unknown number is treated as
+ * MID_FAILED, also when a handler returns it. */
 MID_PUBLIC const char *mid_error_name(enum mid_error error);
 MID_PUBLIC const char *mid_error_text(enum mid_error error);
 MID_PUBLIC int mid_error_status(enum mid_error error);
 
-/* Returns from the enclosing function with the error of `call`, if there is one. */
+/* Returns from the enclosing function if `call` fails, with its error. */
 #define MID_TRY(call)                                                                                                  \
     do {                                                                                                               \
         enum mid_error mid_try_error = (call);                                                                         \

@@ -15,10 +15,10 @@ struct mid_request;
 enum mid_level { MID_DEBUG, MID_INFO, MID_WARN, MID_ERROR };
 
 /*
- * One line, with the request's id: `event` is a name such as "order.paid"; the format has the form
- * `key=%d other="%s"` and gives fields, or is free text and gives a "message". Values are escaped. Never suspends nor
- * blocks. Of one event, 20 warnings or errors leave in 10 s, and then their number; lower levels are not limited. Never
- * log a cookie or a session's values.
+ * Writes one line, with the request's id. `event` is a name such as "order.paid". The format is either `key=%d
+ * other="%s"`, which gives fields, or free text, which becomes the field "message". Values are escaped. Never suspends,
+ * never blocks. At most 20 warnings or errors of one event are written in 10 s, and then how many were suppressed;
+ * lower levels are not limited. Do not log cookies or session values.
  */
 MID_PUBLIC void mid_log(struct mid_request *rq, enum mid_level level, const char *event, const char *format, ...)
     MID_FORMAT(4, 5);

@@ -1,5 +1,5 @@
 /*
- * Responses that are given as a whole. Those that are sent piece by piece are in midstream/stream.h.
+ * Complete responses. For responses that are sent in pieces see midstream/stream.h.
  */
 #ifndef MIDSTREAM_RESPONSE_H
 #define MIDSTREAM_RESPONSE_H
@@ -17,49 +17,49 @@ extern "C" {
 struct mid_request;
 
 /*
- * Sets a field of the head, in the place of all of that name; or adds another of the name, as Set-Cookie and Link need
- * it. Both strings are copied. MID_HEAD_SENT: too late. MID_UNPROCESSABLE: the name is not a token, or the value holds
- * CR, LF or another control character (RFC 9110, 5.5); the field is the server's (Content-Length, Transfer-Encoding,
- * Connection, Status, X-Accel-*...); or all fields together would have more than 14 KiB, which nginx would not take. A
- * response of a request that has opened its session gets `Cache-Control: no-store`, unless the handler has set another.
+ * mid_set_header() sets a response header, replacing all of that name; mid_add_header() adds one, as needed for
+ * Set-Cookie and Link. Both strings are copied. MID_HEAD_SENT: the head has been sent. MID_UNPROCESSABLE: the name is
+ * not a token; the value contains CR, LF or another control character (RFC 9110, 5.5); the header is controlled by the
+ * server (Content-Length, Transfer-Encoding, Connection, Status, X-Accel-*...); or the headers would exceed 14 KiB,
+ * nginx's limit. If the request has opened its session, `Cache-Control: no-store` is sent unless the handler has set
+ * Cache-Control.
  */
 MID_PUBLIC MID_CHECK enum mid_error mid_set_header(struct mid_request *rq, const char *name, const char *value);
 MID_PUBLIC MID_CHECK enum mid_error mid_add_header(struct mid_request *rq, const char *name, const char *value);
 
 /*
- * A cookie of the application, by Set-Cookie (RFC 6265, 4.1); not the session's, which the runtime sends. Unless it
- * says otherwise it goes to all paths, is sent over TLS only where the setting cookie-secure is on, comes with no
- * request that another site has caused but for links, and no script can read it.
+ * A cookie of the application, sent as Set-Cookie (RFC 6265, 4.1). The session cookie is sent by the runtime. By
+ * default a cookie is valid for all paths, is Secure if the setting cookie-secure is on, has SameSite=Lax, and is not
+ * readable by scripts (HttpOnly).
  */
 enum mid_same_site { MID_SAME_SITE_LAX, MID_SAME_SITE_STRICT, MID_SAME_SITE_NONE };
 
 struct mid_cookie {
     const char *name;
-    const char *value;            /* letters, digits and punctuation but '"', ',', ';' and '\\' */
+    const char *value;            /* ASCII without spaces, '"', ',', ';' and '\\' */
     const char *path;             /* NULL: "/" */
     const char *domain;           /* NULL: this host only */
-    int64_t max_age_s;            /* 0: until the browser is closed; -1: the cookie is removed */
+    int64_t max_age_s;            /* 0: until the browser is closed; -1: delete the cookie */
     enum mid_same_site same_site; /* MID_SAME_SITE_NONE needs cookie-secure */
-    bool is_readable;             /* scripts may read it: without HttpOnly */
+    bool is_readable;             /* scripts may read it (no HttpOnly) */
 };
 
-/* Strings are copied. MID_HEAD_SENT: too late. MID_UNPROCESSABLE: a member that browsers would refuse, or that would
- * break the field; or a name that is the session's. */
+/* Strings are copied. MID_HEAD_SENT: the head has been sent. MID_UNPROCESSABLE: a member that is invalid or that
+ * browsers would reject, or the name of the session cookie. */
 MID_PUBLIC MID_CHECK enum mid_error mid_set_cookie(struct mid_request *rq, const struct mid_cookie *cookie);
 
 /*
- * A response that sends the client elsewhere: to a path of this site, "/report/7", or an http or https URL. Bytes that
- * a URL may not have are percent-encoded; what has them already stays. `status` 0: 303 after an unsafe method, so that
- * the client asks by GET (RFC 9110, 15.4.4), 302 otherwise. A location that begins with "//" or "/\\" is
- * MID_UNPROCESSABLE: a browser takes it for another host's, so such a value of a visitor's would lead away from here.
- * Other errors as of mid_respond().
+ * Redirects the client to a path of this site, such as "/report/7", or to an http or https URL. Bytes that are not
+ * allowed in a URL are percent-encoded; existing encodings are kept. `status` 0 means 303 after an unsafe method, so
+ * that the client continues with GET (RFC 9110, 15.4.4), and 302 otherwise. A location that begins with "//" or "/\\"
+ * is MID_UNPROCESSABLE: browsers treat it as another host, which makes open redirects. Other errors as mid_respond().
  */
 MID_PUBLIC MID_CHECK enum mid_error mid_redirect(struct mid_request *rq, int status, const char *location);
 
 /*
- * The whole response at once. It leaves when the handler returns, after the session's changes have been committed, so
- * that whoever sees the response sees the session. MID_HEAD_SENT: there is a response already. MID_UNPROCESSABLE: the
- * status is not one of 200 to 599. With 204, 205 and 304 no content leaves (RFC 9110, 15).
+ * A complete response. It is sent when the handler returns, after recorded session changes have been committed, so that
+ * a client that has the response sees the changes. MID_HEAD_SENT: a response was already given. MID_UNPROCESSABLE: the
+ * status is not from 200 to 599. No content is sent with 204, 205 and 304 (RFC 9110, 15).
  */
 MID_PUBLIC MID_CHECK enum mid_error mid_respond(struct mid_request *rq, int status, const char *content_type,
                                                 const void *body, size_t bytes);
@@ -69,17 +69,17 @@ MID_PUBLIC MID_CHECK enum mid_error mid_respond_printf(struct mid_request *rq, i
 MID_PUBLIC MID_CHECK enum mid_error mid_respond_empty(struct mid_request *rq, int status);
 
 /*
- * JSON that no value can break: the format is that of jansson's json_pack(), so
+ * A JSON response. The format is that of jansson's json_pack(), so that no value can produce invalid JSON:
  *
  *     mid_respond_json(rq, 200, "{s:s, s:I}", "name", name, "number", (json_int_t)number)
  *
- * is {"name":"...","number":1} on one line, whatever the name holds. The compiler does not check the arguments: an `I`
- * takes a json_int_t (long long), an `i` an int. MID_UNPROCESSABLE: a string is not UTF-8, or is NULL where the format
- * does not have `s?`. MID_FAILED: the format is none. Otherwise as mid_respond().
+ * sends {"name":"...","number":1} on one line. The compiler does not check the arguments: `I` takes a json_int_t (long
+ * long), `i` an int. MID_UNPROCESSABLE: a string is not UTF-8, or is NULL without `s?`. MID_FAILED: an invalid format.
+ * Otherwise as mid_respond().
  */
 MID_PUBLIC MID_CHECK enum mid_error mid_respond_json(struct mid_request *rq, int status, const char *format, ...);
 
-/* Says why: returns `error` itself, and makes the sentence the detail of the error response and of the log line. */
+/* Returns `error`, and sets the detail of the error response and of the log line. */
 MID_PUBLIC MID_CHECK enum mid_error mid_fail(struct mid_request *rq, enum mid_error error, const char *format, ...)
     MID_FORMAT(3, 4);
 
