@@ -69,24 +69,26 @@ static const struct command {
     bool has_words;
 } commands[] = {
     {"serve", serve, "serve requests from nginx",
-     "A master starts workers, which answer the FastCGI requests that come to --listen, and starts those again that die. It\n"
-     "stays in the foreground. SIGTERM and SIGINT stop it when what is under way is done, or --drain-timeout-ms over; SIGHUP\n"
-     "reads the settings and the files that they name again; SIGUSR1 opens --log-file anew.\n\n"
-     "Needed before: a key file (keygen). Often set: --listen, --redis, --keys, --workers, --admin.\n",
+     "A master process starts workers, which answer the FastCGI requests on --listen, and restarts them if they die. It stays\n"
+     "in the foreground. SIGTERM and SIGINT stop it when requests in progress are done or --drain-timeout-ms has passed;\n"
+     "SIGHUP reloads the settings and the files that they name; SIGUSR1 reopens --log-file.\n\n"
+     "Requires a key file (keygen). Often set: --listen, --redis, --keys, --workers, --admin.\n",
      false},
     {"work", work, "do background tasks",
-     "A master starts workers, which take the tasks of --task-queues from Redis, --task-concurrency of a queue at a time, and\n"
-     "listen on no socket. Signals are those of serve. SIGTERM gives tasks back that are not done within --drain-timeout-ms.\n\n"
-     "Often set: --redis, --keys (of serve, for the visitors' sessions), --workers, --task-queues.\n",
+     "A master process starts workers, which take tasks of --task-queues from Redis, up to --task-concurrency per queue at a\n"
+     "time. They do not listen on sockets. Signals are as for serve. On SIGTERM, tasks that are not done within\n"
+     "--drain-timeout-ms are returned to the queue.\n\n"
+     "Often set: --redis, --keys (those of serve, for the visitors' sessions), --workers, --task-queues.\n",
      false},
     {"task", task, "list, show, retry, cancel or delete tasks", NULL, true},
     {"check", check, "check the settings without serving",
-     "Reads the settings, the key file and the password file, and looks at addresses and routes, as serve and work do. Opens no\n"
-     "socket, and asks no Redis. Prints what is wrong, and exits with 1 or 2; 0 means that a start, or SIGHUP, would take it.\n",
+     "Checks the settings, the key file, the password file, addresses and routes, as serve and work do, without opening sockets\n"
+     "or connecting to Redis. Exits with 0 if a start, or a reload, would accept them; otherwise prints what is wrong and exits\n"
+     "with 1 or 2.\n",
      false},
-    {"keygen", keygen, "add a new signing key in front of the file of --keys",
-     "The first key signs cookies, all of them verify. The file is made with mode 0600 if it is not there; what is in it stays.\n"
-     "serve and work take the new key at SIGHUP. Old keys can go when --session-absolute-ms has passed since.\n",
+    {"keygen", keygen, "add a new signing key to the file of --keys",
+     "The new key becomes the first one. The first key signs cookies; all keys verify them. The file is created with mode 0600\n"
+     "if it does not exist. serve and work use the new key after SIGHUP. Old keys can be removed after --session-absolute-ms.\n",
      false},
     {"settings", print_settings, "print the reference of the settings, in Markdown", "It is docs/settings.md.\n",
      false},

@@ -204,15 +204,15 @@ void task_command_print_usage(FILE *out)
           "       midstream task stats\n"
           "       midstream task types\n"
           "       midstream task show|retry|cancel|delete ID\n\n"
-          "Looks at the queues of --task-queues in Redis, and does to one task what an operator has to do.\n\n"
+          "Shows the queues of --task-queues in Redis, and changes single tasks.\n\n"
           "  list      the tasks, a line each: id, state, name, attempt and attempts, age, progress, error\n"
-          "  stats     how many there are in each state, and what has happened since the queue was made\n"
-          "  types     the names of the tasks that this program can do; Redis is not asked\n"
+          "  stats     number of tasks in each state, and totals since the queue was created\n"
+          "  types     names of the task types of this program (does not connect to Redis)\n"
           "  show      the fields of one task, without its payload\n"
-          "  retry     gives a dead letter all its attempts again\n"
-          "  cancel    a task that waits ends at once; one that runs is told\n"
-          "  delete    what is left of a task that has ended\n\n"
-          "Exits with 1 when Redis does not answer, there is no such task, or its state is another.\n\n"
+          "  retry     makes a dead letter a waiting task again, with all its attempts\n"
+          "  cancel    cancels a task: immediately if it is waiting; a running one is notified\n"
+          "  delete    removes the record of a finished task\n\n"
+          "Exits with 1 if Redis does not reply, the task does not exist, or its state does not allow the change.\n\n"
           "Settings: midstream --help\n",
           out);
 }
