@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "load"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "bench"))
 
 from driver import processes  # noqa: E402
 from driver.stack import Stack  # noqa: E402
