@@ -13,7 +13,7 @@
 
 static struct request_settings settings;
 
-void request_configure(const struct request_settings *request_settings)
+void request_init(const struct request_settings *request_settings)
 {
     settings = *request_settings;
 }

@@ -127,7 +127,7 @@ struct request_settings {
 };
 
 /* Once per process. */
-void request_configure(const struct request_settings *settings);
+void request_init(const struct request_settings *settings);
 const struct request_settings *request_settings(void);
 
 /* Reads the connection's next request. May suspend. False: there is none; nothing to finish. */

@@ -17,7 +17,7 @@ enum {
 /* The longest lifetime of a field. */
 #define SESSION_FIELD_LIFETIME_MAX_MS (365ll * 24 * 3600 * 1000)
 
-/* Set by session_configure(). */
+/* Set by session_init(). */
 extern struct session_limits {
     int64_t head_timeout_ms;
     int64_t commit_timeout_ms;

@@ -53,7 +53,7 @@ void new_limit_destroy(void)
     table = NULL;
 }
 
-void new_limit_configure(int64_t per_minute)
+void new_limit_init(int64_t per_minute)
 {
     most = per_minute;
 }

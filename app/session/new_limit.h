@@ -29,7 +29,7 @@ void new_limit_create(void);
 void new_limit_destroy(void);
 
 /* How many sessions an address may begin within a minute of the clock; 0: any number. */
-void new_limit_configure(int64_t per_minute);
+void new_limit_init(int64_t per_minute);
 
 /*
  * Counts a session that the request is about to begin. MID_TOO_MANY, with a sentence and the seconds after which to

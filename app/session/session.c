@@ -13,7 +13,7 @@
 
 struct session_limits session_limits;
 
-void session_configure(const struct session_settings *settings)
+void session_init(const struct session_settings *settings)
 {
     session_limits.head_timeout_ms = settings->head_timeout_ms;
     session_limits.commit_timeout_ms = settings->commit_timeout_ms;

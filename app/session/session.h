@@ -70,7 +70,7 @@ struct session_settings {
     size_t streams_max;            /* of one session in this worker */
 };
 
-void session_configure(const struct session_settings *settings);
+void session_init(const struct session_settings *settings);
 
 /* The request is over: drops what is not committed and gives the memory back. NULL is fine. */
 void session_close(struct mid_session *session);

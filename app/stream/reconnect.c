@@ -3,21 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/share.h"
 #include "http/response.h"
 #include "stream/stream.h"
-
-static int64_t reconnect_ms; /* a mean */
-
-void stream_configure_reconnect(int64_t mean_ms)
-{
-    reconnect_ms = mean_ms;
-}
-
-int64_t stream_retry_ms(void)
-{
-    return reconnect_ms / 2 + share_of(reconnect_ms, share_next());
-}
 
 /*
  * An event stream is a connection that the client opens again whenever it ends (WHATWG HTML, 9.2.3), so nobody takes

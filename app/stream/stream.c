@@ -7,6 +7,7 @@
 
 #include "base/counter.h"
 #include "base/json.h"
+#include "base/share.h"
 #include "http/field.h"
 #include "http/response.h"
 #include "http/status.h"
@@ -16,20 +17,17 @@
 
 enum { KEPT_BUFFER_BYTES = 64 * 1024 };
 
-static int64_t heartbeat_ms;
-static size_t streams_max;
+static struct stream_settings settings;
 static size_t streams_open;
 
-static struct stream_counts own_counts;
-static struct stream_counts *counts = &own_counts;
-
-void stream_configure(int64_t heartbeat, size_t most, int64_t reconnect_ms, struct stream_counts *stream_counts)
+void stream_init(const struct stream_settings *stream_settings)
 {
-    stream_configure_reconnect(reconnect_ms);
-    heartbeat_ms = heartbeat;
-    streams_max = most;
-    if (stream_counts != NULL)
-        counts = stream_counts;
+    settings = *stream_settings;
+}
+
+int64_t stream_retry_ms(void)
+{
+    return settings.reconnect_ms / 2 + share_of(settings.reconnect_ms, share_next());
 }
 
 size_t stream_count(void)
@@ -133,10 +131,10 @@ MAY_SUSPEND static int64_t beat(struct mid_request *rq)
     const char *heartbeat = heartbeats[stream->format];
     if (heartbeat == NULL || is_dead(rq))
         return -1;
-    if (loop_now_ms() - stream->last_sent_ms >= heartbeat_ms &&
+    if (loop_now_ms() - stream->last_sent_ms >= settings.heartbeat_ms &&
         stream_send_last(rq, heartbeat, strlen(heartbeat)) != MID_OK)
         return -1;
-    return stream->last_sent_ms + heartbeat_ms;
+    return stream->last_sent_ms + settings.heartbeat_ms;
 }
 
 /* Asks the session's room, once every heartbeat, whether the stream is still wanted; tells when to ask again, -1 for
@@ -146,11 +144,11 @@ MAY_SUSPEND static enum mid_error check(struct mid_request *rq, int64_t *next_ms
     *next_ms = -1;
     if (rq->hooks.still_wanted == NULL || rq->client == NULL)
         return MID_OK;
-    if (loop_now_ms() - rq->stream->checked_ms >= heartbeat_ms) {
+    if (loop_now_ms() - rq->stream->checked_ms >= settings.heartbeat_ms) {
         rq->stream->checked_ms = loop_now_ms();
         MID_TRY(rq->hooks.still_wanted(rq));
     }
-    *next_ms = rq->stream->checked_ms + heartbeat_ms;
+    *next_ms = rq->stream->checked_ms + settings.heartbeat_ms;
     return MID_OK;
 }
 
@@ -179,7 +177,7 @@ enum mid_error stream_begin(struct mid_request *rq, int status, const char *cont
         return mid_fail(rq, MID_UNPROCESSABLE, "a content type may not have line breaks");
     if (!status_is_final(status) || !status_has_content(status))
         return mid_fail(rq, MID_UNPROCESSABLE, "a stream cannot have the status %d", status);
-    if (streams_open >= streams_max)
+    if (streams_open >= settings.streams_max)
         return mid_fail(rq, MID_OVERLOADED, "this worker has as many streams as it may have");
     if (drain_is_due(rq))
         return MID_DRAINING;
@@ -198,7 +196,7 @@ enum mid_error stream_begin(struct mid_request *rq, int status, const char *cont
     rq->wait.attend = attend;
     rq->wait.deadline_ms = -1; /* a stream takes as long as it takes */
     streams_open++;
-    counter_add(&counts->begun, 1);
+    counter_add(&settings.counts->begun, 1);
     return rq->wait.outlives_client ? MID_OK : error;
 }
 

@@ -28,10 +28,15 @@ struct stream {
     int64_t retry_ms;     /* of events: what the first piece says; 0: nothing, or it has */
 };
 
-/* How long a stream may be silent before a heartbeat goes out, how many may be open, when clients that are told to come
- * back do so (a half to one and a half of it), and where the room counts (NULL:
- * in its own memory). Once per process. */
-void stream_configure(int64_t heartbeat_ms, size_t streams_max, int64_t reconnect_ms, struct stream_counts *counts);
+struct stream_settings {
+    int64_t heartbeat_ms; /* of silence before a heartbeat */
+    size_t streams_max;   /* open at a time */
+    int64_t reconnect_ms; /* the mean of what clients that are to reconnect are told */
+    struct stream_counts *counts;
+};
+
+/* Once per process. */
+void stream_init(const struct stream_settings *settings);
 
 /* How many streams of this worker are open. */
 size_t stream_count(void);
@@ -58,7 +63,6 @@ MAY_SUSPEND void stream_reconnect(struct mid_request *rq);
 /* When a client that is told, or whose stream ends in another way, is to come back: a half to one and a half of the
  * setting, so that not all do at once. */
 int64_t stream_retry_ms(void);
-void stream_configure_reconnect(int64_t reconnect_ms);
 
 /* -------------------- failure -------------------- */
 

@@ -21,7 +21,7 @@
 
 static struct dispatch_settings settings;
 
-void dispatch_configure(const struct dispatch_settings *dispatch_settings)
+void dispatch_init(const struct dispatch_settings *dispatch_settings)
 {
     settings = *dispatch_settings;
 }

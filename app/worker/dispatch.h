@@ -20,7 +20,7 @@ struct dispatch_settings {
 };
 
 /* Once per process. */
-void dispatch_configure(const struct dispatch_settings *settings);
+void dispatch_init(const struct dispatch_settings *settings);
 
 /* On a fiber: answers the connection's next request. False when it has handed the connection back. See struct
  * connection_settings. */

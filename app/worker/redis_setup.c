@@ -25,7 +25,7 @@ static void open_sessions(const struct configuration *configuration, struct redi
                           struct worker_counts *counts)
 {
     const struct settings *settings = &configuration->settings;
-    session_configure(&(struct session_settings){
+    session_init(&(struct session_settings){
         .store = {.redis = redis,
                   .idle_ms = settings->session_idle_ms,
                   .absolute_ms = settings->session_absolute_ms,

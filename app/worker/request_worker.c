@@ -91,9 +91,14 @@ static void publish(struct worker_gauges *gauges)
 
 static void configure(const struct settings *settings, struct worker_counts *counts, struct router *router)
 {
-    new_limit_configure(settings->session_new_max);
-    stream_configure(settings->heartbeat_ms, (size_t)settings->streams_max, settings->reconnect_ms, &counts->stream);
-    dispatch_configure(&(struct dispatch_settings){
+    new_limit_init(settings->session_new_max);
+    stream_init(&(struct stream_settings){
+        .heartbeat_ms = settings->heartbeat_ms,
+        .streams_max = (size_t)settings->streams_max,
+        .reconnect_ms = settings->reconnect_ms,
+        .counts = &counts->stream,
+    });
+    dispatch_init(&(struct dispatch_settings){
         .router = router,
         .trusted_origins = settings->trusted_origins,
         .hosts = settings->hosts,

@@ -164,7 +164,7 @@ static void open_loop(const struct settings *settings)
 static void configure_requests(const struct worker_options *options)
 {
     const struct settings *settings = own.worker.settings;
-    request_configure(&(struct request_settings){
+    request_init(&(struct request_settings){
         .body_max_bytes = (uint64_t)settings->body_max_bytes,
         .cookie_is_secure = settings->cookie_secure,
         .context = options->app->context,

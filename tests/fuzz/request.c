@@ -262,9 +262,10 @@ static void set_up(void)
     fiber_init(STACK_BYTES, FIBERS);
     loop_init();
     fcgi_init();
-    request_configure(&(struct request_settings){.body_max_bytes = 1000});
-    stream_configure(15000, 10, 1000, &counts->stream);
-    dispatch_configure(&(struct dispatch_settings){
+    request_init(&(struct request_settings){.body_max_bytes = 1000});
+    stream_init(&(struct stream_settings){
+        .heartbeat_ms = 15000, .streams_max = 10, .reconnect_ms = 1000, .counts = &counts->stream});
+    dispatch_init(&(struct dispatch_settings){
         .router = router_new(routes, reason, sizeof(reason)), .after_timeout_ms = 1000, .requests_max = 100});
     connections_init(&(struct connection_settings){.serve = dispatch,
                                                    .params_max = PARAMS_MAX,

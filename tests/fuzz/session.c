@@ -411,18 +411,18 @@ static void set_up(void)
     char reason[160];
     keyring = keyring_parse("fuzz", key, strlen(key), reason, sizeof(reason));
     client = fake_redis_start(answer);
-    session_configure(&(struct session_settings){.store = {.redis = client,
-                                                           .idle_ms = 60000,
-                                                           .absolute_ms = 600000,
-                                                           .user_idle_ms = 60000,
-                                                           .user_absolute_ms = 600000,
-                                                           .fields_max = 64,
-                                                           .value_bytes_max = 1000,
-                                                           .size_max = 10000},
-                                                 .keyring = keyring,
-                                                 .head_timeout_ms = 1000,
-                                                 .commit_timeout_ms = 5,
-                                                 .streams_max = 10});
+    session_init(&(struct session_settings){.store = {.redis = client,
+                                                      .idle_ms = 60000,
+                                                      .absolute_ms = 600000,
+                                                      .user_idle_ms = 60000,
+                                                      .user_absolute_ms = 600000,
+                                                      .fields_max = 64,
+                                                      .value_bytes_max = 1000,
+                                                      .size_max = 10000},
+                                            .keyring = keyring,
+                                            .head_timeout_ms = 1000,
+                                            .commit_timeout_ms = 5,
+                                            .streams_max = 10});
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

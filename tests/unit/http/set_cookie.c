@@ -6,7 +6,7 @@
 
 static const char *set_cookie(struct mid_request *rq, const struct mid_cookie *cookie)
 {
-    request_configure(&(struct request_settings){.cookie_is_secure = true});
+    request_init(&(struct request_settings){.cookie_is_secure = true});
     request_init_detached(rq, "test");
     rq->response.phase = RESPONSE_NONE;
     return mid_set_cookie(rq, cookie) == MID_OK ? rq->response.fields->value : NULL;

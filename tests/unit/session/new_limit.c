@@ -13,7 +13,7 @@ enum { MINUTE_MS = 60 * 1000, NOW_MS = 7 * MINUTE_MS + 1234 };
 static void set_up(void)
 {
     new_limit_create();
-    new_limit_configure(3);
+    new_limit_init(3);
 }
 
 TestSuite(new_limit, .init = set_up, .fini = new_limit_destroy);
@@ -65,9 +65,9 @@ Test(new_limit, what_is_no_address_is_not_limited)
 
 Test(new_limit, zero_is_any_number_and_so_is_no_table)
 {
-    new_limit_configure(0);
+    new_limit_init(0);
     cr_expect_eq(admitted("192.0.2.1", 10, NOW_MS), 10);
-    new_limit_configure(1);
+    new_limit_init(1);
     new_limit_destroy();
     cr_expect_eq(admitted("192.0.2.1", 10, NOW_MS), 10);
 }
@@ -76,7 +76,7 @@ Test(new_limit, a_full_table_refuses_nobody_and_forgets_no_address_that_has_begu
 {
     enum { ADDRESSES = 200 * 1000, MANY = 50 };
     char address[32];
-    new_limit_configure(MANY);
+    new_limit_init(MANY);
     cr_expect_eq(admitted("198.51.100.1", MANY, NOW_MS), MANY);
     for (int i = 0; i < ADDRESSES; i++) {
         snprintf(address, sizeof(address), "10.%d.%d.%d", i >> 16, i >> 8 & 255, i & 255);
@@ -109,7 +109,7 @@ Test(new_limit, processes_count_together)
     enum { PROCESSES = 4, MOST = 200 };
     pid_t children[PROCESSES];
     int sum = 1;
-    new_limit_configure(MOST);
+    new_limit_init(MOST);
     cr_assert(new_limit_admits("192.0.2.1", NOW_MS));
     for (int i = 0; i < PROCESSES; i++)
         children[i] = try_elsewhere(MOST);
@@ -128,7 +128,7 @@ Test(new_limit, a_request_is_told_which_limit_it_is_and_when_to_come_again)
     char *params[] = {param, NULL};
     request_init_detached(&rq, "test");
     rq.params = params;
-    new_limit_configure(1);
+    new_limit_init(1);
     enum mid_error error = MID_OK;
     for (int i = 0; i < 3 && error == MID_OK; i++) /* a minute may end in between */
         error = new_limit_enter(&rq);
