@@ -140,6 +140,7 @@ bench: ## measure requests, streams and memory; a table, and build/bench/latest.
 PREFIX  ?= /usr/local
 DESTDIR ?=
 
+LIBDIR  ?= $(PREFIX)/lib
 SHARE = $(DESTDIR)$(PREFIX)/share
 
 # What an application needs: the library, and what builds and runs it. The demonstration, which has no passwords, is another
@@ -148,10 +149,10 @@ SHARE = $(DESTDIR)$(PREFIX)/share
 install: $(BUILD)/libmidstream.a ## install library, headers, manual and midstream-run under DESTDIR/PREFIX
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/include app/include/midstream.h
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/include/midstream app/include/midstream/*.h
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib $(BUILD)/libmidstream.a
-	install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/bin
-	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' app/midstream.pc.in \
-	    >$(DESTDIR)$(PREFIX)/lib/pkgconfig/midstream.pc
+	install -D -m 644 -t $(DESTDIR)$(LIBDIR) $(BUILD)/libmidstream.a
+	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(PREFIX)/bin
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@VERSION@|$(VERSION)|' app/midstream.pc.in \
+	    >$(DESTDIR)$(LIBDIR)/pkgconfig/midstream.pc
 	install -D -m 644 -t $(SHARE)/man/man1 docs/midstream-run.1
 	install -D -m 644 -t $(SHARE)/man/man8 docs/midstream.8
 	install -D -m 644 -t $(SHARE)/man/man3 docs/midstream.h.3
@@ -165,6 +166,17 @@ install: $(BUILD)/libmidstream.a ## install library, headers, manual and midstre
 
 install-demonstration: $(BUILD)/midstream ## install the demonstration as midstream-demonstration
 	install -D -m 755 $(BUILD)/midstream $(DESTDIR)$(PREFIX)/bin/midstream-demonstration
+
+.PHONY: deb test-deb
+deb: ## build Debian packages of the committed tree in build/deb, and look at them with lintian
+	scripts/setup deb
+	rm -rf build/deb && mkdir -p build/deb/source
+	git archive HEAD | tar -x -C build/deb/source
+	cd build/deb/source && dpkg-buildpackage --build=binary --no-sign
+	lintian --fail-on error,warning build/deb/*.changes
+
+test-deb: ## build and install the packages in fresh systems of both releases (needs root)
+	tests/deb/run bookworm trixie
 
 # The library is what README says: an application compiles against the installed header alone.
 .PHONY: test-library
