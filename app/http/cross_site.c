@@ -11,6 +11,8 @@
 /* Browsers keep what a preflight has told no longer than this, whatever is said (Chromium: 2 h). */
 #define PREFLIGHT_MAX_AGE_S "7200"
 
+enum { REQUEST_FIELDS_BYTES_MAX = 4096 }; /* that a preflight may ask for: the answer has to fit into a head */
+
 static bool is_any(const char *list)
 {
     return list != NULL && strcmp(list, "*") == 0;
@@ -61,8 +63,7 @@ bool cross_site_admit(struct mid_request *rq, const struct mid_route *route, con
     rq->is_origin_untold = origin_is_untold(&claims);
     bool is_listed = route->cross_site != NULL &&
                      (claims.origin != NULL ? lists(route->cross_site, claims.origin) : is_any(route->cross_site));
-    if (route->cross_site != NULL) /* the response may depend on it, whoever asks */
-        response_add_field(rq, "Vary", "Origin");
+    rq->response.varies_by_origin = route->cross_site != NULL; /* whoever asks */
     if (is_listed && claims.origin != NULL)
         allow_origin(rq, route, claims.origin, trusted);
     if (origin_allows(&claims, trusted))
@@ -80,7 +81,7 @@ void cross_site_tell(struct mid_request *rq, const struct mid_route *asked, cons
     if (origin != NULL && asked != NULL && asked->cross_site != NULL && lists(asked->cross_site, origin)) {
         allow_origin(rq, asked, origin, trusted);
         response_set_field(rq, "Access-Control-Allow-Methods", arena_strdup(&rq->arena, method));
-        if (fields != NULL && field_value_is_valid(fields))
+        if (fields != NULL && field_value_is_valid(fields) && strlen(fields) <= REQUEST_FIELDS_BYTES_MAX)
             response_set_field(rq, "Access-Control-Allow-Headers", arena_strdup(&rq->arena, fields));
         response_set_field(rq, "Access-Control-Max-Age", PREFLIGHT_MAX_AGE_S);
     }

@@ -37,6 +37,7 @@ struct response {
     struct response_field *fields; /* in the order of the head */
     int64_t begun_us;              /* clock_monotonic_us() when the head went out; 0: not yet */
     bool is_cut;
+    bool varies_by_origin; /* whatever the handler says in Vary */
 };
 
 /* What a room above http wants to do at the turning points of a response; the session sets them when it is opened. */

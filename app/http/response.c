@@ -215,6 +215,8 @@ static struct iovec format_head(struct mid_request *rq, bool is_whole)
                      "\r\n");
     for (const struct response_field *field = response->fields; field != NULL; field = field->next)
         end = stpcpy(stpcpy(stpcpy(stpcpy(end, field->name), ": "), field->value), "\r\n");
+    if (response->varies_by_origin)
+        end = stpcpy(end, "Vary: Origin\r\n");
     end = stpcpy(end, "\r\n");
     return (struct iovec){.iov_base = head, .iov_len = (size_t)(end - head)};
 }

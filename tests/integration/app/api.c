@@ -47,6 +47,7 @@ enum mid_error whose_route(struct mid_request *rq)
 {
     struct mid_session *session;
     int64_t count = 0;
+    MID_TRY(mid_set_header(rq, "Vary", "Accept-Language")); /* beside what the runtime says */
     if (mid_query(rq, "open") == NULL) {
         MID_TRY(mid_session_find(rq, &session));
         if (session == NULL)
