@@ -92,9 +92,10 @@ static bool has_result(void *arg)
     char *path = text_printf("%s/calls", wish->stage->dir);
     char *notes = file_read(path, NULL);
     size_t length = strlen(wish->line);
-    for (char *at = notes; at != NULL && *at != '\0' && wish->result == NULL; at = strchr(at, '\n') + 1)
+    /* A line without its end is being written. */
+    for (char *at = notes, *end; at != NULL && wish->result == NULL && (end = strchr(at, '\n')) != NULL; at = end + 1)
         if (strncmp(at, wish->line, length) == 0)
-            wish->result = strndup(at + length, strcspn(at + length, "\n"));
+            wish->result = strndup(at + length, (size_t)(end - at) - length);
     free(notes);
     free(path);
     return wish->result != NULL;
