@@ -1,8 +1,6 @@
 /* Rules for HTTP fields. See field.h. */
 #include "http/field.h"
 
-#include <stdbool.h>
-#include <stddef.h>
 #include <string.h>
 #include <strings.h>
 
@@ -11,14 +9,18 @@ static bool is_alphanumeric(char c)
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
+static size_t token_length(const char *at)
+{
+    size_t length = 0;
+    while (at[length] != '\0' && (is_alphanumeric(at[length]) || strchr("!#$%&'*+-.^_`|~", at[length]) != NULL))
+        length++;
+    return length;
+}
+
 bool field_name_is_valid(const char *name)
 {
-    if (*name == '\0')
-        return false;
-    for (; *name != '\0'; name++)
-        if (!is_alphanumeric(*name) && strchr("!#$%&'*+-.^_`|~", *name) == NULL)
-            return false;
-    return true;
+    size_t length = token_length(name);
+    return length > 0 && name[length] == '\0';
 }
 
 bool field_value_is_valid(const char *value)
@@ -47,21 +49,20 @@ static const char *skip_blanks(const char *at)
     return at + strspn(at, " \t");
 }
 
-/* The media type that `at` begins with is `type`: nothing but blanks before the parameters, the next element, the end.
- */
-static bool names_media_type(const char *at, const char *type)
+/* What is behind the `type` that `at` begins with, and blanks; NULL: it begins with something else. */
+static const char *skip_type(const char *at, const char *type)
 {
     size_t length = strlen(type);
-    if (strncasecmp(at, type, length) != 0)
-        return false;
-    at = skip_blanks(at + length);
-    return *at == '\0' || *at == ';' || *at == ',';
+    return strncasecmp(at, type, length) == 0 ? skip_blanks(at + length) : NULL;
 }
 
 bool media_type_is(const char *content_type, const char *type)
 {
-    return content_type != NULL && names_media_type(skip_blanks(content_type), type);
+    const char *at = content_type != NULL ? skip_type(skip_blanks(content_type), type) : NULL;
+    return at != NULL && (*at == '\0' || *at == ';');
 }
+
+/* -------------------- parameters -------------------- */
 
 /* Where the quoted string ends, whose first '"' is before `at`: at its last one, or NULL. */
 static const char *end_of_quoted(const char *at)
@@ -88,27 +89,47 @@ static const char *unquote(const char *at, const char *end, struct arena *arena)
     return text;
 }
 
-const char *field_parameter(const char *value, const char *name, struct arena *arena)
+/* Takes the value at `at` and moves behind it. NULL: there is none. */
+static const char *take_value(const char **at, struct arena *arena)
 {
-    size_t name_length = strlen(name);
-    const char *at = value + strcspn(value, ";");
-    while (*at == ';') {
-        at = skip_blanks(at + 1);
-        size_t length = strcspn(at, "=; \t");
-        if (at[length] != '=')
-            return NULL;
-        bool is_it = length == name_length && strncasecmp(at, name, length) == 0;
-        at += length + 1;
-        bool is_quoted = *at == '"';
-        at += is_quoted;
-        const char *end = is_quoted ? end_of_quoted(at) : at + strcspn(at, " \t;,\"");
-        if (end == NULL || (end == at && !is_quoted))
-            return NULL;
-        if (is_it)
-            return is_quoted ? unquote(at, end, arena) : arena_strndup(arena, at, (size_t)(end - at));
-        at = skip_blanks(end + is_quoted);
+    bool is_quoted = **at == '"';
+    const char *begin = *at + is_quoted;
+    const char *end = is_quoted ? end_of_quoted(begin) : begin + strcspn(begin, " \t;,\"");
+    if (end == NULL || (end == begin && !is_quoted))
+        return NULL;
+    *at = end + is_quoted;
+    return is_quoted ? unquote(begin, end, arena) : arena_strndup(arena, begin, (size_t)(end - begin));
+}
+
+/* Takes the parameter at `at` and moves behind it. */
+static bool take_parameter(const char **at, struct field_parameter wanted[], size_t count, struct arena *arena)
+{
+    const char *name = *at;
+    size_t length = token_length(name);
+    if (length == 0 || name[length] != '=')
+        return false;
+    *at += length + 1;
+    const char *value = take_value(at, arena);
+    for (size_t i = 0; i < count && value != NULL; i++) {
+        if (strlen(wanted[i].name) != length || strncasecmp(wanted[i].name, name, length) != 0)
+            continue;
+        if (wanted[i].value != NULL)
+            return false;
+        wanted[i].value = value;
     }
-    return NULL;
+    return value != NULL;
+}
+
+bool field_parse(const char *text, const char *type, struct field_parameter wanted[], size_t count, struct arena *arena)
+{
+    const char *at = text != NULL ? skip_type(skip_blanks(text), type) : NULL;
+    while (at != NULL && *at == ';') {
+        at = skip_blanks(at + 1);
+        if (*at != ';' && *at != '\0' && !take_parameter(&at, wanted, count, arena))
+            return false;
+        at = skip_blanks(at);
+    }
+    return at != NULL && *at == '\0';
 }
 
 /* -------------------- Accept (RFC 9110, 12.5.1) -------------------- */
@@ -146,6 +167,13 @@ static int parse_weight(const char *at)
     return is_at_end && weight <= WEIGHT_ONE ? weight : 0;
 }
 
+/* The media range that `at` begins with is `type`, whatever its parameters. */
+static bool range_is(const char *at, const char *type)
+{
+    at = skip_type(at, type);
+    return at != NULL && (*at == '\0' || *at == ';' || *at == ',');
+}
+
 /* The weight of the element whose media range ends at `at`; moves `at` to the element's end. */
 static int take_weight(const char **at)
 {
@@ -168,9 +196,9 @@ bool accept_prefers_json(const char *accept)
         const char *range = skip_blanks(at);
         at = find_delimiter(range);
         int weight = take_weight(&at);
-        if (names_media_type(range, "application/json") && weight > json)
+        if (range_is(range, "application/json") && weight > json)
             json = weight;
-        if ((names_media_type(range, "text/html") || names_media_type(range, "text/plain")) && weight > text)
+        if ((range_is(range, "text/html") || range_is(range, "text/plain")) && weight > text)
             text = weight;
         if (*at == '\0')
             break;

@@ -6,6 +6,7 @@
 #define HTTP_FIELD_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "base/arena.h"
 
@@ -22,13 +23,19 @@ bool field_is_of_server(const char *name);
 /* Whether a Content-Type names the media type `type` ("application/json"), whatever its parameters. NULL does not. */
 bool media_type_is(const char *content_type, const char *type);
 
+struct field_parameter {
+    const char *name;
+    const char *value; /* NULL: it is not there */
+};
+
 /*
- * A parameter of a value such as `form-data; name="a"` (RFC 9110, 5.6.6), in the arena, or NULL: a token, or a quoted
- * string, in which a backslash before '"' and '\\' is taken away, and stays before others, as browsers send paths of
- * Windows. Names compare without case; of several equal ones, the first. NULL also where the value is malformed before
- * it.
+ * Whether `text` is `type` with parameters, such as `form-data; name="a"` (RFC 9110, 5.6.6), and well-formed; fills in
+ * the values of those that are wanted, in the arena. A value is a token or a quoted string, in which a backslash before
+ * '"' and '\\' is taken away, and stays before others, as browsers send paths of Windows. Names compare without case.
+ * False also for one that is wanted and there twice, and for NULL.
  */
-const char *field_parameter(const char *value, const char *name, struct arena *arena);
+bool field_parse(const char *text, const char *type, struct field_parameter wanted[], size_t count,
+                 struct arena *arena);
 
 /*
  * Whether an error is better told as JSON than as text: when Accept names application/json with a weight above 0 that

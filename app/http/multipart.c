@@ -47,17 +47,15 @@ static bool boundary_is_valid(const char *boundary, size_t length)
 
 struct multipart *multipart_new(const char *content_type, const struct multipart_source *source, struct arena *arena)
 {
-    if (!media_type_is(content_type, "multipart/form-data"))
-        return NULL;
-    const char *boundary = field_parameter(content_type, "boundary", arena);
-    size_t length = boundary != NULL ? strlen(boundary) : 0;
-    if (!boundary_is_valid(boundary, length))
+    struct field_parameter boundary = {.name = "boundary"};
+    if (!field_parse(content_type, "multipart/form-data", &boundary, 1, arena) || boundary.value == NULL ||
+        !boundary_is_valid(boundary.value, strlen(boundary.value)))
         return NULL;
     struct multipart *multipart = arena_alloc(arena, sizeof(*multipart));
     memset(multipart, 0, offsetof(struct multipart, window));
     multipart->source = *source;
     multipart->arena = arena;
-    stpcpy(stpcpy(multipart->delimiter, "\r\n--"), boundary);
+    stpcpy(stpcpy(multipart->delimiter, "\r\n--"), boundary.value);
     multipart->delimiter_bytes = strlen(multipart->delimiter);
     memcpy(multipart->window, "\r\n", 2); /* the first delimiter may be the first line */
     multipart->end = 2;
@@ -93,21 +91,25 @@ static size_t held(const struct multipart *multipart)
     return multipart->end - multipart->at;
 }
 
-/* More of the body behind what is held, which is less than the window. At the end of the body: malformed. */
-MAY_SUSPEND static enum mid_error fill(struct multipart *multipart)
+/* More of the body behind what is held, which is less than the window. *got 0: the body has ended. */
+MAY_SUSPEND static enum mid_error read_more(struct multipart *multipart, size_t *got)
 {
     memmove(multipart->window, head_of(multipart), held(multipart));
     multipart->end = held(multipart);
     multipart->at = 0;
-    size_t got = 0;
+    *got = 0;
     enum mid_error error = multipart->source.read(multipart->source.arg, multipart->window + multipart->end,
-                                                  WINDOW_BYTES - multipart->end, &got);
-    if (error != MID_OK)
-        return fail(multipart, error, NULL);
-    if (got == 0)
-        return malformed(multipart, "the body ends before its closing boundary");
-    multipart->end += got;
-    return MID_OK;
+                                                  WINDOW_BYTES - multipart->end, got);
+    multipart->end += *got;
+    return error == MID_OK ? MID_OK : fail(multipart, error, NULL);
+}
+
+/* The same, where there has to be more. */
+MAY_SUSPEND static enum mid_error fill(struct multipart *multipart)
+{
+    size_t got;
+    MID_TRY(read_more(multipart, &got));
+    return got > 0 ? MID_OK : malformed(multipart, "the body ends before its closing boundary");
 }
 
 MAY_SUSPEND static enum mid_error need(struct multipart *multipart, size_t bytes)
@@ -138,13 +140,33 @@ static bool text_is_valid(const char *text)
 
 static enum mid_error take_disposition(struct multipart *multipart, const char *value, struct mid_part *part)
 {
-    if (!media_type_is(value, "form-data") || part->name != NULL)
-        return malformed(multipart, "a part needs one Content-Disposition, form-data");
-    part->name = field_parameter(value, "name", multipart->arena);
-    part->filename = field_parameter(value, "filename", multipart->arena);
+    enum { NAME, FILE_NAME, FILE_NAME_EXTENDED, COUNT };
+    struct field_parameter wanted[COUNT] = {{.name = "name"}, {.name = "filename"}, {.name = "filename*"}};
+    if (part->name != NULL || !field_parse(value, "form-data", wanted, COUNT, multipart->arena))
+        return malformed(multipart, "a part needs one Content-Disposition, form-data, with well-formed parameters");
+    if (wanted[FILE_NAME_EXTENDED].value != NULL) /* RFC 7578, 4.2 */
+        return malformed(multipart, "a part of a form has its file name in filename, not in filename*");
+    part->name = wanted[NAME].value;
+    part->filename = wanted[FILE_NAME].value;
     if (part->name == NULL || !text_is_valid(part->name) || !text_is_valid(part->filename))
         return malformed(multipart, "the name of a part is missing, or it or its file name is not UTF-8");
     return MID_OK;
+}
+
+static enum mid_error take_type(struct multipart *multipart, const char *value, struct mid_part *part)
+{
+    if (part->content_type != NULL)
+        return malformed(multipart, "a part has more than one Content-Type");
+    part->content_type = value;
+    return MID_OK;
+}
+
+/* What is read is the part's bytes as they are (RFC 7578, 4.7). */
+static enum mid_error check_encoding(struct multipart *multipart, const char *value)
+{
+    if (strcasecmp(value, "binary") == 0 || strcasecmp(value, "8bit") == 0 || strcasecmp(value, "7bit") == 0)
+        return MID_OK;
+    return malformed(multipart, "a part has a Content-Transfer-Encoding that is not binary, 8bit or 7bit");
 }
 
 /* One line, without its CRLF. */
@@ -155,13 +177,17 @@ static enum mid_error take_field(struct multipart *multipart, char *line, struct
         *colon = '\0';
     if (colon == NULL || !field_name_is_valid(line))
         return malformed(multipart, "a part has a line that is no field");
-    const char *value = colon + 1 + strspn(colon + 1, " \t");
+    char *value = colon + 1 + strspn(colon + 1, " \t");
+    for (size_t length = strlen(value); length > 0 && strchr(" \t", value[length - 1]) != NULL; length--)
+        value[length - 1] = '\0';
     if (!text_is_valid(value))
         return malformed(multipart, "a field of a part has control characters, or is not UTF-8");
     if (strcasecmp(line, "Content-Disposition") == 0)
         return take_disposition(multipart, value, part);
     if (strcasecmp(line, "Content-Type") == 0)
-        part->content_type = value;
+        return take_type(multipart, value, part);
+    if (strcasecmp(line, "Content-Transfer-Encoding") == 0)
+        return check_encoding(multipart, value);
     return MID_OK;
 }
 
@@ -176,6 +202,17 @@ static enum mid_error take_fields(struct multipart *multipart, const char *field
         MID_TRY(take_field(multipart, line, part));
     }
     return part->name != NULL ? MID_OK : malformed(multipart, "a part needs one Content-Disposition, form-data");
+}
+
+/* A delimiter right behind the fields: some read a part without a body, others a body that begins with it. */
+MAY_SUSPEND static enum mid_error check_beginning(struct multipart *multipart)
+{
+    const char *dash_boundary = multipart->delimiter + 2;
+    size_t bytes = multipart->delimiter_bytes - 2;
+    MID_TRY(need(multipart, bytes));
+    if (memcmp(head_of(multipart), dash_boundary, bytes) == 0)
+        return malformed(multipart, "a part's fields and an empty line are followed by a boundary without a line break");
+    return MID_OK;
 }
 
 /* Behind a delimiter's line: the fields and the empty line. */
@@ -196,7 +233,7 @@ MAY_SUSPEND static enum mid_error read_fields(struct multipart *multipart, struc
         return fail(multipart, MID_TOO_LARGE, "the fields of a part have more than 8 KiB");
     MID_TRY(take_fields(multipart, head_of(multipart), bytes, part));
     multipart->at += bytes + 2;
-    return MID_OK;
+    return check_beginning(multipart);
 }
 
 /* -------------------- parts -------------------- */
@@ -213,22 +250,34 @@ MAY_SUSPEND static enum mid_error skip_to_delimiter(struct multipart *multipart)
     }
 }
 
-/* The rest of the delimiter's line: "--" behind the last part, or blanks that some agent has added, and CRLF. */
+/* Blanks that some agent has added behind a boundary ("transport padding"), up to a line break or what is in its place,
+ * or the end of the body. */
+MAY_SUSPEND static enum mid_error skip_padding(struct multipart *multipart)
+{
+    for (size_t got = 1;;) {
+        while (held(multipart) > 0 && (*head_of(multipart) == ' ' || *head_of(multipart) == '\t'))
+            multipart->at++;
+        if (held(multipart) >= 2 || got == 0)
+            return MID_OK;
+        MID_TRY(read_more(multipart, &got));
+    }
+}
+
+/* The rest of the delimiter's line: "--" behind the last part, and CRLF. What is behind the last line is no part's. */
 MAY_SUSPEND static enum mid_error read_delimiter(struct multipart *multipart)
 {
     multipart->at += multipart->delimiter_bytes;
     MID_TRY(need(multipart, 2));
-    if (memcmp(head_of(multipart), "--", 2) == 0) {
-        multipart->is_over = true;
-        return MID_OK;
+    bool is_last = memcmp(head_of(multipart), "--", 2) == 0;
+    if (is_last)
+        multipart->at += 2;
+    MID_TRY(skip_padding(multipart));
+    if (!is_last || held(multipart) > 0) {
+        if (held(multipart) < 2 || memcmp(head_of(multipart), "\r\n", 2) != 0)
+            return malformed(multipart, "a boundary is followed by something else than a line break");
+        multipart->at += 2;
     }
-    while (*head_of(multipart) == ' ' || *head_of(multipart) == '\t') {
-        multipart->at++;
-        MID_TRY(need(multipart, 2));
-    }
-    if (memcmp(head_of(multipart), "\r\n", 2) != 0)
-        return malformed(multipart, "a boundary is followed by something else than a line break");
-    multipart->at += 2;
+    multipart->is_over = is_last;
     return MID_OK;
 }
 

@@ -23,7 +23,7 @@ struct multipart_source {
     void *arg;
 };
 
-/* In the arena. NULL: the content type is not multipart/form-data with a boundary of 1 to 70 characters that it may
+/* In the arena. NULL: the content type is not multipart/form-data with one boundary of 1 to 70 characters that it may
  * have; NULL for `content_type` is not. */
 struct multipart *multipart_new(const char *content_type, const struct multipart_source *source, struct arena *arena);
 

@@ -17,7 +17,7 @@ static enum mid_error open_parts(struct mid_request *rq)
             multipart_new(rq->content_type, &(struct multipart_source){.read = read_body, .arg = rq}, &rq->arena);
     return rq->parts != NULL
                ? MID_OK
-               : mid_fail(rq, MID_BAD_REQUEST, "the body has to be of type multipart/form-data, with a boundary");
+               : mid_fail(rq, MID_BAD_REQUEST, "the body has to be of type multipart/form-data, with one boundary");
 }
 
 /* Says what is wrong with the body, where it is that. */

@@ -121,6 +121,7 @@ static int send_body(const struct site *site, const char *path, const char *type
 
 #define TYPE "multipart/form-data; boundary=b"
 #define NAME "Content-Disposition: form-data; name=\"a\"\r\n"
+#define DISPOSITION(parameters) "--b\r\nContent-Disposition: form-data; " parameters "\r\n\r\nx\r\n--b--"
 
 Test(parts, a_malformed_form_is_refused_with_its_fault)
 {
@@ -134,11 +135,14 @@ Test(parts, a_malformed_form_is_refused_with_its_fault)
         {TYPE, "preamble\r\n--b\r\n" NAME "\r\nx\r\n--b--\r\nepilogue", 200, "a [-] (-) 1 "},
         {TYPE, "--b  \r\n" NAME "Content-Type: text/plain\r\n\r\n\r\n--b--", 200, "a [-] (text/plain) 0 0"},
         {TYPE, "--b--", 200, ""},
+        {TYPE, "--b-- \t", 200, ""},
+        {TYPE, "--b-- \r\nepilogue --b\r\n", 200, ""},
+        {TYPE, "--b\r\n" NAME "Content-Transfer-Encoding: 8bit \r\n\r\nx\r\n--b--", 200, "a [-] (-) 1 "},
         {"multipart/form-data; boundary=\"b c\"", "--b c\r\n" NAME "\r\nx\r\n--b c--", 200, "a [-] (-) 1 "},
         {"text/plain", "x", 400, "has to be of type multipart/form-data"},
-        {"multipart/form-data", "x", 400, "with a boundary"},
-        {"multipart/form-data; boundary=\"b \"", "x", 400, "with a boundary"},
-        {"multipart/form-data; boundary=", "x", 400, "with a boundary"},
+        {"multipart/form-data", "x", 400, "with one boundary"},
+        {"multipart/form-data; boundary=\"b \"", "x", 400, "with one boundary"},
+        {"multipart/form-data; boundary=", "x", 400, "with one boundary"},
         {TYPE, "", 400, "ends before its closing boundary"},
         {TYPE, "x", 400, "ends before its closing boundary"},
         {TYPE, "--b\r\n" NAME "\r\nx", 400, "ends before its closing boundary"},
@@ -152,6 +156,23 @@ Test(parts, a_malformed_form_is_refused_with_its_fault)
         {TYPE, "--b\r\nContent-Disposition: form-data; name=\"\xff\"\r\n\r\nx\r\n--b--", 400, "UTF-8"},
         {TYPE, "--b\r\nno field\r\n\r\nx\r\n--b--", 400, "no field"},
         {TYPE, "--bc\r\n" NAME "\r\nx\r\n--b--", 400, "something else than a line break"},
+        {TYPE, "--b--x", 400, "something else than a line break"},
+        {TYPE, "--b--\r", 400, "something else than a line break"},
+        {TYPE, "--b--\n", 400, "something else than a line break"},
+        {TYPE, "--b\r\n" NAME "\r\nx\r\n--b--c\r\n", 400, "something else than a line break"},
+        {TYPE, "--b\r\n" NAME "\r\n--b\r\n" NAME "\r\nx\r\n--b--", 400, "without a line break"},
+        {TYPE, "--b\r\n" NAME "Content-Type: a/b\r\nContent-Type: c/d\r\n\r\nx\r\n--b--", 400, "more than one"},
+        {TYPE, "--b\r\n" NAME "Content-Transfer-Encoding: base64\r\n\r\neA==\r\n--b--", 400, "not binary"},
+        {TYPE, DISPOSITION("name=\"a\"; filename =\"b\""), 400, "well-formed"},
+        {TYPE, DISPOSITION("name=\"a\"; filename=\"b"), 400, "well-formed"},
+        {TYPE, DISPOSITION("name=\"a\"; name=\"b\""), 400, "well-formed"},
+        {TYPE, DISPOSITION("name=\"a\"; filename=b; filename=c"), 400, "well-formed"},
+        {TYPE, DISPOSITION("name=\"a\"x"), 400, "well-formed"},
+        {TYPE, DISPOSITION("name=\"a\"; filename=\"dir\\\""), 400, "well-formed"},
+        {TYPE, DISPOSITION("name=\"a\"; filename*=utf-8''b"), 400, "not in filename*"},
+        {TYPE, "--b\r\nContent-Disposition: form-data, x; name=a\r\n\r\nx\r\n--b--", 400, "well-formed"},
+        {"multipart/form-data; boundary=b; boundary=c", "--b--", 400, "with one boundary"},
+        {"multipart/form-data; boundary=b, application/json", "--b--", 400, "with one boundary"},
     };
     struct site site = site_open_app(NULL);
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

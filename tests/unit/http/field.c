@@ -29,6 +29,12 @@ Test(http_field, a_value_has_no_control_character_but_htab)
     cr_expect_not(field_value_is_valid("a\r\nSet-Cookie: x=1"));
 }
 
+/* Either may be NULL. */
+static bool text_is(const char *text, const char *expected)
+{
+    return text == NULL || expected == NULL ? text == expected : strcmp(text, expected) == 0;
+}
+
 struct row {
     const char *text;
     bool is_so;
@@ -45,6 +51,7 @@ Test(http_field, a_media_type_is_compared_without_case_and_parameters)
         {"application/x-www-form-urlencoded2", false},
         {"application/x-www-form", false},
         {"application/json", false},
+        {"application/x-www-form-urlencoded, text/plain", false},
         {"text/plain; application/x-www-form-urlencoded", false},
         {"", false},
         {NULL, false},
@@ -94,34 +101,53 @@ Test(http_field, json_is_preferred_only_by_who_names_it)
         cr_expect(accept_prefers_json(accepts[i].text) == accepts[i].is_so, "%s", accepts[i].text);
 }
 
-Test(http_field, a_parameter_is_a_token_or_a_quoted_string)
+Test(http_field, parameters_are_tokens_or_quoted_strings_and_malformed_ones_are_told_from_absent_ones)
 {
     static const struct {
-        const char *value;
-        const char *name;
-        const char *found; /* NULL: none */
+        const char *text;
+        bool is_well_formed;
+        const char *name; /* NULL: none */
+        const char *filename;
     } rows[] = {
-        {"form-data; name=a", "name", "a"},
-        {"form-data;NAME=\"a b\" ; filename=c", "filename", "c"},
-        {"form-data; name=\"a\"; name=b", "name", "a"},
-        {"form-data; name=\"a\\\"b\\\\c\"", "name", "a\"b\\c"},
-        {"form-data; filename=\"C:\\dir\\file\"", "filename", "C:\\dir\\file"},
-        {"form-data; name=\"\"", "name", ""},
-        {"form-data; name=\"a; filename=b", "filename", NULL},
-        {"form-data; other; name=a", "name", NULL},
-        {"form-data; name=", "name", NULL},
-        {"form-data; name= a", "name", NULL},
-        {"form-data", "name", NULL},
-        {"form-data;", "name", NULL},
-        {"form-data; xname=a", "name", NULL},
-        {"multipart/form-data; boundary=----x", "boundary", "----x"},
+        {"form-data; name=a", true, "a", NULL},
+        {" Form-Data ;NAME=\"a b\" ; filename=c", true, "a b", "c"},
+        {"form-data; name=\"a\\\"b\\\\c\"", true, "a\"b\\c", NULL},
+        {"form-data; filename=\"C:\\dir\\file\"", true, NULL, "C:\\dir\\file"},
+        {"form-data; name=\"\"", true, "", NULL},
+        {"form-data; name=\"a;b=\\\"c\"", true, "a;b=\"c", NULL},
+        {"form-data", true, NULL, NULL},
+        {"form-data;", true, NULL, NULL},
+        {"form-data; ; name=a;", true, "a", NULL},
+        {"form-data; xname=a", true, NULL, NULL},
+        {"form-data; name=----x", true, "----x", NULL},
+        {"form-data; name=\"a\"; name=b", false, NULL, NULL},
+        {"form-data; name=\"a; filename=b", false, NULL, NULL},
+        {"form-data; name=\"a\"b", false, NULL, NULL},
+        {"form-data; name=a b", false, NULL, NULL},
+        {"form-data; name=a\"b\"", false, NULL, NULL},
+        {"form-data; name=a, text/plain", false, NULL, NULL},
+        {"form-data, text/plain; name=a", false, NULL, NULL},
+        {"form-data x; name=a", false, NULL, NULL},
+        {"form-data; name=\"dir\\\"", false, NULL, NULL}, /* a backslash before the last quote takes it away */
+        {"form-data; other; name=a", false, NULL, NULL},
+        {"form-data; name =a", false, NULL, NULL},
+        {"form-data; name=", false, NULL, NULL},
+        {"form-data; name= a", false, NULL, NULL},
+        {"form-data; =a", false, NULL, NULL},
+        {"form-data2; name=a", false, NULL, NULL},
+        {"", false, NULL, NULL},
+        {NULL, false, NULL, NULL},
     };
     struct arena arena;
     arena_init(&arena);
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        const char *found = field_parameter(rows[i].value, rows[i].name, &arena);
-        bool is_right = rows[i].found == NULL ? found == NULL : found != NULL && strcmp(found, rows[i].found) == 0;
-        cr_expect(is_right, "%s of %s: %s", rows[i].name, rows[i].value, found != NULL ? found : "none");
+        struct field_parameter wanted[] = {{.name = "name"}, {.name = "filename"}};
+        bool is_well_formed = field_parse(rows[i].text, "form-data", wanted, 2, &arena);
+        cr_expect(is_well_formed == rows[i].is_well_formed, "%s", rows[i].text);
+        if (is_well_formed) {
+            cr_expect(text_is(wanted[0].value, rows[i].name), "%s: name %s", rows[i].text, wanted[0].value);
+            cr_expect(text_is(wanted[1].value, rows[i].filename), "%s: filename %s", rows[i].text, wanted[1].value);
+        }
     }
     arena_fini(&arena);
 }
