@@ -66,10 +66,10 @@ bool cross_site_admit(struct mid_request *rq, const struct mid_route *route, con
     rq->response.varies_by_origin = route->cross_site != NULL; /* whoever asks */
     if (is_listed && claims.origin != NULL)
         allow_origin(rq, route, claims.origin, trusted);
-    if (origin_allows(&claims, trusted))
-        return true;
-    rq->is_from_elsewhere = is_listed;
-    return is_listed;
+    /* A link to here, which is safe and has no Origin, is the visitor's own step. */
+    bool is_page_elsewhere = !origin_is_ours(&claims, trusted) && (claims.origin != NULL || origin_matters(rq->method));
+    rq->is_from_elsewhere = route->cross_site != NULL && is_page_elsewhere;
+    return is_listed || origin_allows(&claims, trusted);
 }
 
 void cross_site_tell(struct mid_request *rq, const struct mid_route *asked, const char *trusted)

@@ -211,7 +211,8 @@ MAY_SUSPEND static enum mid_error check_beginning(struct multipart *multipart)
     size_t bytes = multipart->delimiter_bytes - 2;
     MID_TRY(need(multipart, bytes));
     if (memcmp(head_of(multipart), dash_boundary, bytes) == 0)
-        return malformed(multipart, "a part's fields and an empty line are followed by a boundary without a line break");
+        return malformed(multipart,
+                         "a part's fields and an empty line are followed by a boundary without a line break");
     return MID_OK;
 }
 

@@ -47,10 +47,8 @@ bool origin_is_untold(const struct origin_claims *claims)
     return origin_matters(claims->method) && claims->sec_fetch_site == NULL && claims->origin == NULL;
 }
 
-bool origin_allows(const struct origin_claims *claims, const char *trusted)
+bool origin_is_ours(const struct origin_claims *claims, const char *trusted)
 {
-    if (!origin_matters(claims->method))
-        return true;
     const char *site = claims->sec_fetch_site;
     const char *origin = claims->origin;
     if (site != NULL && (strcmp(site, "same-origin") == 0 || strcmp(site, "none") == 0))
@@ -62,6 +60,11 @@ bool origin_allows(const struct origin_claims *claims, const char *trusted)
     if (origin == NULL)
         return true;
     return is_own(origin, claims);
+}
+
+bool origin_allows(const struct origin_claims *claims, const char *trusted)
+{
+    return !origin_matters(claims->method) || origin_is_ours(claims, trusted);
 }
 
 size_t origin_length(const char *text)

@@ -24,6 +24,9 @@ struct origin_claims {
 /* Whether a request of this method may change something (RFC 9110, 9.2.1), so that it matters where it comes from. */
 bool origin_matters(const char *method);
 
+/* Whether our own pages have sent it, or those of `trusted`, as below; or nothing says that it were others'. */
+bool origin_is_ours(const struct origin_claims *claims, const char *trusted);
+
 /*
  * Whether the request may change something. Safe methods (RFC 9110, 9.2.1) always may. `trusted` lists the origins that
  * may as well, "https://a.example,https://b.example:8443"; NULL for none.

@@ -15,6 +15,7 @@ enum mid_error session_open_rid(struct mid_request *rq, const uint8_t rid[static
     struct store_finding finding;
     ENSURE(rq->client == NULL && rq->session == NULL);
     struct mid_session *opened = session_new(rq);
+    opened->is_in_use = true;
     opened->fence = fence;
     opened->generation = fence->session_generation;
     session_set_rid(opened, rid);

@@ -176,7 +176,7 @@ enum mid_error session_commit_step(struct mid_session *session, const char *step
 
 enum mid_error session_store_now(struct mid_session *session)
 {
-    if (session == NULL)
+    if (session == NULL || !session->is_in_use)
         return MID_OK;
     if (session_is_dirty(session))
         return mid_session_commit(session);

@@ -35,9 +35,9 @@ MAY_SUSPEND static enum mid_error before_head(struct mid_request *rq, bool is_st
         return MID_OK; /* nothing begins */
     if (is_stream && session->state == SESSION_CLAIMED)
         MID_TRY(session_load(session));
-    if (is_stream && session->state == SESSION_ABSENT)
+    if (is_stream && session->state == SESSION_ABSENT && session->is_in_use)
         MID_TRY(session_create(session));
-    if (is_stream)
+    if (is_stream && session->is_in_use)
         MID_TRY(stream_limit_enter(session));
     if (!is_stream)
         MID_TRY(session_is_dirty(session) ? mid_session_commit(session) : MID_OK);
@@ -64,7 +64,7 @@ MAY_SUSPEND static enum mid_error still_wanted(struct mid_request *rq)
     struct mid_session *session = rq->session;
     struct store_finding finding;
     if (session->state != SESSION_LIVE)
-        return session->state == SESSION_ENDED ? MID_ENDED : MID_OK;
+        return session->state == SESSION_ENDED && session->is_in_use ? MID_ENDED : MID_OK;
     if (store_look(session->key, &finding) != MID_OK)
         return MID_OK;
     if (finding.verdict == STORE_OK && finding.has_header && session->generation < finding.header.login)
@@ -119,6 +119,7 @@ enum mid_error mid_session_open(struct mid_request *rq, struct mid_session **ses
     struct mid_session *opened = session_of(rq);
     if (opened->state == SESSION_ABSENT && !session_can_send_cookie(opened))
         return MID_HEAD_SENT;
+    opened->is_in_use = true;
     *session = opened;
     return MID_OK;
 }
@@ -141,6 +142,7 @@ enum mid_error mid_session_find(struct mid_request *rq, struct mid_session **ses
     if (error != MID_ENDED) /* a cookie from before the login shows nothing, and changes nothing */
         MID_TRY(error);
     rq->error_detail = NULL;
+    found->is_in_use = found->is_in_use || found->state == SESSION_LIVE;
     *session = found->state == SESSION_LIVE ? found : NULL;
     return MID_OK;
 }

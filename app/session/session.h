@@ -37,6 +37,7 @@ struct mid_session {
     uint8_t rid[TOKEN_RID_BYTES];
     char key[STORE_KEY_BYTES];
     uint32_t generation; /* that this handle was opened with, by a cookie or for a task */
+    bool is_in_use;      /* opened, or found; otherwise it was looked for, and the request goes on without one */
     bool must_send_cookie;
     bool must_clear_cookie;
     bool lives_on;        /* it has ended for this handle only */
@@ -93,7 +94,7 @@ MAY_SUSPEND MID_CHECK enum mid_error session_commit_step(struct mid_session *ses
 MAY_SUSPEND void session_release_claim(struct mid_session *session);
 
 /* Commits what is recorded, and makes sure that Redis has the session, so that a task can find it: NULL or a session of
- * a request. MID_HEAD_SENT, MID_ENDED, MID_UNAVAILABLE... May suspend. */
+ * a request. One that is not in use is none. MID_HEAD_SENT, MID_ENDED, MID_UNAVAILABLE... May suspend. */
 MAY_SUSPEND MID_CHECK enum mid_error session_store_now(struct mid_session *session);
 
 /* Something is recorded, or refused, or on its way and not settled. NULL is fine. */

@@ -89,7 +89,7 @@ enum mid_error mid_task_enqueue(struct mid_request *rq, const char *name, const 
     char rid[SESSION_TEXT_BYTES] = "";
     if (options->id == NULL)
         mid_task_new_id(options->queue, new_id);
-    if (rq->session != NULL) { /* which one, and which login of it */
+    if (rq->session != NULL && rq->session->is_in_use) { /* which one, and which login of it */
         sodium_bin2hex(rid, RID_TEXT_BYTES, rq->session->rid, TOKEN_RID_BYTES);
         snprintf(rid + 2 * TOKEN_RID_BYTES, SESSION_TEXT_BYTES - 2 * TOKEN_RID_BYTES, "%08x", rq->session->generation);
     }

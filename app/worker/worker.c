@@ -43,17 +43,17 @@ MAY_SUSPEND static enum mid_error start_application(const struct mid_app *app)
 {
     struct mid_request rq;
     redis_client_wait_ready(own.worker.redis, own.worker.settings->redis_timeout_ms);
+    if (own.drain_end_ms >= 0)
+        return MID_STOPPING;
     request_init_detached(&rq, "start");
     own.starting = &rq;
     own.starting_fiber = fiber_current();
     enum mid_error error = app->on_start(&rq, app->context);
     own.starting = NULL;
-    if (error == MID_OK)
-        own.has_started = true;
-    else
-        log_event(MID_ERROR, "worker.start-failed", "worker=%d pid=%d error=%s detail=\"%s\"",
-                  own.worker.options->number, (int)getpid(), mid_error_name(error),
-                  rq.error_detail != NULL ? rq.error_detail : mid_error_text(error));
+    if (error != MID_OK)
+        log_event(own.drain_end_ms < 0 ? MID_ERROR : MID_INFO, "worker.start-failed",
+                  "worker=%d pid=%d error=%s detail=\"%s\"", own.worker.options->number, (int)getpid(),
+                  mid_error_name(error), rq.error_detail != NULL ? rq.error_detail : mid_error_text(error));
     request_finish(&rq);
     return error;
 }
@@ -63,10 +63,8 @@ static void start(void *arg)
 {
     (void)arg;
     const struct mid_app *app = own.worker.options->app;
-    bool has_failed = app->on_start != NULL && start_application(app) != MID_OK;
-    if (!has_failed && own.drain_end_ms < 0)
-        has_failed = !own.kind->start(&own.worker);
-    if (!has_failed)
+    own.has_started = app->on_start == NULL || start_application(app) == MID_OK;
+    if (own.has_started && (own.drain_end_ms >= 0 || own.kind->start(&own.worker)))
         return;
     own.exit_code = own.drain_end_ms < 0 ? 1 : 0;
     loop_stop();
@@ -76,7 +74,8 @@ static void start(void *arg)
 
 static void look_at_drain(struct timer *timer)
 {
-    if (own.kind->continue_drain())
+    bool is_starting = own.starting != NULL && loop_now_ms() < own.drain_end_ms;
+    if (is_starting || own.kind->continue_drain())
         timer_start(timer, DRAIN_LOOK_MS, look_at_drain);
 }
 

@@ -72,7 +72,10 @@ Test(cross_site, a_route_is_open_to_the_origins_that_it_names_and_the_session_to
         {"POST", "/whose/anybody", "https://a.example", 200, "none", "*", false},
         {"POST", "/whose/anybody", "null", 200, "none", "*", false},
         {"POST", "/whose/anybody?open=1", "https://a.example", 403, "has no session here", "*", false},
-        {"GET", "/whose/anybody", "https://a.example", 200, "1", "*", false}, /* unreadable with cookies */
+        {"GET", "/whose/anybody", "https://a.example", 200, "none", "*", false},
+        {"GET", "/whose/anybody?open=1", "https://a.example", 403, "has no session here", "*", false},
+        {"HEAD", "/whose/anybody?open=1", "https://a.example", 403, "", "*", false},
+        {"GET", "/whose/partner?open=1", "https://c.example", 403, "has no session here", NULL, false},
         {"PUT", "/whose/partner", "https://a.example", 200, "none", "https://a.example", false},
         {"PUT", "/whose/partner?open=1", "https://a.example", 403, "has no session here", "https://a.example", false},
         {"PUT", "/whose/partner", "http://a.example", 403, "another site", NULL, false},
@@ -87,6 +90,18 @@ Test(cross_site, a_route_is_open_to_the_origins_that_it_names_and_the_session_to
     cr_assert_eq(site_send(&site, "GET", "/whose?open=1", NULL, NULL), 200);
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
         expect(&site, &rows[i]);
+    site_close(&site);
+}
+
+/* A link on another site's page: nothing of it is a script's to read, and the visitor has their session. */
+Test(cross_site, a_link_to_a_route_that_other_sites_may_call_is_the_visitors_own_step)
+{
+    static const char *const link[] = {"Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: navigate", NULL};
+    struct site site = site_open_app(NULL);
+    struct http_response response;
+    cr_expect_eq(ask(&site, "GET", "/whose/anybody?open=1", link, &response), 200);
+    cr_expect_str_eq(response.body.data, "1");
+    http_response_fini(&response);
     site_close(&site);
 }
 

@@ -119,8 +119,8 @@ static int send_body(const struct site *site, const char *path, const char *type
     return status;
 }
 
-#define TYPE "multipart/form-data; boundary=b"
-#define NAME "Content-Disposition: form-data; name=\"a\"\r\n"
+#define TYPE                    "multipart/form-data; boundary=b"
+#define NAME                    "Content-Disposition: form-data; name=\"a\"\r\n"
 #define DISPOSITION(parameters) "--b\r\nContent-Disposition: form-data; " parameters "\r\n\r\nx\r\n--b--"
 
 Test(parts, a_malformed_form_is_refused_with_its_fault)

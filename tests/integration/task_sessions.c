@@ -56,6 +56,23 @@ Test(task_sessions, a_task_without_a_session_is_told_so_whichever_way_it_asks)
     stage_close(&stage);
 }
 
+/* Neither does who only looked for a session have one afterwards. */
+Test(task_sessions, a_visitor_who_only_looked_for_a_session_has_none_after_a_stream_or_a_task)
+{
+    struct stage stage = stage_open(NULL);
+    struct http_response response;
+    cr_expect_eq(stage_act(&stage, "find,begin,get:a", &response), 200);
+    cr_expect_eq(text_count(response.head.data, "Set-Cookie"), 0, "%s", response.head.data);
+    http_response_fini(&response);
+    cr_expect_eq(site_send(&stage.site, "POST", "/act-task?acts=open,find&look=yes", "", &response), 202);
+    cr_expect_eq(text_count(response.head.data, "Set-Cookie"), 0, "%s", response.head.data);
+    http_response_fini(&response);
+    EXPECT_NOTE(&stage, "t1.1", "open MID_NOT_FOUND");
+    EXPECT_NOTE(&stage, "t1.2", "find MID_OK");
+    cr_expect_eq(stored_sessions(&stage.site), 0);
+    stage_close(&stage);
+}
+
 /* -------------------- who has lost his lease -------------------- */
 
 /* Its worker is stopped until another one has begun the task again. */

@@ -1,5 +1,6 @@
 /* Options of routes, cookies, redirections, forms with files, and the application's start and end in each worker. */
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -173,6 +174,36 @@ static bool start_is(const char *how)
     return start != NULL && strcmp(start, how) == 0;
 }
 
+/* Appends a line to the file that the test has named. */
+__attribute__((format(printf, 1, 2))) static void note(const char *format, ...)
+{
+    const char *path = getenv("NOTES");
+    if (path == NULL)
+        return;
+    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    va_list list;
+    va_start(list, format);
+    vdprintf(fd, format, list);
+    va_end(list);
+    close(fd);
+}
+
+static void sleep_in_thread(void *arg)
+{
+    (void)arg;
+    usleep(300 * 1000);
+}
+
+/* Is told that it has to end, and has something to do yet. */
+static enum mid_error start_slowly(struct mid_request *rq)
+{
+    note("begun\n");
+    enum mid_error error = mid_sleep_ms(rq, LONG_MS);
+    (void)!mid_offload(rq, sleep_in_thread, NULL);
+    note("given up: %s\n", mid_error_name(error));
+    return error;
+}
+
 enum mid_error api_start(struct mid_request *rq, void *context)
 {
     int *starts = context;
@@ -181,7 +212,7 @@ enum mid_error api_start(struct mid_request *rq, void *context)
     if (start_is("fail"))
         return mid_fail(rq, MID_UNAVAILABLE, "the database is not there");
     if (start_is("slow"))
-        MID_TRY(mid_sleep_ms(rq, LONG_MS));
+        return start_slowly(rq);
     (void)!mid_redis(rq, NULL, "INCR app:starts"); /* some tests have no Redis */
     return MID_OK;
 }
@@ -190,12 +221,7 @@ enum mid_error api_start(struct mid_request *rq, void *context)
 void api_stop(void *context)
 {
     const int *starts = context;
-    const char *path = getenv("STOPS");
-    if (path == NULL)
-        return;
-    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    dprintf(fd, "%d %d\n", (int)getpid(), *starts);
-    close(fd);
+    note("%d %d\n", (int)getpid(), *starts);
 }
 
 enum mid_error context_route(struct mid_request *rq)

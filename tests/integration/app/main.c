@@ -358,7 +358,7 @@ int main(int argc, char **argv)
     static int starts;
     struct mid_app app = {
         .routes = getenv("WRONG_ROUTES") != NULL ? wrong_routes : routes,
-        .on_start = api_start,
+        .on_start = getenv("START") != NULL && strcmp(getenv("START"), "none") == 0 ? NULL : api_start,
         .on_stop = api_stop,
         .context = &starts,
     };

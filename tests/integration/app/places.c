@@ -49,8 +49,10 @@ enum mid_error add_act_route(struct mid_request *rq)
     char id[MID_TASK_ID_BYTES];
     const char *acts = mid_query(rq, "acts");
     MID_TRY(mid_query_int(rq, "attempts", 1, 10, 1, &attempts));
-    if (mid_query(rq, "alone") == NULL)
+    if (mid_query(rq, "look") != NULL)
         MID_TRY(mid_session_find(rq, &session));
+    else if (mid_query(rq, "alone") == NULL)
+        MID_TRY(mid_session_open(rq, &session));
     MID_TRY(mid_task_enqueue(rq, "act", acts, strlen(acts), &(struct mid_task_options){.attempts = (int)attempts}, id));
     return mid_respond_text(rq, 202, id);
 }
