@@ -9,14 +9,17 @@
 #include "redis/refusal.h"
 #include "redis/value.h"
 
-/* Those that block, those after which the connection is another one, and those that end it or the server. */
+/* Those that block, those after which the connection is another one, and those that end it or the server, or make the
+ * server another's replica, which drops its data. */
 static const char *const forbidden[] = {
     "BLPOP",   "BRPOP",    "BRPOPLPUSH", "BLMOVE",      "BLMPOP",     "BZPOPMIN",     "BZPOPMAX",   "BZMPOP",
     "WAIT",    "WAITAOF",  "SUBSCRIBE",  "UNSUBSCRIBE", "PSUBSCRIBE", "PUNSUBSCRIBE", "SSUBSCRIBE", "SUNSUBSCRIBE",
     "MONITOR", "MULTI",    "EXEC",       "DISCARD",     "WATCH",      "UNWATCH",      "SELECT",     "AUTH",
     "HELLO",   "RESET",    "QUIT",       "CLIENT",      "SYNC",       "PSYNC",        "READONLY",   "READWRITE",
-    "ASKING",  "SHUTDOWN", "DEBUG",      "REPLCONF",
+    "ASKING",  "SHUTDOWN", "DEBUG",      "REPLCONF",    "REPLICAOF",  "SLAVEOF",      "FAILOVER",
 };
+/* The next script of this connection would be run by a debugger, which ends it. */
+static const char *const debugger[] = {"SCRIPT", "DEBUG"};
 /* These may block if they are told to. */
 static const char *const blocking_readers[] = {"XREAD", "XREADGROUP"};
 
@@ -58,6 +61,8 @@ static bool is_forbidden(size_t count, const struct redis_argument arguments[])
 {
     if (is_among(&arguments[0], sizeof(blocking_readers) / sizeof(blocking_readers[0]), blocking_readers))
         return asks_to_block(count, arguments);
+    if (count > 1 && is_word(&arguments[0], debugger[0]) && is_word(&arguments[1], debugger[1]))
+        return true;
     return is_among(&arguments[0], sizeof(forbidden) / sizeof(forbidden[0]), forbidden);
 }
 

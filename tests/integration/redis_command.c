@@ -78,6 +78,9 @@ Test(redis_command, what_would_hold_up_or_change_the_connection_is_refused)
         {"MONITOR", 403, "MID_FORBIDDEN"},
         {"MULTI", 403, "MID_FORBIDDEN"},
         {"SELECT\n1", 403, "MID_FORBIDDEN"},
+        {"Script\ndebug\nYES", 403, "MID_FORBIDDEN"},
+        {"SCRIPT\nEXISTS\nx", 200, "[0]"},
+        {"REPLICAOF\nlocalhost\n1", 403, "MID_FORBIDDEN"},
         {"XREAD\nCOUNT\n1\nblock\n0\nSTREAMS\napp:s\n$", 403, "MID_FORBIDDEN"},
         {"XREADGROUP\nGROUP\nstreams\nme\nBLOCK\n0\nSTREAMS\napp:s\n>", 403, "MID_FORBIDDEN"},
         {"XREAD\nCOUNT\n1\nSTREAMS\nblock\n0", 200, "nil"}, /* a stream of that name */
