@@ -6,7 +6,11 @@
 #include "http/request.h"
 #include "http/response.h"
 
-enum { COOKIE_BYTES_MAX = 4096 }; /* of a name and a value together, that browsers keep (RFC 6265bis, 5.6) */
+/* What browsers keep (RFC 6265bis, 5.6). */
+enum {
+    COOKIE_BYTES_MAX = 4096,    /* of a name and a value together */
+    ATTRIBUTE_BYTES_MAX = 1024, /* a longer path or domain is none */
+};
 
 const char *mid_cookie(struct mid_request *rq, const char *name)
 {
@@ -29,18 +33,44 @@ static bool value_is_valid(const char *value)
     return true;
 }
 
-/* What stands in an attribute: no control character, and no ';'. NULL is fine. */
-static bool attribute_is_valid(const char *text)
+/* NULL is fine. */
+static bool path_is_valid(const char *path)
 {
-    for (; text != NULL && *text != '\0'; text++)
-        if (*text < ' ' || *text >= 0x7f || *text == ';')
+    if (path == NULL)
+        return true;
+    for (const char *at = path; *at != '\0'; at++)
+        if (*at <= ' ' || *at >= 0x7f || *at == ';')
             return false;
-    return true;
+    return path[0] == '/' && strlen(path) <= ATTRIBUTE_BYTES_MAX;
+}
+
+/* NULL is fine. */
+static bool domain_is_valid(const char *domain)
+{
+    static const char characters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-";
+    size_t length = domain != NULL ? strlen(domain) : 1;
+    return domain == NULL || (length > 0 && length <= ATTRIBUTE_BYTES_MAX && strspn(domain, characters) == length);
 }
 
 static bool has_prefix(const char *name, const char *prefix)
 {
     return strncasecmp(name, prefix, strlen(prefix)) == 0;
+}
+
+/* What browsers ask of names with certain prefixes (RFC 6265bis, 4.1.3); what is wrong with it, or NULL. */
+static const char *fault_of_prefix(const struct mid_cookie *cookie, bool is_secure)
+{
+    static const char *const prefixes[] = {"__Secure-", "__Host-", "__Http-"}; /* and __Host-Http- */
+    const char *name = cookie->name;
+    for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++)
+        if (has_prefix(name, prefixes[i]) && !is_secure)
+            return "browsers take it over TLS only (cookie-secure)";
+    if ((has_prefix(name, "__Http-") || has_prefix(name, "__Host-Http-")) && cookie->is_readable)
+        return "scripts cannot read a cookie of this name";
+    if (has_prefix(name, "__Host-") &&
+        (cookie->domain != NULL || (cookie->path != NULL && strcmp(cookie->path, "/") != 0)))
+        return "__Host- needs the path / and no domain";
+    return NULL;
 }
 
 /* What is wrong with it, or NULL. */
@@ -55,19 +85,15 @@ static const char *fault_of(const struct mid_cookie *cookie, bool is_secure)
         return "its value may have neither blanks, quotation marks, commas, semicolons, backslashes nor other than ASCII";
     if (strlen(name) + strlen(cookie->value) > COOKIE_BYTES_MAX)
         return "name and value have at most 4096 bytes";
-    if (!attribute_is_valid(cookie->path) || (cookie->path != NULL && cookie->path[0] != '/'))
-        return "its path has to begin with '/'";
-    if (!attribute_is_valid(cookie->domain))
-        return "its domain is none";
+    if (!path_is_valid(cookie->path))
+        return "its path has to begin with '/', without blanks and semicolons, and has at most 1024 bytes";
+    if (!domain_is_valid(cookie->domain))
+        return "its domain is not a host name";
     if (cookie->max_age_s < -1)
         return "max_age_s is a time, 0, or -1";
-    if (!is_secure &&
-        (cookie->same_site == MID_SAME_SITE_NONE || has_prefix(name, "__Host-") || has_prefix(name, "__Secure-")))
+    if (!is_secure && cookie->same_site == MID_SAME_SITE_NONE)
         return "browsers take it over TLS only (cookie-secure)";
-    if (has_prefix(name, "__Host-") &&
-        (cookie->domain != NULL || (cookie->path != NULL && strcmp(cookie->path, "/") != 0)))
-        return "__Host- needs the path / and no domain";
-    return NULL;
+    return fault_of_prefix(cookie, is_secure);
 }
 
 static const char *same_site_of(enum mid_same_site same_site)

@@ -1,6 +1,9 @@
 # What the scripts share. Source it; it needs `set -euo pipefail` and a name to speak under in `script_name`.
 # shellcheck shell=bash
 
+# It would send a `cd` elsewhere, and print where.
+unset CDPATH
+
 # Debian keeps servers in /usr/sbin, which is not on everybody's path.
 PATH="$PATH:/usr/sbin:/sbin"
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
@@ -14,6 +17,29 @@ say() {
 die() {
     say "$*"
     exit 1
+}
+
+# Root gives up its rights by this command, where it works in another user's directory: names in there may lead anywhere.
+# Otherwise it is empty.
+AS_USER=()
+
+as_user() {
+    "${AS_USER[@]}" "$@"
+}
+
+# write_file FILE: what comes from standard input.
+write_file() {
+    as_user tee "$1" >/dev/null
+}
+
+# signal_process NAME PID
+signal_process() {
+    if ((${#AS_USER[@]} > 0)); then
+        # shellcheck disable=SC2016  # the other bash's
+        as_user bash -c 'kill "-$1" "$2"' - "$1" "$2" 2>/dev/null
+    else
+        kill "-$1" "$2" 2>/dev/null
+    fi
 }
 
 # wait_until SECONDS COMMAND...: repeats the command until it succeeds. Returns 1 when the time is over.

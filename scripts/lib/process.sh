@@ -11,7 +11,7 @@ process_of() {
 # pid_in PIDFILE: prints the number in it, whether or not there is such a process.
 pid_in() {
     local pid=
-    [[ -r $1 ]] || return 1
+    [[ -f $1 && -r $1 ]] || return 1
     read -r pid <"$1" || :
     [[ $pid =~ ^[1-9][0-9]*$ ]] && printf '%s\n' "$pid"
 }
@@ -42,9 +42,9 @@ group_of() {
 
 # process_end PID SECONDS: SIGTERM, and SIGKILL when that was not enough.
 process_end() {
-    kill -TERM "$1" 2>/dev/null || :
+    signal_process TERM "$1" || :
     wait_until "$2" process_is_gone "$1" && return 0
     say "process $1 did not end within $2 s of SIGTERM; killing it"
-    kill -KILL "$1" 2>/dev/null || :
+    signal_process KILL "$1" || :
     wait_until 5 process_is_gone "$1"
 }

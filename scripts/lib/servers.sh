@@ -13,8 +13,6 @@ readonly DRAIN_SECONDS=15
 readonly END_SECONDS=10
 readonly NGINX_STARTS=5
 
-# The command that gives up root, or nothing.
-AS_USER=()
 # By name: the pid of what was started here, and the size of its log before.
 declare -A SERVER_PID=() SERVER_LOG_BYTES=()
 
@@ -22,9 +20,10 @@ declare -A SERVER_PID=() SERVER_LOG_BYTES=()
 server_start() {
     local name=$1
     shift
-    SERVER_LOG_BYTES[$name]=$(stat -c %s "$DIR/$name.log")
+    SERVER_LOG_BYTES[$name]=$(as_user stat -c %s "$DIR/$name.log")
     # 9 is the lock of the run, which has to end with the script.
-    setsid "${AS_USER[@]}" "$@" </dev/null >>"$DIR/$name.log" 2>&1 9>&- &
+    # shellcheck disable=SC2016  # the other bash's
+    setsid "${AS_USER[@]}" bash -c 'exec "${@:2}" >>"$1" 2>&1' - "$DIR/$name.log" "$@" </dev/null >/dev/null 2>&1 9<&- &
     SERVER_PID[$name]=$!
     # Or bash would comment on its end.
     disown "$!"
@@ -46,7 +45,7 @@ ready_or_gone() {
 
 # server_log NAME: what it has logged since it was started.
 server_log() {
-    tail -c "+$((SERVER_LOG_BYTES[$1] + 1))" "$DIR/$1.log"
+    as_user tail -c "+$((SERVER_LOG_BYTES[$1] + 1))" "$DIR/$1.log"
 }
 
 # What a failure ends: `run`, the script, which stops the other servers; or `start`, the function that has started it.
@@ -78,8 +77,8 @@ redis_answers() {
 midstream_start() {
     worker_count=$2
     ((worker_count > 0)) || worker_count=$(nproc)
-    [[ -e $DIR/keys ]] || "${AS_USER[@]}" "$1" keygen --keys "$DIR/keys" >>"$DIR/midstream.log" 2>&1 9>&- ||
-        die "midstream keygen failed: $(tail -n 5 "$DIR/midstream.log")"
+    local said
+    [[ -e $DIR/keys ]] || said=$(as_user "$1" keygen --keys "$DIR/keys" 2>&1 9<&-) || die "midstream keygen failed: $said"
     server_start midstream "$1" serve --listen "unix:$DIR/worker-%.sock" --redis "unix:$DIR/redis.sock" \
         --keys "$DIR/keys" --workers "$worker_count" --pidfile "$DIR/midstream.pid" --admin "unix:$DIR/admin.sock" \
         --cookie-secure no
@@ -92,20 +91,20 @@ midstream_listens() {
 
 # work_start PROGRAM WORKERS: the processes that do background tasks, if the program knows any.
 work_start() {
-    (($2 > 0)) && [[ -n $("$1" task types 2>/dev/null) ]] || return 0
+    (($2 > 0)) && [[ -n $(as_user "$1" task types 2>/dev/null) ]] || return 0
     server_start work "$1" work --redis "unix:$DIR/redis.sock" --keys "$DIR/keys" --workers "$2" \
         --pidfile "$DIR/work.pid" --admin "unix:$DIR/work-admin.sock" --cookie-secure no
     server_await work test -s "$DIR/work.pid" || server_failed work "did not start"
 }
 
-# midstream_restart PROGRAM WORKERS TASK_WORKERS: another program in the place of the one that runs. 1: it does not start; the
-# others go on.
+# midstream_restart PROGRAM WORKERS TASK_WORKERS: ends the program that runs, and starts this one in its place. 1: it does not
+# start; the other servers go on.
 midstream_restart() {
     local name status=0
     for name in midstream work; do
         server_end "$name"
         unset "SERVER_PID[$name]"
-        rm -f "$DIR/$name.pid"
+        as_user rm -f "$DIR/$name.pid"
     done
     FAILURE_ENDS=start
     midstream_start "$1" "$2" && work_start "$1" "$3" || status=1
@@ -132,8 +131,8 @@ nginx_start() {
         h2_port=$(port_pick)
         nginx_launch "$port" "$h2_port"
         if server_await nginx nginx_answers "http://127.0.0.1:$port"; then
-            printf 'http://127.0.0.1:%s\n' "$port" >"$DIR/url"
-            printf 'http://127.0.0.1:%s\n' "$h2_port" >"$DIR/url-h2"
+            printf 'http://127.0.0.1:%s\n' "$port" | write_file "$DIR/url"
+            printf 'http://127.0.0.1:%s\n' "$h2_port" | write_file "$DIR/url-h2"
             return 0
         fi
         server_log nginx | grep -q 'Address already in use' || break
@@ -153,8 +152,8 @@ nginx_launch() {
         "CONNECTIONS=$((open_files < 65536 ? open_files : 65536))")
     nginx_render "$ROOT/nginx" "$DIR/nginx" "${values[@]}"
     # An application has neither the demonstration's locations nor, without --web, its page.
-    [[ -z $application ]] || : >"$DIR/nginx/application.conf"
-    [[ -n $web ]] || : >"$DIR/nginx/web.conf"
+    [[ -z $application ]] || write_file "$DIR/nginx/application.conf" </dev/null
+    [[ -n $web ]] || write_file "$DIR/nginx/web.conf" </dev/null
     [[ -z $nginx ]] || nginx_render "$nginx" "$DIR/nginx" "${values[@]}"
     server_start nginx nginx -e "$DIR/nginx.log" -c "$DIR/nginx/nginx.conf" -g "$global"
 }
@@ -177,18 +176,23 @@ nginx_answers() {
 
 # -------------------- stopping --------------------
 
+# What tells that a run is there.
+run_files_remove() {
+    as_user rm -f "$DIR"/{redis,midstream,work,nginx}.pid "$DIR"/{redis,admin,work-admin,worker-*}.sock "$DIR"/url "$DIR"/url-h2
+}
+
 # Returns 1 when something of ours is still there.
 servers_stop() {
     local pid name status=0
     # First the workers, while nginx still carries their last bytes.
     if pid=$(server_pid midstream); then
-        kill -TERM "$pid" 2>/dev/null || :
+        signal_process TERM "$pid" || :
         wait_until "$DRAIN_SECONDS" process_is_gone "$pid" || say "requests are still open; closing their connections"
     fi
     for name in nginx midstream work redis; do
         server_end "$name" || status=1
     done
-    rm -f "$DIR"/{redis,midstream,work,nginx}.pid "$DIR"/{redis,admin,worker-*}.sock "$DIR"/url "$DIR"/url-h2
+    run_files_remove
     return "$status"
 }
 

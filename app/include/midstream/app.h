@@ -60,9 +60,9 @@ struct mid_route {
     /*
      * The origins whose pages may call this route: "*", or a list separated by spaces, such as "https://a.example
      * https://b.example:8443". NULL: only those of the setting trusted-origins, and they cannot read the response. The
-     * runtime sends the CORS headers and answers preflight requests (Fetch, 3.2). Cross-site requests have no session:
-     * for unsafe methods mid_session_open() returns MID_FORBIDDEN, and a response to a request with cookies is not
-     * readable by the other site. Origins that are listed in trusted-origins as well are exempt.
+     * runtime sends the CORS headers and answers preflight requests (Fetch, 3.2). A request made by a page of another
+     * site has no session: mid_session_open() returns MID_FORBIDDEN, and mid_session_find() finds none. (A link that a
+     * visitor follows from there is their own request.) Origins that are listed in trusted-origins as well are exempt.
      */
     const char *cross_site;
 };
@@ -94,7 +94,7 @@ struct mid_app {
     enum mid_error (*on_start)(struct mid_request *rq, void *context);
 
     /* Called in each worker after its last request, including when the drain timeout ended some requests. Must not
-     * suspend. Not called if on_start failed or the worker crashed. */
+     * suspend. Not called if on_start was not reached or failed, or if the worker crashed. */
     void (*on_stop)(void *context);
 
     void *context; /* mid_context() */

@@ -29,7 +29,8 @@ MID_PUBLIC const char *mid_request_id(struct mid_request *rq);
  * invalid. The request's log lines contain its trace-id. */
 MID_PUBLIC const char *mid_trace_parent(struct mid_request *rq);
 
-/* A parameter of the route's pattern, percent-decoded. Asserts that the pattern has a parameter of this name. NULL in a
+/* A parameter of the route's pattern, percent-decoded, so that the value of "{name}" may contain a '/' ("%2F"); with
+ * "{name...}" such a path is MID_NOT_FOUND. Asserts that the pattern has a parameter of this name. NULL in a
  * task, which has no route. */
 MID_PUBLIC const char *mid_param(const struct mid_request *rq, const char *name);
 

@@ -44,8 +44,9 @@ struct mid_cookie {
     bool is_readable;             /* scripts may read it (no HttpOnly) */
 };
 
-/* Strings are copied. MID_HEAD_SENT: the head has been sent. MID_UNPROCESSABLE: a member that is invalid or that
- * browsers would reject, or the name of the session cookie. */
+/* Replaces a cookie of the same name that this response already sets, whatever its path (RFC 6265, 4.1.1). Strings are
+ * copied. MID_HEAD_SENT: the head has been sent. MID_UNPROCESSABLE: a member that is invalid or that browsers would
+ * reject, or the name of the session cookie. */
 MID_PUBLIC MID_CHECK enum mid_error mid_set_cookie(struct mid_request *rq, const struct mid_cookie *cookie);
 
 /*

@@ -32,8 +32,9 @@ MID_PUBLIC MID_CHECK enum mid_error mid_session_open(struct mid_request *rq, str
  */
 MID_PUBLIC void mid_allow_untold_origin(struct mid_request *rq);
 
-/* Like mid_session_open(), but never creates a session: *session is NULL if the visitor has none. Every function that
- * takes a session returns MID_ENDED for NULL. May suspend. */
+/* Like mid_session_open(), but never creates a session: *session is NULL if the visitor has none, and neither a stream
+ * nor a task of this request creates one later. Every function that takes a session returns MID_ENDED for NULL. May
+ * suspend. */
 MID_PUBLIC MID_CHECK enum mid_error mid_session_find(struct mid_request *rq, struct mid_session **session);
 
 /*

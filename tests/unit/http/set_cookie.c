@@ -4,6 +4,9 @@
 
 #include "http/request.h"
 
+#define X64  "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+#define LONG X64 X64 X64 X64 X64 X64 X64 X64 X64 X64 X64 X64 X64 X64 X64 X64 /* 1024 bytes */
+
 static const char *set_cookie(struct mid_request *rq, const struct mid_cookie *cookie)
 {
     request_init(&(struct request_settings){.cookie_is_secure = true});
@@ -26,6 +29,14 @@ Test(set_cookie, over_tls_cookies_are_secure)
         {{.name = "__Secure-a", .value = "1", .path = "/x", .domain = "example.org"},
          "__Secure-a=1; Path=/x; Domain=example.org; HttpOnly; Secure; SameSite=Lax"},
         {{.name = "__Host-mid", .value = "1"}, NULL},
+        {{.name = "__Http-a", .value = "1"}, "__Http-a=1; Path=/; HttpOnly; Secure; SameSite=Lax"},
+        {{.name = "__Http-a", .value = "1", .is_readable = true}, NULL},
+        {{.name = "__Host-Http-a", .value = "1", .is_readable = true}, NULL},
+        {{.name = "a", .value = "1", .domain = ""}, NULL},
+        {{.name = "a", .value = "1", .domain = "example org"}, NULL},
+        {{.name = "a", .value = "1", .path = "/a b"}, NULL},
+        {{.name = "a", .value = "1", .path = "x"}, NULL},
+        {{.name = "a", .value = "1", .path = "/" LONG}, NULL},
         {{.name = "a"}, NULL},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

@@ -42,8 +42,7 @@ Test(redis_format, numbers_are_as_in_printf)
 {
     cr_expect_str_eq(formatted("A %d %i %u", -1, 2, 3u), "[A][-1][2][3]");
     cr_expect_str_eq(formatted("A %ld %lld", -4l, -5ll), "[A][-4][-5]");
-    cr_expect_str_eq(formatted("A %zu:%zu %5zu", SIZE_MAX, (size_t)7, (size_t)8),
-                     "[A][18446744073709551615:7][    8]");
+    cr_expect_str_eq(formatted("A %zu:%zu %5zu", SIZE_MAX, (size_t)7, (size_t)8), "[A][18446744073709551615:7][    8]");
     cr_expect_str_eq(formatted("A 100%% %zu %%zu", (size_t)9), "[A][100%][9][%zu]");
 }
 

@@ -1,0 +1,61 @@
+# midstream-run and directories that are not its own. Sourced by run.
+# shellcheck shell=bash
+# shellcheck disable=SC2154  # root, prefix, as_nobody: run's
+
+# `--dir .` beside a directory nginx/ would write over it.
+nginx_files_stay() {
+    local dir=$root/own
+    mkdir -p "$dir/nginx"
+    printf '# mine\n' >"$dir/nginx/application.conf"
+    (
+        cd "$dir"
+        says 'cannot be' "$prefix/bin/midstream-run" "$root/application" --dir . --nginx nginx --port 0 --detach &&
+            says 'is there already' "$prefix/bin/midstream-run" "$root/application" --dir . --port 0 --detach
+    ) || return 1
+    [[ $(<"$dir/nginx/application.conf") == '# mine' && ! -e $dir/url ]]
+}
+
+# A directory of `nobody`, in which every name that a run writes leads to root's files.
+links_of_others_lead_nowhere() {
+    local dir=$root/nobodys target=$root/roots name
+    ((EUID == 0)) || return 0
+    mkdir -p "$target/new"
+    for name in run.pid run.lock url url-h2 redis.log midstream.log work.log nginx.log access.log keys; do
+        rm -rf "$dir"
+        install -d -o nobody -g nogroup "$dir"
+        printf 'of root\n' >"$target/file"
+        "${as_nobody[@]}" ln -s "$target/file" "$dir/$name"
+        "$prefix/bin/midstream-run" "$root/application" --dir "$dir" --port 0 --detach >/dev/null 2>&1 || :
+        "$prefix/bin/midstream-run" --stop --dir "$dir" >/dev/null 2>&1 || :
+        [[ $(<"$target/file") == 'of root' && $(stat -c %U "$target/file") == root ]] || { printf '%s was written\n' "$name"; return 1; }
+    done
+    for name in nginx redis; do
+        rm -rf "$dir"
+        install -d -o nobody -g nogroup "$dir"
+        "${as_nobody[@]}" ln -s "$target/new" "$dir/$name"
+        "$prefix/bin/midstream-run" "$root/application" --dir "$dir" --port 0 --detach >/dev/null 2>&1 || :
+        "$prefix/bin/midstream-run" --stop --dir "$dir" >/dev/null 2>&1 || :
+        [[ -z $(ls -A "$target/new") ]] || { printf '%s was written\n' "$name"; return 1; }
+    done
+}
+
+# Pid files of `nobody` that name a process of root's, which looks as if it were the run's.
+strangers_are_not_ended() {
+    local dir=$root/nobodys stranger name alive=yes
+    ((EUID == 0)) || return 0
+    rm -rf "$dir"
+    install -d -o nobody -g nogroup "$dir"
+    tail -f /dev/null 2>>"$root/strangers.log" "$dir/" &
+    stranger=$!
+    "${as_nobody[@]}" touch "$dir/run.lock"
+    for name in run redis midstream work nginx; do
+        printf '%s\n' "$stranger" | "${as_nobody[@]}" tee "$dir/$name.pid" >/dev/null
+    done
+    "$prefix/bin/midstream-run" --stop --dir "$dir" >/dev/null 2>&1 || :
+    "${as_nobody[@]}" flock "$dir/run.lock" sleep 3 &
+    sleep 0.3
+    says 'belongs to another user' "$prefix/bin/midstream-run" --stop --dir "$dir" || alive=no
+    ! process_is_gone "$stranger" || alive=no
+    kill "$stranger" 2>/dev/null || :
+    [[ $alive == yes ]]
+}
