@@ -36,18 +36,20 @@ CFLAGS_debug    := -O0
 CFLAGS  += $(CFLAGS_$(FLAVOUR))
 LDFLAGS += $(LDFLAGS_$(FLAVOUR))
 
-# Every folder of app/ but the demonstration's is a room of the library.
-LIBRARY_SOURCES := $(filter-out app/routes/%,$(wildcard app/*/*.c))
+# Every folder of app/ but the demonstration's is a room of the library; testing/ is of the one for tests, which has all.
+LIBRARY_SOURCES := $(filter-out app/routes/% app/testing/%,$(wildcard app/*/*.c))
+TESTING_SOURCES := $(wildcard app/testing/*.c)
 PROGRAM_SOURCES := app/main.c $(wildcard app/routes/*.c)
 PUBLIC_HEADERS  := app/include/midstream.h $(wildcard app/include/midstream/*.h)
 LUA_SOURCES     := $(wildcard app/*/*.lua)
 
 objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
 LIBRARY_OBJECTS := $(call objects,$(LIBRARY_SOURCES))
+TESTING_OBJECTS := $(call objects,$(TESTING_SOURCES))
 LUA_HEADERS     := $(patsubst app/%.lua,$(BUILD)/generated/%.lua.h,$(LUA_SOURCES))
 
 .PHONY: all
-all: $(BUILD)/midstream $(BUILD)/libmidstream.a ## build program and library (FLAVOUR=release|asan|tsan|debug)
+all: $(BUILD)/midstream $(BUILD)/libmidstream.a $(BUILD)/libmidstream-test.a ## build program and libraries (FLAVOUR=release|asan|tsan|debug)
 
 $(BUILD)/midstream: $(call objects,$(PROGRAM_SOURCES)) $(LIBRARY_OBJECTS)
 	$(Q)echo '  LINK    $@'
@@ -55,11 +57,13 @@ $(BUILD)/midstream: $(call objects,$(PROGRAM_SOURCES)) $(LIBRARY_OBJECTS)
 
 # One relocatable object in which only the mid_* names, and the OS_* names that libfcgi calls, are still visible.
 $(BUILD)/libmidstream.a: $(LIBRARY_OBJECTS)
+$(BUILD)/libmidstream-test.a: $(LIBRARY_OBJECTS) $(TESTING_OBJECTS)
+$(BUILD)/libmidstream.a $(BUILD)/libmidstream-test.a:
 	$(Q)echo '  LIBRARY $@'
-	$(Q)$(LD) -r -o $(BUILD)/midstream.whole.o $^
-	$(Q)objcopy --localize-hidden $(BUILD)/midstream.whole.o
+	$(Q)$(LD) -r -o $(@:.a=.whole.o) $^
+	$(Q)objcopy --localize-hidden $(@:.a=.whole.o)
 	$(Q)rm -f $@
-	$(Q)$(AR) rcs $@ $(BUILD)/midstream.whole.o
+	$(Q)$(AR) rcs $@ $(@:.a=.whole.o)
 
 $(BUILD)/%.o: %.c Makefile | $(LUA_HEADERS)
 	$(Q)mkdir -p $(@D)
@@ -94,7 +98,7 @@ setup: ## install everything that building, testing and measuring need
 test: ## install what is needed, then all checks and tests, under ASan and UBSan
 	scripts/setup test
 	$(MAKE) --jobs=$(BUILD_JOBS) all
-	$(MAKE) --jobs=1 check test-library test-readme test-unit test-format test-fuzz test-integration test-model test-fault-short \
+	$(MAKE) --jobs=1 check test-library test-readme test-unit test-handlers test-format test-fuzz test-integration test-model test-fault-short \
 	    test-browser FUZZ_SECONDS=3
 
 .PHONY: compose-test
@@ -146,14 +150,17 @@ SHARE = $(DESTDIR)$(PREFIX)/share
 # What an application needs: the library, and what builds and runs it. The demonstration, which has no passwords, is another
 # target.
 .PHONY: install install-demonstration
-install: $(BUILD)/libmidstream.a ## install library, headers, manual and midstream-run under DESTDIR/PREFIX
+install: $(BUILD)/libmidstream.a $(BUILD)/libmidstream-test.a ## install libraries, headers, manual and midstream-run under DESTDIR/PREFIX
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/include app/include/midstream.h
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/include/midstream app/include/midstream/*.h
-	install -D -m 644 -t $(DESTDIR)$(LIBDIR) $(BUILD)/libmidstream.a
+	install -D -m 644 -t $(DESTDIR)$(LIBDIR) $(BUILD)/libmidstream.a $(BUILD)/libmidstream-test.a
 	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(PREFIX)/bin
-	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@VERSION@|$(VERSION)|' app/midstream.pc.in \
-	    >$(DESTDIR)$(LIBDIR)/pkgconfig/midstream.pc
+	for name in midstream midstream-test; do \
+	    sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@VERSION@|$(VERSION)|' -e "s|@NAME@|$$name|" \
+	        app/midstream.pc.in >$(DESTDIR)$(LIBDIR)/pkgconfig/$$name.pc; \
+	done
 	install -D -m 644 -t $(SHARE)/man/man1 docs/midstream-run.1
+	install -D -m 644 -t $(SHARE)/man/man5 docs/midstream-settings.5
 	install -D -m 644 -t $(SHARE)/man/man8 docs/midstream.8
 	install -D -m 644 -t $(SHARE)/man/man3 docs/midstream.h.3
 	install -D -m 644 -t $(SHARE)/midstream/nginx nginx/*

@@ -10,6 +10,7 @@ FUZZ_SECONDS ?= 5
 
 UNIT_TESTS        := $(BUILD)/tests/unit-tests
 INTEGRATION_TESTS := $(BUILD)/tests/integration-tests
+HANDLER_TESTS     := $(BUILD)/tests/handler-tests
 BROWSER_TESTS     := $(BUILD)/tests/browser-tests
 INTEGRATION_APP   := $(BUILD)/tests/integration-app
 SCREENSHOT        := $(BUILD)/tests/screenshot
@@ -19,6 +20,7 @@ UNIT_TEST_OBJECTS        := $(call objects,$(wildcard tests/unit/*/*.c))
 INTEGRATION_APP_SOURCES  := $(wildcard tests/integration/app/*.c) # a program of its own
 INTEGRATION_TEST_OBJECTS := $(call objects,$(filter-out $(INTEGRATION_APP_SOURCES),\
                                 $(wildcard tests/integration/*.c tests/integration/*/*.c)))
+HANDLER_TEST_SOURCES     := $(wildcard tests/handlers/*.c)
 SCREENSHOT_SOURCE        := tests/browser/screenshot.c # a program of its own
 BROWSER_TEST_OBJECTS     := $(call objects,$(filter-out $(SCREENSHOT_SOURCE),$(wildcard tests/browser/*.c)))
 
@@ -46,14 +48,23 @@ $(INTEGRATION_APP): $(INTEGRATION_APP_SOURCES) $(wildcard tests/integration/app/
 	$(CC) -D_GNU_SOURCE -Iapp/include $(CFLAGS) $(LDFLAGS) -o $@ $(INTEGRATION_APP_SOURCES) $(BUILD)/libmidstream.a \
 	    $(LDLIBS)
 
+# As an application's own tests: the public headers, and the library for tests instead of the library.
+$(HANDLER_TESTS): $(HANDLER_TEST_SOURCES) $(wildcard tests/handlers/*.h) $(BUILD)/libmidstream-test.a $(PUBLIC_HEADERS)
+	$(Q)mkdir -p $(@D)
+	$(CC) -D_GNU_SOURCE -Iapp/include $(CFLAGS) $(LDFLAGS) -o $@ $(HANDLER_TEST_SOURCES) $(BUILD)/libmidstream-test.a \
+	    $(TEST_LIBS)
+
 RUN_TEST = MIDSTREAM=$(abspath $(BUILD)/midstream) INTEGRATION_APP=$(abspath $(INTEGRATION_APP)) \
            UBSAN_OPTIONS=print_stacktrace=1 \
            LSAN_OPTIONS=suppressions=$(abspath tests/lsan.supp):print_suppressions=0 \
            $(TEST_WRAPPER) $< --jobs $(TEST_JOBS) $(if $(TEST_FILTER),--filter '$(TEST_FILTER)')
 
-.PHONY: test-unit test-integration test-speeds test-browser test-fuzz test-valgrind
+.PHONY: test-unit test-handlers test-integration test-speeds test-browser test-fuzz test-valgrind
 test-unit: ## unit tests (tests/unit, no network)
 	$(MAKE) --jobs=$(BUILD_JOBS) FLAVOUR=$(TEST_FLAVOUR) run-test-unit
+
+test-handlers: ## tests of handlers in their own process (libmidstream-test), with Redis
+	$(MAKE) --jobs=$(BUILD_JOBS) FLAVOUR=$(TEST_FLAVOUR) run-test-handlers
 
 test-integration: ## tests with the real nginx, Redis and workers
 	$(MAKE) --jobs=$(BUILD_JOBS) FLAVOUR=$(TEST_FLAVOUR) run-test-integration
@@ -83,8 +94,11 @@ test-fuzz: ## fuzzes each parser for FUZZ_SECONDS (5), beginning with tests/fuzz
 	    $(MAKE) --jobs=$(BUILD_JOBS) FLAVOUR=$(TEST_FLAVOUR) run-test-replay; \
 	fi
 
-.PHONY: run-test-unit run-test-integration run-test-browser
+.PHONY: run-test-unit run-test-handlers run-test-integration run-test-browser
 run-test-unit: $(UNIT_TESTS)
+	$(RUN_TEST)
+
+run-test-handlers: $(HANDLER_TESTS)
 	$(RUN_TEST)
 
 run-test-integration: export SEED := $(SEED)

@@ -1,4 +1,5 @@
 /* The program's subcommands: a table of functions. */
+#include <errno.h>
 #include <ctype.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -43,7 +44,7 @@ static int keygen(const struct call *call)
     char reason[512];
     if (keyring_generate(call->settings->keys, reason, sizeof(reason)))
         return 0;
-    fprintf(stderr, "midstream: %s\n", reason);
+    fprintf(stderr, "%s: %s\n", program_invocation_short_name, reason);
     return 1;
 }
 
@@ -118,7 +119,7 @@ static void print_help_of(const struct command *command, const char *program)
 /* An error is one line, and a hint. */
 static int refuse(const char *program, const char *sentence)
 {
-    fprintf(stderr, "midstream: %s; see '%s --help'\n", sentence, program);
+    fprintf(stderr, "%s: %s; see '%s --help'\n", program_invocation_short_name, sentence, program);
     return 2;
 }
 
@@ -183,11 +184,11 @@ static int run(int argc, char **argv, const struct mid_app *app)
     struct settings settings;
     char reason[512];
     if (!settings_read(&settings, line.argc, line.argv, reason, sizeof(reason))) {
-        fprintf(stderr, "midstream: %s\n", reason);
+        fprintf(stderr, "%s: %s\n", program_invocation_short_name, reason);
         return 2;
     }
     if (sodium_init() < 0) {
-        fprintf(stderr, "midstream: libsodium cannot be used on this machine\n");
+        fprintf(stderr, "%s: libsodium cannot be used on this machine\n", program_invocation_short_name);
         return 1;
     }
     int code = command->run(

@@ -1,6 +1,7 @@
 /* `midstream task`. See task_command.h. */
 #include "command/task_command.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <string.h>
@@ -26,10 +27,10 @@ static struct {
 
 static int fail(const char *what, enum mid_error error)
 {
-    const char *text = error == MID_NOT_FOUND     ? "there is no such task, or no more"
+    const char *text = error == MID_NOT_FOUND     ? "there is no such task; it may have expired"
                        : error == MID_UNAVAILABLE ? "Redis did not answer"
                                                   : mid_error_text(error);
-    fprintf(stderr, "midstream: %s: %s\n", what, text);
+    fprintf(stderr, "%s: %s: %s\n", program_invocation_short_name, what, text);
     return 1;
 }
 
@@ -179,14 +180,17 @@ static bool read_words(int word_count, char **words)
     bool has_right_count =
         command.action != NULL && word_count <= 2 && (!command.action->needs_id || command.word != NULL);
     if (!has_right_count) {
-        fprintf(stderr, "midstream: expected task list [waiting|delayed|running|dead], stats, types, or "
-                        "show|retry|cancel|delete ID; see 'midstream task --help'\n");
+        fprintf(stderr,
+                "%s: expected task list [waiting|delayed|running|dead], stats, types, or "
+                "show|retry|cancel|delete ID; see '%s task --help'\n",
+                program_invocation_short_name, program_invocation_name);
         return false;
     }
     bool is_good = command.word == NULL ||
                    (command.action->needs_id ? task_id_parse(command.word, queue) : is_state(command.word));
     if (!is_good)
-        fprintf(stderr, "midstream: \"%s\" is no %s\n", command.word, command.action->needs_id ? "task's id" : "state");
+        fprintf(stderr, "%s: \"%s\" is not a %s\n", program_invocation_short_name, command.word,
+                command.action->needs_id ? "task id" : "state");
     return is_good;
 }
 
@@ -229,9 +233,9 @@ int task_command(struct settings *settings, int word_count, char **words)
         settings_fini(settings);
         return 2;
     }
-    struct configuration *configuration = configuration_new(settings, reason, sizeof(reason));
+    struct configuration *configuration = configuration_new(settings, SECRETS_OF_REDIS, reason, sizeof(reason));
     if (configuration == NULL) {
-        fprintf(stderr, "midstream: %s\n", reason);
+        fprintf(stderr, "%s: %s\n", program_invocation_short_name, reason);
         return 1;
     }
     signal(SIGPIPE, SIG_IGN);

@@ -1,6 +1,7 @@
 /* The loop: ready fibers, parks, timers, flushes and threads. See loop.h; descriptors are in watch.c. */
 #include "fiber/loop.h"
 
+#include <poll.h>
 #include <stdlib.h>
 
 #include "base/number.h"
@@ -93,6 +94,38 @@ void loop_run(void)
 {
     uv_run(&loop.uv, UV_RUN_DEFAULT);
     loop.is_stopping = false;
+}
+
+static bool has_ready_fibers(void)
+{
+    return !list_is_empty(&loop.ready) || !list_is_empty(&loop.yielded);
+}
+
+static bool has_event(int64_t wait_ms)
+{
+    return poll(&(struct pollfd){.fd = uv_backend_fd(&loop.uv), .events = POLLIN}, 1, (int)wait_ms) > 0;
+}
+
+int64_t loop_next_timer_ms(void)
+{
+    uv_update_time(&loop.uv);
+    return uv_backend_timeout(&loop.uv);
+}
+
+bool loop_is_idle(void)
+{
+    return !has_ready_fibers() && loop_next_timer_ms() != 0 && loop.uv.active_reqs.count == 0 && !has_event(0);
+}
+
+bool loop_turn(int64_t wait_ms)
+{
+    int64_t timer_ms = loop_next_timer_ms();
+    if (timer_ms >= 0 && timer_ms < wait_ms)
+        wait_ms = timer_ms;
+    if (!has_ready_fibers())
+        has_event(wait_ms);
+    uv_run(&loop.uv, UV_RUN_NOWAIT);
+    return !loop.is_stopping;
 }
 
 /* Not uv_stop() at once: libuv has run timers before the first turn since 1.45, and a stop from one of them would leave

@@ -33,6 +33,16 @@ void loop_run(void);
 void loop_stop(void);
 void loop_fini(void);
 
+/* In the place of loop_run(), for whoever has something else to do in between: one turn, which waits for events up to
+ * `wait_ms` if nothing is to be done at once. False: the loop was stopped. */
+bool loop_turn(int64_t wait_ms);
+
+/* No fiber is ready, no event or due timer waits, and no thread works for the loop. */
+bool loop_is_idle(void);
+
+/* How long until the next timer is due; -1: there is none. */
+int64_t loop_next_timer_ms(void);
+
 /* The time of this turn, monotonic milliseconds. */
 int64_t loop_now_ms(void);
 

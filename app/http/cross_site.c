@@ -60,7 +60,7 @@ bool cross_site_admit(struct mid_request *rq, const struct mid_route *route, con
         .host = request_field(rq, "Host"),
         .is_https = https != NULL && https[0] != '\0' && strcasecmp(https, "off") != 0,
     };
-    rq->is_origin_untold = origin_is_untold(&claims);
+    rq->is_origin_missing = origin_is_missing(&claims);
     bool is_listed = route->cross_site != NULL &&
                      (claims.origin != NULL ? lists(route->cross_site, claims.origin) : is_any(route->cross_site));
     rq->response.varies_by_origin = route->cross_site != NULL; /* whoever asks */

@@ -42,7 +42,7 @@ static bool is_own(const char *origin, const struct origin_claims *claims)
     return length_without_port(origin + length, port) == own && strncasecmp(origin + length, claims->host, own) == 0;
 }
 
-bool origin_is_untold(const struct origin_claims *claims)
+bool origin_is_missing(const struct origin_claims *claims)
 {
     return origin_matters(claims->method) && claims->sec_fetch_site == NULL && claims->origin == NULL;
 }

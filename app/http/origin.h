@@ -4,7 +4,7 @@
  * A browser says where a request comes from, in Sec-Fetch-Site (W3C Fetch Metadata) or in Origin (RFC 6454). This is
  * decided as Go's http.CrossOriginProtection does, but that schemes and ports count, too, where Origin alone says it;
  * and a client that says neither may send what it likes, but may not use a session by a cookie (see
- * mid_allow_untold_origin()).
+ * mid_allow_missing_origin()).
  */
 #ifndef HTTP_ORIGIN_H
 #define HTTP_ORIGIN_H
@@ -34,7 +34,7 @@ bool origin_is_ours(const struct origin_claims *claims, const char *trusted);
 bool origin_allows(const struct origin_claims *claims, const char *trusted);
 
 /* An unsafe request that says nothing of where it comes from. */
-bool origin_is_untold(const struct origin_claims *claims);
+bool origin_is_missing(const struct origin_claims *claims);
 
 /* Whether the Host of a request ("name", "name:port", or NULL) is one of a list "a.example,b.example"; all are, when
  * the list is empty or NULL. */

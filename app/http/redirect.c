@@ -44,8 +44,8 @@ enum mid_error mid_redirect(struct mid_request *rq, int status, const char *loca
     if (status < 300 || status > 399)
         return mid_fail(rq, MID_UNPROCESSABLE, "the status of a redirection is 300 to 399, not %d", status);
     if (!location_is_valid(location))
-        return mid_fail(rq, MID_UNPROCESSABLE,
-                        "a redirection goes to a path, /..., or to an http or https URL, not to \"%.100s\"", location);
+        return mid_fail(rq, MID_UNPROCESSABLE, "a redirect needs a path (/...) or an http or https URL, not \"%.100s\"",
+                        location);
     MID_TRY(mid_set_header(rq, "Location", encode(rq, location)));
     return mid_respond_empty(rq, status);
 }

@@ -207,6 +207,7 @@ void request_finish(struct mid_request *rq)
     for (const struct deferred *deferred = rq->deferred; deferred != NULL; deferred = deferred->next)
         deferred->fn(deferred->arg);
     fcgi_request_release(&rq->fcgi);
+    arena_fini(&rq->handler_arena);
     arena_fini(&rq->arena);
 }
 
@@ -322,7 +323,12 @@ enum mid_error mid_query_int(struct mid_request *rq, const char *name, int64_t m
 
 void *mid_alloc(struct mid_request *rq, size_t bytes)
 {
-    return arena_alloc(&rq->arena, bytes);
+    return arena_alloc(&rq->handler_arena, bytes);
+}
+
+void mid_release(struct mid_request *rq)
+{
+    arena_reset(&rq->handler_arena);
 }
 
 void mid_defer(struct mid_request *rq, void (*fn)(void *arg), void *arg)
@@ -336,7 +342,7 @@ char *mid_printf(struct mid_request *rq, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    char *text = arena_vprintf(&rq->arena, format, arguments);
+    char *text = arena_vprintf(&rq->handler_arena, format, arguments);
     va_end(arguments);
     return text;
 }

@@ -81,7 +81,8 @@ struct mid_request {
     struct connection *client; /* who awaits the response; NULL: nobody, it is over, or this is a task */
     struct wait_policy wait;
     struct arena arena;
-    char **params; /* "NAME=value"; libfcgi's until its buffers are released, the arena's afterwards */
+    struct arena handler_arena; /* what the handler asked for, until mid_release() */
+    char **params;              /* "NAME=value"; libfcgi's until its buffers are released, the arena's afterwards */
 
     /* Read out of the parameters; never NULL but for content_type and query. */
     const char *method;
@@ -110,10 +111,10 @@ struct mid_request {
     struct mid_session *session; /* the session room's; NULL while not opened */
     /* The task room's: whose session mid_session_open() gives; NULL: the cookie's. */
     MAY_SUSPEND enum mid_error (*open_session)(struct mid_request *rq, struct mid_session **session);
-    bool is_superseded;    /* its session ended for it because somebody has logged in: the client is to come back */
-    struct stream *stream; /* the stream room's; NULL while none has begun */
-    bool is_origin_untold; /* unsafe, and nothing says which site it comes from; see origin.h */
-    bool allows_untold_origin;
+    bool is_superseded;     /* its session ended for it because somebody has logged in: the client is to come back */
+    struct stream *stream;  /* the stream room's; NULL while none has begun */
+    bool is_origin_missing; /* unsafe, and nothing says which site it comes from; see origin.h */
+    bool allows_missing_origin;
     bool is_from_elsewhere; /* another site has caused it, and its route allows that: it has no session */
 
     struct deferred *deferred; /* the last one first */

@@ -119,7 +119,7 @@ static void block_signals(void)
 /* As configuration_new(), and sees whether the sockets can be what the settings say, without opening any. */
 static struct configuration *check_configuration(struct settings *settings, char *reason, size_t reason_size)
 {
-    struct configuration *configuration = configuration_new(settings, reason, reason_size);
+    struct configuration *configuration = configuration_new(settings, SECRETS_OF_ALL, reason, reason_size);
     if (configuration == NULL)
         return NULL;
     const char *admin = configuration->settings.admin;
@@ -271,7 +271,7 @@ static void supervise(void)
 
 static int fail_start(const char *reason)
 {
-    fprintf(stderr, "midstream: %s\n", reason);
+    fprintf(stderr, "%s: %s\n", program_invocation_short_name, reason);
     return 1;
 }
 

@@ -128,6 +128,11 @@ bool redis_client_wait_ready(struct redis_client *client, int64_t timeout_ms)
     return waiter.is_ready;
 }
 
+size_t redis_client_pending(const struct redis_client *client)
+{
+    return client->pending_count;
+}
+
 const struct redis_counts *redis_client_counts(const struct redis_client *client)
 {
     return client->counts;

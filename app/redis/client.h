@@ -76,6 +76,9 @@ enum redis_when_full { REFUSED_WHEN_FULL, RUNS_WHEN_FULL };
 void redis_client_add_script(struct redis_client *client, struct redis_script *script, enum redis_when_full when_full,
                              const char *const parts[]);
 
+/* How many commands have no answer yet. */
+size_t redis_client_pending(const struct redis_client *client);
+
 /* Connected, authenticated and scripts loaded. */
 bool redis_client_is_ready(const struct redis_client *client);
 

@@ -51,7 +51,7 @@ enum mid_error mid_form_token(struct mid_session *session, const char **token)
 
 static enum mid_error refuse(struct mid_session *session)
 {
-    return mid_fail(session->rq, MID_FORBIDDEN, "the form's token is not one of this session");
+    return mid_fail(session->rq, MID_FORBIDDEN, "the form's token does not belong to this session");
 }
 
 enum mid_error mid_form_token_check(struct mid_session *session, const char *token)
@@ -60,9 +60,11 @@ enum mid_error mid_form_token_check(struct mid_session *session, const char *tok
     uint8_t mac[KEYRING_MAC_BYTES];
     size_t length = 0;
     MID_TRY(know_session(session));
+    if (token == NULL)
+        return mid_fail(session->rq, MID_FORBIDDEN, "the form has no token");
     if (session->state == SESSION_ABSENT)
         return refuse(session);
-    if (token == NULL || strlen(token) != FORM_TOKEN_LENGTH ||
+    if (strlen(token) != FORM_TOKEN_LENGTH ||
         sodium_base642bin(bytes, sizeof(bytes), token, FORM_TOKEN_LENGTH, NULL, &length, NULL,
                           sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0 ||
         length != sizeof(bytes))

@@ -88,18 +88,18 @@ static struct mid_session *session_of(struct mid_request *rq)
     return rq->session;
 }
 
-void mid_allow_untold_origin(struct mid_request *rq)
+void mid_allow_missing_origin(struct mid_request *rq)
 {
-    rq->allows_untold_origin = true;
+    rq->allows_missing_origin = true;
 }
 
 /* A cookie that a browser added may have been added for another site (cross-site request forgery). */
-static enum mid_error refuse_untold_origin(struct mid_request *rq)
+static enum mid_error refuse_missing_origin(struct mid_request *rq)
 {
-    if (!rq->is_origin_untold || rq->allows_untold_origin || !session_cookie_was_sent(rq))
+    if (!rq->is_origin_missing || rq->allows_missing_origin || !session_cookie_was_sent(rq))
         return MID_OK;
     return mid_fail(rq, MID_FORBIDDEN,
-                    "a %s with a session's cookie has to have the field Origin, or Sec-Fetch-Site, as browsers send it",
+                    "a %s with a session cookie needs an Origin or Sec-Fetch-Site header, as browsers send it",
                     rq->method);
 }
 
@@ -115,7 +115,7 @@ enum mid_error mid_session_open(struct mid_request *rq, struct mid_session **ses
     if (rq->open_session != NULL) /* a task's: it has no cookie */
         return rq->open_session(rq, session);
     MID_TRY(refuse_elsewhere(rq));
-    MID_TRY(refuse_untold_origin(rq));
+    MID_TRY(refuse_missing_origin(rq));
     struct mid_session *opened = session_of(rq);
     if (opened->state == SESSION_ABSENT && !session_can_send_cookie(opened))
         return MID_HEAD_SENT;
@@ -136,7 +136,7 @@ enum mid_error mid_session_find(struct mid_request *rq, struct mid_session **ses
         *session = NULL;
         return MID_OK;
     }
-    MID_TRY(refuse_untold_origin(rq));
+    MID_TRY(refuse_missing_origin(rq));
     struct mid_session *found = session_of(rq);
     enum mid_error error = found->state == SESSION_CLAIMED ? session_load(found) : MID_OK;
     if (error != MID_ENDED) /* a cookie from before the login shows nothing, and changes nothing */

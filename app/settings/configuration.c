@@ -97,7 +97,8 @@ static bool check_log_file(const struct settings *settings, char *reason, size_t
 
 /* -------------------- the interface -------------------- */
 
-struct configuration *configuration_new(struct settings *settings, char *reason, size_t reason_size)
+struct configuration *configuration_new(struct settings *settings, enum configuration_secrets secrets, char *reason,
+                                        size_t reason_size)
 {
     struct configuration *configuration = calloc(1, sizeof(*configuration));
     if (configuration == NULL)
@@ -106,7 +107,8 @@ struct configuration *configuration_new(struct settings *settings, char *reason,
     settings->file_text = NULL;
     settings = &configuration->settings;
     if (settings_agree(settings, reason, reason_size) && check_redis_address(settings, reason, reason_size) &&
-        check_log_file(settings, reason, reason_size) && read_keys(configuration, reason, reason_size) &&
+        check_log_file(settings, reason, reason_size) &&
+        (secrets == SECRETS_OF_REDIS || read_keys(configuration, reason, reason_size)) &&
         read_password(configuration, reason, reason_size))
         return configuration;
     configuration_free(configuration);
@@ -125,7 +127,8 @@ void configuration_free(struct configuration *configuration)
 
 void configuration_lock_secrets(const struct configuration *configuration)
 {
-    keyring_lock(configuration->keyring);
+    if (configuration->keyring != NULL)
+        keyring_lock(configuration->keyring);
     if (configuration->password != NULL)
         (void)mlock(configuration->password, PASSWORD_BYTES_MAX + 1);
 }

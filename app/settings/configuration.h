@@ -12,15 +12,19 @@ enum { PASSWORD_BYTES_MAX = 511 };
 
 struct configuration {
     struct settings settings;
-    struct keyring *keyring;
-    char *password; /* of Redis, in memory that is locked and wiped (sodium_malloc(3)); NULL: none */
+    struct keyring *keyring; /* NULL: it was not asked for */
+    char *password;          /* of Redis, in memory that is locked and wiped (sodium_malloc(3)); NULL: none */
 };
+
+/* What is read of the files that the settings name. */
+enum configuration_secrets { SECRETS_OF_ALL, SECRETS_OF_REDIS };
 
 /*
  * Takes the settings and reads the secrets; checks the address of Redis and the log file. NULL with a sentence in
  * `reason`; the settings are given back then. Wiped and freed by configuration_free().
  */
-struct configuration *configuration_new(struct settings *settings, char *reason, size_t reason_size);
+struct configuration *configuration_new(struct settings *settings, enum configuration_secrets secrets, char *reason,
+                                        size_t reason_size);
 void configuration_free(struct configuration *configuration); /* NULL is fine */
 
 /* In a new process, which inherits no lock of memory: keeps the secrets from being swapped out, as far as the limit

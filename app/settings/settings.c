@@ -196,7 +196,7 @@ void settings_fini(struct settings *settings)
 const char *settings_find_fixed_change(const struct settings *before, const struct settings *after)
 {
     for (size_t i = 0; i < settings_table_count; i++)
-        if (setting_needs_restart(&settings_table[i]) && !setting_is_equal(&settings_table[i], before, after))
+        if (settings_table[i].needs_restart && !setting_is_equal(&settings_table[i], before, after))
             return settings_table[i].name;
     return NULL;
 }

@@ -20,11 +20,14 @@ struct setting {
     const char *fallback; /* the default, as one would write it; NULL: none */
     int64_t min;          /* of a number */
     int64_t max;
-    const char *unit_or_choices;
-    const char *help;
+    const char *form;   /* "a|b|c", what a text is, or a number's unit */
+    const char *help;   /* a phrase */
+    const char *more;   /* sentences that the reference has besides; NULL: none */
+    const char *title;  /* of the group that begins here; NULL: the group goes on */
+    bool needs_restart; /* a reload refuses to change it: what it says was done when the master started */
 };
 
-extern const struct setting settings_table[];
+extern const struct setting settings_table[]; /* rows.c */
 extern const size_t settings_table_count;
 
 /* The setting of that name (`length` bytes), or NULL. */
@@ -39,9 +42,6 @@ bool setting_store(struct settings *settings, const struct setting *setting, con
 
 /* What a value of the setting has to be: "a whole number from 0 to 256 processes". */
 void setting_describe(const struct setting *setting, char *text, size_t size);
-
-/* A reload refuses to change it: what it says was done when the master started. */
-bool setting_needs_restart(const struct setting *setting);
 
 bool setting_is_equal(const struct setting *setting, const struct settings *a, const struct settings *b);
 

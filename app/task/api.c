@@ -9,6 +9,7 @@
 #include "base/panic.h"
 #include "http/request.h"
 #include "session/session.h"
+#include "task/task.h"
 
 enum {
     ATTEMPTS_MAX = 1000,
@@ -56,7 +57,7 @@ static enum mid_error check_options(struct mid_request *rq, const struct mid_tas
     if (options->queue != NULL && !queue_name_is_valid(options->queue))
         return mid_fail(rq, MID_UNPROCESSABLE, "a queue's name is 1 to 32 lower-case letters, digits, '-' and '_'");
     if (options->id != NULL && !task_id_parse(options->id, queue))
-        return mid_fail(rq, MID_BAD_REQUEST, "this is no task's id");
+        return mid_fail(rq, MID_BAD_REQUEST, "this is not a task id");
     if (options->id != NULL && options->queue != NULL && strcmp(queue, options->queue) != 0)
         return mid_fail(rq, MID_BAD_REQUEST, "this task's id is of another queue");
     if (options->delay_ms < 0 || options->delay_ms > QUEUE_DELAY_MAX_MS)
@@ -82,6 +83,9 @@ enum mid_error mid_task_enqueue(struct mid_request *rq, const char *name, const 
     if (bytes > MID_TASK_PAYLOAD_MAX)
         return mid_fail(rq, MID_TOO_LARGE, "a task's payload has at most %d bytes", MID_TASK_PAYLOAD_MAX);
     MID_TRY(check_options(rq, options));
+    if (task_types() != NULL && task_type_find(name) == NULL)
+        request_log(rq, MID_WARN, "task.unknown-name",
+                    "name=%s consequence=\"a worker that does not know it either makes it a dead letter\"", name);
     MID_TRY(session_store_now(rq->session));
 
     char new_id[MID_TASK_ID_BYTES];
@@ -142,7 +146,7 @@ static void take_field(const char *field, const char *value, size_t bytes, void 
 {
     struct finding *finding = arg;
     struct mid_task_info *info = finding->info;
-    struct arena *arena = &finding->rq->arena;
+    struct arena *arena = &finding->rq->handler_arena;
     if (strcmp(field, "state") == 0)
         take_state(finding, value);
     else if (strcmp(field, "name") == 0)
@@ -173,7 +177,7 @@ static void take_field(const char *field, const char *value, size_t bytes, void 
 static enum mid_error check_id(struct mid_request *rq, const char *id)
 {
     char queue[QUEUE_NAME_BYTES];
-    return id != NULL && task_id_parse(id, queue) ? MID_OK : mid_fail(rq, MID_BAD_REQUEST, "this is no task's id");
+    return id != NULL && task_id_parse(id, queue) ? MID_OK : mid_fail(rq, MID_BAD_REQUEST, "this is not a task id");
 }
 
 /* The session that the request's cookie names, if it has not been opened yet: whether it is there is Redis's to say. */
@@ -209,7 +213,7 @@ enum mid_error mid_task_find(struct mid_request *rq, const char *id, struct mid_
     MID_TRY(check_id(rq, id));
     enum mid_error error = queue_show(id, take_field, &finding);
     if (error == MID_NOT_FOUND || (error == MID_OK && !finding.has_state))
-        return mid_fail(rq, MID_NOT_FOUND, "there is no such task, or no more");
+        return mid_fail(rq, MID_NOT_FOUND, "there is no such task; it may have expired");
     MID_TRY(error);
     if (finding.session[0] != '\0')
         MID_TRY(find_session(rq));
@@ -224,5 +228,5 @@ enum mid_error mid_task_cancel(struct mid_request *rq, const char *id)
     char state[QUEUE_STATE_BYTES];
     MID_TRY(check_id(rq, id));
     enum mid_error error = queue_cancel(id, state);
-    return error == MID_NOT_FOUND ? mid_fail(rq, error, "there is no such task, or no more") : error;
+    return error == MID_NOT_FOUND ? mid_fail(rq, error, "there is no such task; it may have expired") : error;
 }

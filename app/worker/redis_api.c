@@ -92,7 +92,7 @@ static void on_refusal(const char *text, size_t bytes, void *arg)
 static struct redis_argument *copy_arguments(struct mid_request *rq, size_t count,
                                              const struct mid_redis_argument arguments[])
 {
-    struct redis_argument *copies = arena_alloc(&rq->arena, count * sizeof(*copies));
+    struct redis_argument *copies = arena_alloc(&rq->handler_arena, count * sizeof(*copies));
     for (size_t i = 0; i < count; i++)
         copies[i] = (struct redis_argument){arguments[i].data, arguments[i].bytes};
     return copies;
@@ -104,9 +104,9 @@ MAY_SUSPEND static enum mid_error ask(struct mid_request *rq, size_t count, cons
     if (count == 0)
         return mid_fail(rq, MID_BAD_REQUEST, "a command of Redis has a name");
     if (is_forbidden(count, arguments))
-        return mid_fail(rq, MID_FORBIDDEN, "the command %.*s does not go over a connection that is shared",
+        return mid_fail(rq, MID_FORBIDDEN, "the command %.*s cannot be used on a shared connection",
                         (int)arguments[0].bytes, (const char *)arguments[0].data);
-    struct question question = {.arena = &rq->arena};
+    struct question question = {.arena = &rq->handler_arena};
     struct redis_call call = {.on_reply = on_reply, .on_refusal = on_refusal, .arg = &question};
     enum mid_error error = redis_command(redis, count, arguments, &call);
     if (error != MID_OK && question.refusal[0] != '\0')
@@ -129,7 +129,7 @@ enum mid_error mid_redis(struct mid_request *rq, const struct mid_redis_value **
     size_t count;
     va_list list;
     va_start(list, format);
-    bool is_format = redis_format(&rq->arena, &count, &arguments, format, list);
+    bool is_format = redis_format(&rq->handler_arena, &count, &arguments, format, list);
     va_end(list);
     return is_format ? ask(rq, count, arguments, value)
                      : mid_fail(rq, MID_FAILED, "\"%.100s\" is no format of a command of Redis", format);

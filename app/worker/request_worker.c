@@ -144,15 +144,16 @@ MAY_SUSPEND static bool start(const struct worker *worker)
     return true;
 }
 
+const struct worker_kind request_worker_kind = {
+    .prepare = prepare,
+    .start = start,
+    .publish = publish,
+    .drain = drain,
+    .continue_drain = continue_drain,
+    .stop = stop,
+};
+
 int request_worker_run(const struct worker_options *options)
 {
-    static const struct worker_kind kind = {
-        .prepare = prepare,
-        .start = start,
-        .publish = publish,
-        .drain = drain,
-        .continue_drain = continue_drain,
-        .stop = stop,
-    };
-    return worker_run(options, &kind);
+    return worker_run(options, &request_worker_kind);
 }

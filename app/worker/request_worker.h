@@ -10,4 +10,6 @@
 
 worker_fn request_worker_run;
 
+extern const struct worker_kind request_worker_kind; /* what it hands to worker_run() */
+
 #endif

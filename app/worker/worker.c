@@ -180,7 +180,7 @@ static void close_loop(void)
     fiber_fini();
 }
 
-int worker_run(const struct worker_options *options, const struct worker_kind *kind)
+const struct worker *worker_begin(const struct worker_options *options, const struct worker_kind *kind)
 {
     struct worker *worker = &own.worker;
     own.kind = kind;
@@ -193,18 +193,31 @@ int worker_run(const struct worker_options *options, const struct worker_kind *k
     kind->prepare(worker);
     worker->redis = redis_setup(options->configuration, worker->counts);
     if (worker->redis == NULL)
-        return 1;
+        return NULL;
     watch_signals();
     publish(&own.publish);
     ENSURE(loop_spawn(start, NULL));
+    return worker;
+}
 
-    loop_run();
-
-    if (own.has_started && options->app->on_stop != NULL)
-        options->app->on_stop(options->app->context);
+bool worker_end(void)
+{
+    const struct mid_app *app = own.worker.options->app;
+    if (own.has_started && app->on_stop != NULL)
+        app->on_stop(app->context);
     log_flush();
-    if (!kind->stop())
-        _exit(own.exit_code);
+    if (!own.kind->stop())
+        return false;
     close_loop();
+    return true;
+}
+
+int worker_run(const struct worker_options *options, const struct worker_kind *kind)
+{
+    if (worker_begin(options, kind) == NULL)
+        return 1;
+    loop_run();
+    if (!worker_end())
+        _exit(own.exit_code);
     return own.exit_code;
 }

@@ -77,4 +77,9 @@ typedef int worker_fn(const struct worker_options *options);
  */
 int worker_run(const struct worker_options *options, const struct worker_kind *kind);
 
+/* The two ends of worker_run(), for whoever turns the loop in between (app/testing): what there is to do before, NULL
+ * with the reason logged where there is no way; and after. False: suspended fibers hold what cannot be given back. */
+const struct worker *worker_begin(const struct worker_options *options, const struct worker_kind *kind);
+bool worker_end(void);
+
 #endif

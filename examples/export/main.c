@@ -38,7 +38,7 @@ static enum mid_error login(struct mid_request *rq)
     const char *wanted = getenv("EXPORT_TOKEN");
     const char *token;
     struct mid_session *session;
-    mid_allow_untold_origin(rq); /* programs log in here as well as browsers, and it is the token that counts */
+    mid_allow_missing_origin(rq); /* programs log in here as well as browsers, and it is the token that counts */
     MID_TRY(mid_form(rq, "token", &token));
     if (wanted == NULL || token == NULL || !is_same(token, wanted))
         return mid_fail(rq, MID_FORBIDDEN, "this is not the token");
@@ -56,21 +56,26 @@ static enum mid_error logout(struct mid_request *rq)
 }
 
 /* The session is asked at each line, so that a logout is noticed at the next one. */
-static enum mid_error export(struct mid_request *rq) {
+static enum mid_error export_year(struct mid_request *rq)
+{
     struct mid_session *session;
     const char *name = mid_printf(rq, "attachment; filename=\"%s.csv\"", mid_param(rq, "year"));
-    MID_TRY(mid_set_header(rq, "Content-Disposition", name)); MID_TRY(mid_session_open(rq, &session));
+    MID_TRY(mid_set_header(rq, "Content-Disposition", name));
+    MID_TRY(mid_session_open(rq, &session));
     MID_TRY(mid_stream_begin(rq, 200, "text/csv; charset=utf-8"));
-    for (int line = 1; line <= LINES; line++){MID_TRY(mid_stream_printf(rq, "%d,%s\n", line, mid_param(rq, "year")));
-                                              MID_TRY(mid_session_set_int(session, "exported", line));
-                                              MID_TRY(mid_session_commit(session)); MID_TRY(mid_sleep_ms(rq, 10));}
-return MID_OK;
+    for (int line = 1; line <= LINES; line++) {
+        MID_TRY(mid_stream_printf(rq, "%d,%s\n", line, mid_param(rq, "year")));
+        MID_TRY(mid_session_set_int(session, "exported", line));
+        MID_TRY(mid_session_commit(session));
+        MID_TRY(mid_sleep_ms(rq, 10));
+    }
+    return MID_OK;
 }
 
 static const struct mid_route routes[] = {
     MID_POST("/login", login),
     MID_POST("/logout", logout),
-    MID_GET("/export/{year}", export, .before = require_login),
+    MID_GET("/export/{year}", export_year, .before = require_login),
     {0},
 };
 

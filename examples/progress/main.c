@@ -30,7 +30,7 @@ static enum mid_error start_work(struct mid_request *rq)
 {
     struct mid_session *session;
     char id[MID_TASK_ID_BYTES];
-    mid_allow_untold_origin(rq); /* curl says nothing of where it comes from */
+    mid_allow_missing_origin(rq); /* curl says nothing of where it comes from */
     MID_TRY(mid_session_open(rq, &session));
     MID_TRY(mid_session_set_int(session, "done", 0));
     MID_TRY(mid_task_enqueue(rq, "work", NULL, 0, NULL, id));

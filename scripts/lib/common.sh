@@ -27,11 +27,6 @@ as_user() {
     "${AS_USER[@]}" "$@"
 }
 
-# write_file FILE: what comes from standard input.
-write_file() {
-    as_user tee "$1" >/dev/null
-}
-
 # signal_process NAME PID
 signal_process() {
     if ((${#AS_USER[@]} > 0)); then

@@ -5,14 +5,14 @@
 nginx_render() {
     local from=$1 to=$2 file text pair
     shift 2
-    as_user mkdir -p "$to"
+    mkdir -p "$to"
     for file in "$from"/*; do
         [[ -f $file ]] || continue
         text=$(<"$file")
         for pair; do
             text=${text//"@${pair%%=*}@"/"${pair#*=}"}
         done
-        printf '%s\n' "$text" | write_file "$to/${file##*/}"
+        printf '%s\n' "$text" >"$to/${file##*/}"
     done
 }
 

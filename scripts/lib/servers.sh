@@ -20,7 +20,7 @@ declare -A SERVER_PID=() SERVER_LOG_BYTES=()
 server_start() {
     local name=$1
     shift
-    SERVER_LOG_BYTES[$name]=$(as_user stat -c %s "$DIR/$name.log")
+    SERVER_LOG_BYTES[$name]=$(stat -c %s "$DIR/$name.log")
     # 9 is the lock of the run, which has to end with the script.
     # shellcheck disable=SC2016  # the other bash's
     setsid "${AS_USER[@]}" bash -c 'exec "${@:2}" >>"$1" 2>&1' - "$DIR/$name.log" "$@" </dev/null >/dev/null 2>&1 9<&- &
@@ -51,10 +51,16 @@ server_log() {
 # What a failure ends: `run`, the script, which stops the other servers; or `start`, the function that has started it.
 FAILURE_ENDS=run
 
+# tell_log NAME: the end of it.
+tell_log() {
+    say "the end of $DIR/$1.log:"
+    server_log "$1" | tail -n 20 | sed 's/^/    /' >&2
+}
+
 # server_failed NAME WHAT: tells the user.
 server_failed() {
-    say "$1 $2; the end of $DIR/$1.log:"
-    server_log "$1" | tail -n 20 | sed 's/^/    /' >&2
+    say "$1 $2"
+    tell_log "$1"
     [[ $FAILURE_ENDS == start ]] || exit 1
     return 1
 }
@@ -130,13 +136,16 @@ nginx_start() {
         port_is_free "$port" || die "port $port is taken by another program; name another with --port, or 0 for any"
         h2_port=$(port_pick)
         nginx_launch "$port" "$h2_port"
-        if server_await nginx nginx_answers "http://127.0.0.1:$port"; then
-            printf 'http://127.0.0.1:%s\n' "$port" | write_file "$DIR/url"
-            printf 'http://127.0.0.1:%s\n' "$h2_port" | write_file "$DIR/url-h2"
+        if server_await nginx answers_or_failed "http://127.0.0.1:$port"; then
+            ! application_failed || server_failed midstream "did not start: the application's on_start has failed"
+            # shellcheck disable=SC2016  # the other shell's
+            as_user sh -c 'printf "%s\n" "$2" >"$1/url" && printf "%s\n" "$3" >"$1/url-h2"' - "$DIR" \
+                "http://127.0.0.1:$port" "http://127.0.0.1:$h2_port"
             return 0
         fi
         server_log nginx | grep -q 'Address already in use' || break
     done
+    tell_log midstream
     server_failed nginx "did not start, or the application does not answer through it"
 }
 
@@ -150,12 +159,22 @@ nginx_launch() {
         "LISTEN_H2=$(nginx_listen_h2 "127.0.0.1:$2")" "UPSTREAM=$(midstream_upstream)"
         "ACCESS_LOG=$(nginx_access_log)" "OPEN_FILES=$open_files"
         "CONNECTIONS=$((open_files < 65536 ? open_files : 65536))")
-    nginx_render "$ROOT/nginx" "$DIR/nginx" "${values[@]}"
+    render "$ROOT/nginx" "$DIR/nginx" "${values[@]}"
     # An application has neither the demonstration's locations nor, without --web, its page.
-    [[ -z $application ]] || write_file "$DIR/nginx/application.conf" </dev/null
-    [[ -n $web ]] || write_file "$DIR/nginx/web.conf" </dev/null
-    [[ -z $nginx ]] || nginx_render "$nginx" "$DIR/nginx" "${values[@]}"
+    [[ -z $application ]] || as_user cp /dev/null "$DIR/nginx/application.conf"
+    [[ -n $web ]] || as_user cp /dev/null "$DIR/nginx/web.conf"
+    [[ -z $nginx ]] || render "$nginx" "$DIR/nginx" "${values[@]}"
     server_start nginx nginx -e "$DIR/nginx.log" -c "$DIR/nginx/nginx.conf" -g "$global"
+}
+
+# As nginx_render, by whoever the files will belong to.
+render() {
+    if ((${#AS_USER[@]} > 0)); then
+        # shellcheck disable=SC2016  # the other bash's
+        as_user bash -c 'set -euo pipefail && . "$0" && nginx_render "$@"' "$ROOT/scripts/lib/nginx.sh" "$@"
+    else
+        nginx_render "$@"
+    fi
 }
 
 nginx_access_log() {
@@ -172,6 +191,15 @@ nginx_answers() {
     [[ -s $DIR/nginx.pid ]] || return 1
     local status
     status=$(curl -s --noproxy '*' --max-time 5 -o /dev/null -w '%{http_code}' "$1/null") && ((status < 500))
+}
+
+answers_or_failed() {
+    nginx_answers "$1" || application_failed
+}
+
+# The application says so itself, and is tried again; whoever develops it need not wait for that.
+application_failed() {
+    server_log midstream | grep -q 'worker\.start-failed'
 }
 
 # -------------------- stopping --------------------

@@ -80,7 +80,7 @@ def check_document(path):
     named = re.findall(r"`(session-[a-z-]+)`(?: \(| \| )([0-9,]+)", document)
     expect("settings with a default", len(named), 7)
     for name, value in named:
-        default = re.search(rf"^## `{name}`.*?Default: `(\d+)`", settings, re.M | re.S)
+        default = re.search(rf"^### `{name}`.*?Default: `(\d+)`", settings, re.M | re.S)
         expect(f"the default of {name}", value.replace(",", ""), default and default[1])
 
 

@@ -23,15 +23,15 @@ static bool is_safe(const char *method)
 static void check_origin(const struct origin_claims *claims, const char *trusted)
 {
     bool is_allowed = origin_allows(claims, trusted);
-    bool is_untold = origin_is_untold(claims);
+    bool is_missing = origin_is_missing(claims);
     CLAIM(origin_matters(claims->method) == !is_safe(claims->method));
-    if (is_untold)
+    if (is_missing)
         CLAIM(!is_safe(claims->method) && is_allowed);
     if (is_safe(claims->method)) {
-        CLAIM(is_allowed && !is_untold);
+        CLAIM(is_allowed && !is_missing);
         return;
     }
-    if (!is_allowed || is_untold)
+    if (!is_allowed || is_missing)
         return;
     const char *site = claims->sec_fetch_site;
     bool is_of_us = site != NULL && (strcmp(site, "same-origin") == 0 || strcmp(site, "none") == 0);

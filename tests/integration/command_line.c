@@ -38,8 +38,8 @@ Test(command_line, a_wrong_application_is_refused_before_anything_starts)
 {
     static const char *const commands[] = {"serve", "work", "check"};
     for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
-        expect_refusal(commands[i], "WRONG_ROUTES=1", "midstream: route /files/*: there is no '*'");
-        expect_refusal(commands[i], "WRONG_TASKS=1", "midstream: task \"act\": it is there twice");
+        expect_refusal(commands[i], "WRONG_ROUTES=1", "integration-app: route /files/*: there is no '*'");
+        expect_refusal(commands[i], "WRONG_TASKS=1", "integration-app: task \"act\": it is there twice");
     }
 }
 

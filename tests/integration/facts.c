@@ -1,5 +1,5 @@
 /*
- * What our design takes for granted of nginx (FACTS.md): a test here fails when a new version behaves otherwise.
+ * What our design takes for granted of nginx: a test here fails when a new version behaves otherwise.
  *
  * The test plays the worker: it stops the site's pool and listens on its socket.
  */

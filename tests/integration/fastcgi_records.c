@@ -127,7 +127,7 @@ Test(fastcgi_records, malformed_fastcgi_ends_its_connection_and_nothing_else)
     site_close(&site);
 }
 
-/* FACTS 3: libfcgi calls a request whole when the stream ends between two parameters. */
+/* libfcgi calls a request whole when the stream ends between two parameters. */
 Test(fastcgi_records, a_request_that_is_cut_anywhere_is_never_answered)
 {
     struct site site = site_open(NULL);
@@ -218,7 +218,7 @@ static void put_get_values(struct buffer *out, int repeated)
 {
     struct buffer pairs = {0};
     fastcgi_pair(&pairs, "FCGI_MPXS_CONNS", "");
-    for (int i = 0; i < repeated; i++) /* libfcgi overflows a buffer when it gets them (FACTS 10) */
+    for (int i = 0; i < repeated; i++) /* libfcgi overflows a buffer when it gets them */
         fastcgi_pair(&pairs, "FCGI_MAX_CONNS", "");
     fastcgi_pair(&pairs, "FCGI_UNHEARD_OF", "");
     fastcgi_record(out, RECORD_GET_VALUES, 0, pairs.data, pairs.length);

@@ -23,7 +23,7 @@ Test(overflow, a_handler_that_overflows_its_stack_kills_its_worker_with_a_clear_
     }
     cr_expect(site_wait_log(&site, "worker.killed"));
     char *log = site_log(&site);
-    /* At least: nginx sends a GET once more when its first try fails (FACTS 21). */
+    /* At least: nginx sends a GET once more when its first try fails. */
     size_t overflows = text_count(log, " error fiber.stack-overflow stack_kib=");
     cr_expect_geq(overflows, 2, "%s", log);
     cr_expect(strstr(log, "setting=stack-kib") != NULL);

@@ -175,7 +175,7 @@ Test(pool, a_killed_worker_is_back_within_a_second)
     master_close(&master);
 }
 
-/* FACTS 13: only a reset tells nginx that the response is cut, on TCP as on unix sockets. */
+/* Only a reset tells nginx that the response is cut, on TCP as on unix sockets. */
 Test(pool, a_killed_worker_resets_its_tcp_connections)
 {
     struct master master = master_prepare();

@@ -184,7 +184,7 @@ Test(uploads, a_connection_serves_on_after_every_kind_of_response)
     cr_expect_leq(new_count, nginx_count, "nginx has opened %zu connections for 45 requests", new_count);
     json_decref(numbers);
 
-    /* These make nginx close the connection (FACTS 17); the worker does so, too. */
+    /* These make nginx close the connection; the worker does so, too. */
     size_t sockets = socket_count(worker);
     for (int round = 0; round < 20; round++) {
         cr_expect_eq(site_send(&site, "PUT", "/api/session/x", "value", NULL), 204);

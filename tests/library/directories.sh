@@ -59,3 +59,61 @@ strangers_are_not_ended() {
     kill "$stranger" 2>/dev/null || :
     [[ $alive == yes ]]
 }
+
+# An application whose on_start fails is told at once, with its reason, and what was started is stopped.
+failing_start_is_told() {
+    local dir=$root/failing said begin=$SECONDS
+    mkdir -p "$dir"
+    cat >"$dir/main.c" <<'END'
+#include <midstream.h>
+
+static enum mid_error start(struct mid_request *rq, void *context)
+{
+    (void)context;
+    return mid_fail(rq, MID_FAILED, "PHOTOS is not set");
+}
+
+int main(int argc, char **argv)
+{
+    return mid_run(argc, argv, &(struct mid_app){.on_start = start});
+}
+END
+    compile "$dir/main.c" "$dir/failing" || return 1
+    ! said=$("$prefix/bin/midstream-run" "$dir/failing" --dir "$dir/run" --port 0 --detach 2>&1) || return 1
+    printf '%s\n' "$said"
+    [[ $said == *'PHOTOS is not set'* ]] && ((SECONDS - begin < 20)) && ! pgrep -f "$dir/run" >/dev/null
+}
+
+# A test of handlers, against what was installed.
+handlers_are_tested() {
+    cat >"$root/handlers.c" <<'END'
+#include <midstream/test.h>
+#include <midstream.h>
+#include <string.h>
+
+static enum mid_error countdown(struct mid_request *rq)
+{
+    MID_TRY(mid_stream_begin(rq, 200, "text/plain"));
+    for (int i = 3; i > 0; i--) {
+        MID_TRY(mid_stream_printf(rq, "%d\n", i));
+        MID_TRY(mid_sleep_ms(rq, 3600 * 1000));
+    }
+    return MID_OK;
+}
+
+static const struct mid_route routes[] = {MID_GET("/countdown", countdown), {0}};
+
+int main(void)
+{
+    mid_test_begin(&(struct mid_app){.routes = routes}, NULL);
+    struct mid_test_exchange *stream = mid_test_send(&(struct mid_test_request){.target = "/countdown"});
+    mid_test_advance_ms(3 * 3600 * 1000);
+    int is_right = mid_test_finish(stream) && strcmp(mid_test_body(stream, NULL), "3\n2\n1\n") == 0;
+    mid_test_end();
+    return !is_right;
+}
+END
+    # shellcheck disable=SC2046  # they are several
+    gcc -O2 -Wall -Wextra -Werror -o "$root/handlers" "$root/handlers.c" $(pkg-config --cflags --static --libs midstream-test) &&
+        "$root/handlers"
+}

@@ -9,10 +9,10 @@
 #include <string.h>
 #include <time.h>
 
-#include "app/journal.h"
 #include "base/clock.h"
 #include "base/panic.h"
 #include "integration/site.h"
+#include "notes.h"
 #include "scenario.h"
 #include "support/http.h"
 #include "visitor.h"
@@ -77,31 +77,6 @@ struct outcome {
     struct cookie cookie;
     bool is_accepted; /* its handler went well, as far as it was told */
 };
-
-static void note_sent(unsigned long run, const char *kind, const struct cookie *cookie)
-{
-    struct line line;
-    line_begin(&line);
-    line_printf(&line, " + %lu %s %s %u", run, kind, cookie->rid, cookie->generation);
-    line_write(&line);
-}
-
-static void note_heard(unsigned long run, const char *verdict, const struct cookie *cookie)
-{
-    struct line line;
-    line_begin(&line);
-    line_printf(&line, " = %lu %s %s %u", run, verdict, cookie->rid, cookie->generation);
-    line_write(&line);
-}
-
-/* The visitor has got another session between two tries: the task may have been added with the one or the other. */
-static void note_unclear(unsigned long run, const struct cookie *cookie)
-{
-    struct line line;
-    line_begin(&line);
-    line_printf(&line, " ? %lu %s", run, cookie->rid);
-    line_write(&line);
-}
 
 static void read_cookie(const struct http_response *response, struct cookie *cookie)
 {

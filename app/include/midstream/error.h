@@ -25,7 +25,7 @@ extern "C" {
     X(MID_ENDED, 409, "the session has ended")                                                                         \
     X(MID_UNAVAILABLE, 503, "the session store did not answer in time")                                                \
     X(MID_OVERLOADED, 503, "the server is at one of its limits")                                                       \
-    X(MID_STALLED, 499, "the client did not take what was sent to it in time")                                         \
+    X(MID_STALLED, 499, "the client did not read the response in time")                                                \
     X(MID_TOO_MANY, 429, "this visitor has too many of these open")                                                    \
     X(MID_BAD_REQUEST, 400, "the request is malformed")                                                                \
     X(MID_FORBIDDEN, 403, "the request is not allowed")                                                                \

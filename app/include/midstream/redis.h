@@ -44,11 +44,12 @@ struct mid_redis_argument {
 };
 
 /*
- * Sends a command ({"GET", 3}, {key, key_bytes}) and suspends until its reply, which lives as long as the request.
- * `value` may be NULL. MID_FORBIDDEN: a command that blocks or changes the connection's state (BLPOP, SUBSCRIBE,
- * MULTI, SCRIPT DEBUG...; use a script instead of MULTI). MID_BAD_REQUEST: no arguments. MID_UNAVAILABLE: no reply in
- * time, so the command may have been executed; or Redis cannot serve it now. MID_OVERLOADED: too many commands in
- * flight. MID_FAILED: an error reply. The detail of an error is the message of Redis.
+ * Sends a command ({"GET", 3}, {key, key_bytes}) and suspends until its reply, which lives as long as the request, or
+ * until mid_release(). `value` may be NULL. MID_FORBIDDEN: a command that blocks or changes the connection's state
+ * (BLPOP, SUBSCRIBE, MULTI, SCRIPT DEBUG...; use a script instead of MULTI). MID_BAD_REQUEST: no arguments.
+ * MID_UNAVAILABLE: no reply in time, so the command may have been executed; or Redis cannot serve it now.
+ * MID_OVERLOADED: too many commands in flight. MID_FAILED: an error reply. The detail of an error is the message of
+ * Redis.
  */
 MID_PUBLIC MID_CHECK enum mid_error mid_redis_command(struct mid_request *rq, size_t count,
                                                       const struct mid_redis_argument arguments[],

@@ -139,10 +139,23 @@ MID_PUBLIC MID_CHECK enum mid_error mid_body_json(struct mid_request *rq, size_t
  */
 MID_PUBLIC void mid_defer(struct mid_request *rq, void (*fn)(void *arg), void *arg);
 
-/* Memory that lives as long as the request. Never NULL: running out of memory ends the worker. 16-byte aligned, not
- * zeroed. */
+/* Memory that lives as long as the request, or until mid_release(). Never NULL: running out of memory ends the worker.
+ * 16-byte aligned, not zeroed. */
 MID_PUBLIC void *mid_alloc(struct mid_request *rq, size_t bytes);
 MID_PUBLIC char *mid_printf(struct mid_request *rq, const char *format, ...) MID_FORMAT(2, 3);
+
+/*
+ * Frees everything that mid_alloc(), mid_printf(), mid_redis(), mid_redis_command() and mid_task_find() have returned
+ * for this request, for streams that call them in a loop:
+ *
+ *     for (;;) {
+ *         MID_TRY(mid_redis(rq, &value, "GET app:tally"));
+ *         MID_TRY(mid_event_printf(rq, NULL, "%s", value->text));
+ *         mid_release(rq);
+ *         MID_TRY(mid_sleep_ms(rq, 500));
+ *     }
+ */
+MID_PUBLIC void mid_release(struct mid_request *rq);
 
 #ifdef __cplusplus
 }

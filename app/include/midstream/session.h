@@ -30,7 +30,7 @@ MID_PUBLIC MID_CHECK enum mid_error mid_session_open(struct mid_request *rq, str
  * as from a program that keeps cookies. Every browser sends one of the two. Call it before mid_session_open(), which
  * otherwise returns MID_FORBIDDEN if such a request has a session cookie.
  */
-MID_PUBLIC void mid_allow_untold_origin(struct mid_request *rq);
+MID_PUBLIC void mid_allow_missing_origin(struct mid_request *rq);
 
 /* Like mid_session_open(), but never creates a session: *session is NULL if the visitor has none, and neither a stream
  * nor a task of this request creates one later. Every function that takes a session returns MID_ENDED for NULL. May

@@ -81,7 +81,7 @@ enum mid_task_state {
 /* "waiting", "delayed"... */
 MID_PUBLIC const char *mid_task_state_name(enum mid_task_state state);
 
-/* Texts live in the request's memory, and are never NULL. */
+/* Texts live as long as the request, or until mid_release(), and are never NULL. */
 struct mid_task_info {
     enum mid_task_state state;
     const char *name;

@@ -106,10 +106,10 @@ static enum mid_error take_session(struct player *player, struct mid_session *se
     return MID_OK;
 }
 
-static enum mid_error allow_untold_origin_act(struct player *player, const char *const words[])
+static enum mid_error allow_missing_origin_act(struct player *player, const char *const words[])
 {
     (void)words;
-    mid_allow_untold_origin(player->rq);
+    mid_allow_missing_origin(player->rq);
     return MID_OK;
 }
 
@@ -370,7 +370,7 @@ static const struct act {
     {"gate", gate_act, false},
     {"deaf", deaf_act, false},
     {"ping", ping_act, false},
-    {"allow-untold-origin", allow_untold_origin_act, false},
+    {"allow-missing-origin", allow_missing_origin_act, false},
     {"open", open_act, false},
     {"find", find_act, false},
     {"session", session_act, false},

@@ -79,6 +79,7 @@ static const struct mid_redis_argument ping[] = {{"PING", 4}};
     X(mid_body_json, mid_body_json(c->rq, 100, &got.json))                                                             \
     X(mid_defer, NO_ERROR((mid_defer(c->rq, do_nothing, NULL), 0)))                                                    \
     X(mid_form, mid_form(c->rq, "a", &got.text))                                                                       \
+    X(mid_release, NO_ERROR((mid_release(c->rq), 0)))                                                                  \
     X(mid_alloc, NO_ERROR(mid_alloc(c->rq, 100)))                                                                      \
     X(mid_printf, NO_ERROR(mid_printf(c->rq, "%d", 1)))                                                                \
     X(mid_set_header, mid_set_header(c->rq, "X-Call", "1"))                                                            \
@@ -107,7 +108,7 @@ static const struct mid_redis_argument ping[] = {{"PING", 4}};
     X(mid_offload, mid_offload(c->rq, do_nothing, NULL))                                                               \
     X(mid_unix_ms, NO_ERROR(mid_unix_ms()))                                                                            \
     X(mid_after_response, mid_after_response(c->rq, do_nothing_after, NULL))                                           \
-    X(mid_allow_untold_origin, NO_ERROR((mid_allow_untold_origin(c->rq), 0)))                                          \
+    X(mid_allow_missing_origin, NO_ERROR((mid_allow_missing_origin(c->rq), 0)))                                        \
     X(mid_session_open, mid_session_open(c->rq, &got.session))                                                         \
     X(mid_session_find, mid_session_find(c->rq, &got.session))                                                         \
     X(mid_session_get, mid_session_get(c->session, "a", &got.text))                                                    \

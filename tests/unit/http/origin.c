@@ -61,10 +61,10 @@ Test(origin, only_our_own_and_trusted_origins_may_change_something)
 
 Test(origin, an_unsafe_request_that_says_nothing_is_known)
 {
-    cr_expect(origin_is_untold(&(struct origin_claims){"POST", NULL, NULL, "m.example", false}));
-    cr_expect_not(origin_is_untold(&(struct origin_claims){"GET", NULL, NULL, "m.example", false}));
-    cr_expect_not(origin_is_untold(&(struct origin_claims){"POST", "none", NULL, "m.example", false}));
-    cr_expect_not(origin_is_untold(&(struct origin_claims){"POST", NULL, "http://m.example", "m.example", false}));
+    cr_expect(origin_is_missing(&(struct origin_claims){"POST", NULL, NULL, "m.example", false}));
+    cr_expect_not(origin_is_missing(&(struct origin_claims){"GET", NULL, NULL, "m.example", false}));
+    cr_expect_not(origin_is_missing(&(struct origin_claims){"POST", "none", NULL, "m.example", false}));
+    cr_expect_not(origin_is_missing(&(struct origin_claims){"POST", NULL, "http://m.example", "m.example", false}));
 }
 
 Test(origin, a_host_is_one_of_the_list_with_any_port)
