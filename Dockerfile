@@ -125,6 +125,7 @@ RUN ldd build/release/midstream | awk '$3 ~ /^\// {print $3}' | while read -r li
 # What an application is built with (examples/Dockerfile).
 FROM build AS develop
 COPY docs/midstream.8 docs/midstream-settings.5 docs/midstream.h.3 docs/midstream-run.1 ./docs/
+COPY docs/systemd ./docs/systemd
 COPY nginx ./nginx
 COPY scripts/run scripts/redis.conf ./scripts/
 COPY scripts/lib ./scripts/lib

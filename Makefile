@@ -164,6 +164,7 @@ install: $(BUILD)/libmidstream.a $(BUILD)/libmidstream-test.a ## install librari
 	install -D -m 644 -t $(SHARE)/man/man8 docs/midstream.8
 	install -D -m 644 -t $(SHARE)/man/man3 docs/midstream.h.3
 	install -D -m 644 -t $(SHARE)/midstream/nginx nginx/*
+	install -D -m 644 -t $(SHARE)/midstream/systemd docs/systemd/*
 	install -D -m 644 -t $(SHARE)/midstream/scripts scripts/redis.conf
 	install -D -m 755 -t $(SHARE)/midstream/scripts scripts/run
 	install -D -m 644 -t $(SHARE)/midstream/scripts/lib $(addprefix scripts/lib/,common.sh nginx.sh port.sh process.sh servers.sh)

@@ -5,7 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "command/nginx_command.h"
 #include "command/task_command.h"
+#include "http/router.h"
 #include "master/master.h"
 #include "midstream.h"
 #include "keys/keyring.h"
@@ -55,6 +57,19 @@ static int print_settings(const struct call *call)
     return 0;
 }
 
+static int print_nginx(const struct call *call)
+{
+    char reason[512];
+    struct router *router = router_new(call->app->routes, reason, sizeof(reason));
+    if (router == NULL) {
+        fprintf(stderr, "%s: %s\n", program_invocation_short_name, reason);
+        return 1;
+    }
+    router_free(router);
+    nginx_command_print(stdout, call->app->routes);
+    return 0;
+}
+
 static int version(const struct call *call)
 {
     (void)call;
@@ -92,6 +107,11 @@ static const struct command {
      "if it does not exist. serve and work use the new key after SIGHUP. Old keys can be removed after --session-absolute-ms.\n",
      false},
     {"settings", print_settings, "print the reference of the settings, in Markdown", "It is docs/settings.md.\n",
+     false},
+    {"nginx", print_nginx, "print nginx locations for routes with their own limits",
+     "nginx has limits as well, and applies them first: 1 MiB for a body, 60 s without a response (nginx/site.conf). These\n"
+     "locations, in application.conf, raise them for routes with a larger body_max_bytes or timeout_ms. midstream-run does this\n"
+     "itself.\n",
      false},
     {"version", version, "print the version", "", false},
 };
@@ -188,7 +208,7 @@ static int run(int argc, char **argv, const struct mid_app *app)
         return 2;
     }
     if (sodium_init() < 0) {
-        fprintf(stderr, "%s: libsodium cannot be used on this machine\n", program_invocation_short_name);
+        fprintf(stderr, "%s: libsodium cannot be initialized\n", program_invocation_short_name);
         return 1;
     }
     int code = command->run(

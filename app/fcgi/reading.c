@@ -87,7 +87,7 @@ MAY_SUSPEND static void refuse_params(struct connection *connection)
     counter_add(&connection_counts()->malformed, 1);
     log_event(MID_WARN, "connection.params-too-large", "params_max_bytes=%zu setting=params-max-bytes",
               connection_settings()->params_max);
-    snprintf(sentence, sizeof(sentence), "the fields of the request may have %zu bytes",
+    snprintf(sentence, sizeof(sentence), "the fields of the request are limited to %zu bytes",
              connection_settings()->params_max);
     refuse_request(connection, "431 Request Header Fields Too Large", sentence);
 }

@@ -20,7 +20,7 @@ void mid_body_limit(struct mid_request *rq, uint64_t max_bytes)
 
 static enum mid_error too_large(struct mid_request *rq, uint64_t max_bytes)
 {
-    return mid_fail(rq, MID_TOO_LARGE, "the request body may have %" PRIu64 " bytes", max_bytes);
+    return mid_fail(rq, MID_TOO_LARGE, "the request body is limited to %" PRIu64 " bytes", max_bytes);
 }
 
 /* The body is over, or will not come. */
@@ -105,6 +105,14 @@ enum mid_error mid_form(struct mid_request *rq, const char *name, const char **v
     }
     *value = query_find(rq->form, name, &rq->arena);
     return MID_OK;
+}
+
+enum mid_error mid_form_int(struct mid_request *rq, const char *name, int64_t min, int64_t max, int64_t fallback,
+                            int64_t *value)
+{
+    const char *text;
+    MID_TRY(mid_form(rq, name, &text));
+    return request_parse_int(rq, &(struct int_input){"form field", name, text, min, max, fallback}, value);
 }
 
 void request_discard_body(struct mid_request *rq)

@@ -176,7 +176,7 @@ static enum mid_error take_field(struct multipart *multipart, char *line, struct
     if (colon != NULL)
         *colon = '\0';
     if (colon == NULL || !field_name_is_valid(line))
-        return malformed(multipart, "a part has a line that is no field");
+        return malformed(multipart, "a part has a line that is not a header field");
     char *value = colon + 1 + strspn(colon + 1, " \t");
     for (size_t length = strlen(value); length > 0 && strchr(" \t", value[length - 1]) != NULL; length--)
         value[length - 1] = '\0';

@@ -49,7 +49,7 @@ MAY_SUSPEND static enum mid_error read_all(struct mid_request *rq, size_t max_by
             return MID_OK;
         part->length += got;
         if (part->length > max_bytes)
-            return mid_fail(rq, MID_TOO_LARGE, "this part of the body may have %zu bytes", max_bytes);
+            return mid_fail(rq, MID_TOO_LARGE, "this part of the body is limited to %zu bytes", max_bytes);
     }
 }
 

@@ -42,7 +42,7 @@ enum mid_error mid_redirect(struct mid_request *rq, int status, const char *loca
     if (status == 0)
         status = origin_matters(rq->method) ? 303 : 302;
     if (status < 300 || status > 399)
-        return mid_fail(rq, MID_UNPROCESSABLE, "the status of a redirection is 300 to 399, not %d", status);
+        return mid_fail(rq, MID_UNPROCESSABLE, "the status of a redirect is 300 to 399, not %d", status);
     if (!location_is_valid(location))
         return mid_fail(rq, MID_UNPROCESSABLE, "a redirect needs a path (/...) or an http or https URL, not \"%.100s\"",
                         location);

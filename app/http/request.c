@@ -309,16 +309,21 @@ const char *mid_query(struct mid_request *rq, const char *name)
     return query_find(rq->query, name, &rq->arena);
 }
 
+enum mid_error request_parse_int(struct mid_request *rq, const struct int_input *input, int64_t *value)
+{
+    int64_t number = input->fallback;
+    if (input->text != NULL && (!number_parse(input->text, &number) || number < input->min || number > input->max))
+        return mid_fail(rq, MID_BAD_REQUEST, "the %s \"%s\" has to be a whole number from %lld to %lld", input->kind,
+                        input->name, (long long)input->min, (long long)input->max);
+    *value = number;
+    return MID_OK;
+}
+
 enum mid_error mid_query_int(struct mid_request *rq, const char *name, int64_t min, int64_t max, int64_t fallback,
                              int64_t *value)
 {
-    const char *text = mid_query(rq, name);
-    int64_t number = fallback;
-    if (text != NULL && (!number_parse(text, &number) || number < min || number > max))
-        return mid_fail(rq, MID_BAD_REQUEST, "the parameter \"%s\" has to be a whole number from %lld to %lld", name,
-                        (long long)min, (long long)max);
-    *value = number;
-    return MID_OK;
+    return request_parse_int(rq, &(struct int_input){"parameter", name, mid_query(rq, name), min, max, fallback},
+                             value);
 }
 
 void *mid_alloc(struct mid_request *rq, size_t bytes)
@@ -395,7 +400,7 @@ void mid_time_limit(struct mid_request *rq, int64_t ms)
 enum mid_error mid_after_response(struct mid_request *rq, mid_after *fn, void *arg)
 {
     if (rq->after_end == NULL)
-        return mid_fail(rq, MID_FAILED, "a task has no response after which something could be done");
+        return mid_fail(rq, MID_FAILED, "a task has no response that anything could follow");
     struct after_function *after = arena_alloc(&rq->arena, sizeof(*after));
     *after = (struct after_function){.fn = fn, .arg = arg};
     *rq->after_end = after;

@@ -128,6 +128,18 @@ struct request_settings {
     void *context;           /* the application's */
 };
 
+/* A number that a client has sent, with what it is called in an error; text NULL: it has not, and the fallback holds.
+ */
+struct int_input {
+    const char *kind;
+    const char *name;
+    const char *text;
+    int64_t min;
+    int64_t max;
+    int64_t fallback;
+};
+MID_CHECK enum mid_error request_parse_int(struct mid_request *rq, const struct int_input *input, int64_t *value);
+
 /* Once per process. */
 void request_init(const struct request_settings *settings);
 const struct request_settings *request_settings(void);

@@ -82,7 +82,7 @@ static enum mid_error check_field(struct mid_request *rq, const char *name, cons
     if (!field_name_is_valid(name) || !field_value_is_valid(value))
         return mid_fail(rq, MID_UNPROCESSABLE, "a response field has to be a token with a value without line breaks");
     if (field_is_of_server(name))
-        return mid_fail(rq, MID_UNPROCESSABLE, "the response field %s is the server's to send", name);
+        return mid_fail(rq, MID_UNPROCESSABLE, "the response field %s is set by the server", name);
     if (fields_bytes(rq) + strlen(name) + strlen(value) > FIELDS_BYTES_MAX)
         return mid_fail(rq, MID_UNPROCESSABLE, "the fields of a response have at most %d bytes; %s does not fit",
                         FIELDS_BYTES_MAX, name);
@@ -132,7 +132,7 @@ static enum mid_error prepare_copied(struct mid_request *rq, int status, const c
                                      size_t bytes)
 {
     if (!field_value_is_valid(content_type))
-        return mid_fail(rq, MID_UNPROCESSABLE, "a content type may not have line breaks");
+        return mid_fail(rq, MID_UNPROCESSABLE, "a content type must not contain line breaks");
     return prepare(rq, status, arena_strdup(&rq->arena, content_type), body, bytes);
 }
 

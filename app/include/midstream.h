@@ -23,7 +23,9 @@
  *
  * Errors. Results are returned through out-parameters, which are written only if the call returns MID_OK. If a handler
  * returns an error before the head is sent, the error becomes the response, with the HTTP status of the table in
- * midstream/error.h; afterwards the response is truncated so that the client can detect it.
+ * midstream/error.h: as text ("403 Forbidden: the detail of mid_fail()"), or, if the Accept header prefers
+ * application/json, as {"error":"MID_FORBIDDEN","status":403,"detail":"..."}. Afterwards the response is truncated so
+ * that the client can detect it. Errors of nginx itself, such as a body above its limit, are always JSON.
  */
 #ifndef MIDSTREAM_H
 #define MIDSTREAM_H

@@ -135,7 +135,7 @@ static bool parse_line(const struct parser *parser, const char *at, const char *
 struct keyring *keyring_parse_draft(const char *name, const char *text, size_t length, char *reason, size_t reason_size)
 {
     if (sodium_init() < 0) /* may be called again and again */
-        panic("libsodium does not start");
+        panic("libsodium cannot be initialized");
     struct keyring *keyring = sodium_malloc(sizeof(*keyring));
     if (keyring == NULL) {
         snprintf(reason, reason_size, "%s: out of memory", name);

@@ -23,7 +23,7 @@ enum { HEX_LENGTH = 2 * KEYRING_KEY_BYTES, FILE_BYTES_MAX = 64 * 1024 };
 static void start_sodium(void)
 {
     if (sodium_init() < 0) /* may be called again and again */
-        panic("libsodium does not start");
+        panic("libsodium cannot be initialized");
 }
 
 struct key_file {

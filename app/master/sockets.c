@@ -86,7 +86,7 @@ bool sockets_check(const struct settings *settings, int workers, char *reason, s
 static bool add_to_set(struct socket_set *set, int fd, bool is_shared, char *reason, size_t reason_size)
 {
     if (set->count == WORKER_SOCKETS_MAX) {
-        snprintf(reason, reason_size, "a worker can listen on %d sockets, and there are more", WORKER_SOCKETS_MAX);
+        snprintf(reason, reason_size, "a worker can listen on at most %d sockets", WORKER_SOCKETS_MAX);
         return false;
     }
     set->sockets[set->count].fd = fd;

@@ -21,7 +21,7 @@ void known_headers_create(void)
         return;
     void *memory = mmap(NULL, PLACES * sizeof(*places), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED)
-        panic("out of memory for what is known of sessions");
+        panic("out of memory for the table of known sessions");
     places = memory;
 }
 

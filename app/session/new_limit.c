@@ -152,7 +152,7 @@ enum mid_error new_limit_enter(struct mid_request *rq)
         return MID_OK;
     session_count_refusal(SESSION_REFUSAL_ADDRESS);
     enum mid_error error = mid_fail(
-        rq, MID_TOO_MANY, "this address has begun %" PRId64 " sessions within a minute, as many as it may", most);
+        rq, MID_TOO_MANY, "this address has created %" PRId64 " sessions within a minute, which is the maximum", most);
     rq->retry_after_s = (int)((MINUTE_MS - now_ms % MINUTE_MS + 999) / 1000);
     return error;
 }

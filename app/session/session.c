@@ -158,7 +158,7 @@ enum mid_error mid_session_renew(struct mid_session *session, const char *user)
     if (!session_can_send_cookie(session))
         return MID_HEAD_SENT;
     if (name.bytes > SESSION_USER_BYTES_MAX)
-        return mid_fail(session->rq, MID_UNPROCESSABLE, "a user has at most %d bytes", SESSION_USER_BYTES_MAX);
+        return mid_fail(session->rq, MID_UNPROCESSABLE, "a user name has at most %d bytes", SESSION_USER_BYTES_MAX);
     MID_TRY(session_ask(session, OPERATION_RENEW, "@user", name, 0, &answer));
     session->must_send_cookie = true;
     return MID_OK;

@@ -118,7 +118,7 @@ MAY_SUSPEND static enum mid_error prepare(struct mid_session *session, bool is_p
 
 static enum mid_error nobody_knows(struct mid_session *session)
 {
-    return mid_fail(session->rq, MID_FAILED, "it is not known whether the session's changes were stored");
+    return mid_fail(session->rq, MID_FAILED, "it is unknown whether the session's changes were stored");
 }
 
 /* `was_surprise`: what the preview showed may not be what was done. */
@@ -145,7 +145,7 @@ static enum mid_error take_stored(struct mid_session *session, const struct comm
         (session->has_header && (session->header.flags & HEADER_HAS_DEADLINES) != 0) || commit->is_asked_there;
     session->was_step_skipped = answer->finding.verdict == STORE_SKIPPED;
     if (was_applied_before && commit->is_asked_there && has_operation(commit, operation_has_answer))
-        return mid_fail(session->rq, MID_FAILED, "the session's changes were stored, but the answer was lost");
+        return mid_fail(session->rq, MID_FAILED, "the session's changes were stored, but the result was lost");
     if (has_operation(commit, is_renewal)) { /* whichever call has settled it */
         session->generation++;
         session->must_send_cookie = true;

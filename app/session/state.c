@@ -156,11 +156,11 @@ enum mid_error session_found(struct mid_session *session, const struct store_fin
         session->state = SESSION_ENDED;
         session->lives_on = true;
         session->rq->is_superseded = true;
-        return mid_fail(session->rq, MID_ENDED, "somebody has logged in to this session meanwhile");
+        return mid_fail(session->rq, MID_ENDED, "another user has logged in to this session");
     case STORE_LOST:
         return MID_LOST_LEASE;
     default:
-        return mid_fail(session->rq, MID_FAILED, "the session's record is none that this version understands");
+        return mid_fail(session->rq, MID_FAILED, "the session's record has an unknown format");
     }
 }
 

@@ -26,7 +26,7 @@ enum mid_error stream_limit_enter(struct mid_session *session)
         count += memcmp(other->rid, session->rid, TOKEN_RID_BYTES) == 0;
     }
     if (count >= most)
-        return mid_fail(session->rq, MID_TOO_MANY, "this session has %zu streams open, as many as it may have", count);
+        return mid_fail(session->rq, MID_TOO_MANY, "this session has %zu open streams, which is the maximum", count);
     list_append(bucket, &session->stream_link);
     return MID_OK;
 }

@@ -16,6 +16,13 @@
 
 /* -------------------- secrets -------------------- */
 
+static void new_password(struct configuration *configuration)
+{
+    configuration->password = sodium_malloc(PASSWORD_BYTES_MAX + 1);
+    if (configuration->password == NULL)
+        panic("out of memory for a password");
+}
+
 /* The first line of the password file. */
 static bool read_password(struct configuration *configuration, char *reason, size_t reason_size)
 {
@@ -35,9 +42,7 @@ static bool read_password(struct configuration *configuration, char *reason, siz
     }
     if (file != NULL)
         setvbuf(file, NULL, _IONBF, 0); /* no copy in a buffer that nobody wipes */
-    configuration->password = sodium_malloc(PASSWORD_BYTES_MAX + 1);
-    if (configuration->password == NULL)
-        panic("out of memory for a password");
+    new_password(configuration);
     if (file == NULL || fgets(configuration->password, PASSWORD_BYTES_MAX + 1, file) == NULL) {
         snprintf(reason, reason_size, "cannot read a password from %s (setting redis-password-file): %s", path,
                  file == NULL ? strerror(errno) : "it is empty");
@@ -77,6 +82,58 @@ static bool check_redis_address(const struct settings *settings, char *reason, s
     return false;
 }
 
+static bool said_twice(const char *what, const char *setting, char *reason, size_t reason_size)
+{
+    snprintf(reason, reason_size, "%s has to be in the URL of redis or in %s, not in both", what, setting);
+    return false;
+}
+
+/* Puts what the URL says where the settings for it have theirs. */
+static bool take_redis_url(struct configuration *configuration, const struct redis_url *url, char *reason,
+                           size_t reason_size)
+{
+    struct settings *settings = &configuration->settings;
+    if (url->user[0] != '\0' && settings->redis_user != NULL)
+        return said_twice("the user", "redis-user", reason, reason_size);
+    if (url->password[0] != '\0' && settings->redis_password_file != NULL)
+        return said_twice("the password", "redis-password-file", reason, reason_size);
+    if (url->database >= 0 && settings->redis_database != 0)
+        return said_twice("the database", "redis-database", reason, reason_size);
+    strcpy(configuration->redis_address, url->address);
+    settings->redis = configuration->redis_address;
+    if (url->user[0] != '\0') {
+        strcpy(configuration->redis_user, url->user);
+        settings->redis_user = configuration->redis_user;
+    }
+    if (url->password[0] != '\0') {
+        new_password(configuration);
+        strcpy(configuration->password, url->password);
+    }
+    if (url->database >= 0)
+        settings->redis_database = url->database;
+    return true;
+}
+
+static bool read_redis(struct configuration *configuration, char *reason, size_t reason_size)
+{
+    struct redis_url url;
+    if (!redis_url_is(configuration->settings.redis))
+        return check_redis_address(&configuration->settings, reason, reason_size);
+    bool is_good = redis_url_parse(configuration->settings.redis, &url, reason, reason_size) &&
+                   take_redis_url(configuration, &url, reason, reason_size);
+    explicit_bzero(&url, sizeof(url));
+    return is_good;
+}
+
+static bool check_user(const struct configuration *configuration, char *reason, size_t reason_size)
+{
+    const char *user = configuration->settings.redis_user;
+    if (user == NULL || configuration->password != NULL)
+        return true;
+    snprintf(reason, reason_size, "redis-user is \"%s\", and there is no password: set redis-password-file", user);
+    return false;
+}
+
 /* Without making it: a check leaves nothing behind. */
 static bool check_log_file(const struct settings *settings, char *reason, size_t reason_size)
 {
@@ -106,10 +163,10 @@ struct configuration *configuration_new(struct settings *settings, enum configur
     configuration->settings = *settings;
     settings->file_text = NULL;
     settings = &configuration->settings;
-    if (settings_agree(settings, reason, reason_size) && check_redis_address(settings, reason, reason_size) &&
+    if (settings_agree(settings, reason, reason_size) && read_redis(configuration, reason, reason_size) &&
         check_log_file(settings, reason, reason_size) &&
         (secrets == SECRETS_OF_REDIS || read_keys(configuration, reason, reason_size)) &&
-        read_password(configuration, reason, reason_size))
+        read_password(configuration, reason, reason_size) && check_user(configuration, reason, reason_size))
         return configuration;
     configuration_free(configuration);
     return NULL;

@@ -6,12 +6,15 @@
 #define SETTINGS_CONFIGURATION_H
 
 #include "keys/keyring.h"
+#include "redis/url.h"
 #include "settings/settings.h"
 
 enum { PASSWORD_BYTES_MAX = 511 };
 
 struct configuration {
-    struct settings settings;
+    struct settings settings; /* those of a URL of Redis are in their own places, and it is an address */
+    char redis_address[sizeof(((struct redis_url *)NULL)->address)]; /* what they point to then */
+    char redis_user[REDIS_USER_BYTES_MAX + 1];
     struct keyring *keyring; /* NULL: it was not asked for */
     char *password;          /* of Redis, in memory that is locked and wiped (sodium_malloc(3)); NULL: none */
 };

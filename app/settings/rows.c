@@ -81,7 +81,12 @@ const struct setting settings_table[] = {
            .more =
                "Only used pages occupy memory. A handler that needs more ends its worker, with a message in the log."),
 
-    TEXT("redis", redis, "127.0.0.1:6379", "ADDRESS", "address of Redis: unix:PATH or HOST:PORT", .title = "Redis"),
+    TEXT(
+        "redis", redis, "127.0.0.1:6379", "ADDRESS",
+        "address of Redis: redis://[USER[:PASSWORD]@]HOST[:PORT][/DATABASE], unix:///PATH[?db=DATABASE], HOST:PORT or unix:PATH",
+        .title = "Redis",
+        .more =
+            "In a URL, special characters are percent-encoded. A password in it is not accepted on the command line, where other users could see it; prefer redis-password-file."),
     TEXT("redis-user", redis_user, NULL, "NAME", "ACL user", .more = "It requires redis-password-file."),
     TEXT("redis-password-file", redis_password_file, NULL, "FILE", "file whose first line is the password"),
     NUMBER("redis-database", redis_database, "0", 0, 65535, "", "database number"),

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/panic.h"
+#include "redis/url.h"
 #include "settings/file.h"
 #include "settings/table.h"
 
@@ -78,6 +79,12 @@ static bool read_flags(struct settings *settings, int argc, char **argv, char *r
         const char *value = flag[length] == '=' ? flag + length + 1 : argv[++i];
         if (value == NULL) {
             snprintf(reason, reason_size, "%s has no value", flag);
+            return false;
+        }
+        if (setting->offset == offsetof(struct settings, redis) && redis_url_has_password(value)) {
+            snprintf(reason, reason_size,
+                     "--redis has a password in its URL, which other users can see (ps); use redis-password-file, the "
+                     "settings file or MIDSTREAM_REDIS");
             return false;
         }
         char source[64];

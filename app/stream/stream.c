@@ -174,11 +174,11 @@ enum mid_error stream_begin(struct mid_request *rq, int status, const char *cont
     if (rq->response.phase != RESPONSE_NONE)
         return MID_HEAD_SENT;
     if (!field_value_is_valid(content_type))
-        return mid_fail(rq, MID_UNPROCESSABLE, "a content type may not have line breaks");
+        return mid_fail(rq, MID_UNPROCESSABLE, "a content type must not contain line breaks");
     if (!status_is_final(status) || !status_has_content(status))
         return mid_fail(rq, MID_UNPROCESSABLE, "a stream cannot have the status %d", status);
     if (streams_open >= settings.streams_max)
-        return mid_fail(rq, MID_OVERLOADED, "this worker has as many streams as it may have");
+        return mid_fail(rq, MID_OVERLOADED, "this worker has reached its maximum of streams");
     if (drain_is_due(rq))
         return MID_DRAINING;
     response_set_default(rq, "Cache-Control", "no-store");

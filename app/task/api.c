@@ -59,7 +59,7 @@ static enum mid_error check_options(struct mid_request *rq, const struct mid_tas
     if (options->id != NULL && !task_id_parse(options->id, queue))
         return mid_fail(rq, MID_BAD_REQUEST, "this is not a task id");
     if (options->id != NULL && options->queue != NULL && strcmp(queue, options->queue) != 0)
-        return mid_fail(rq, MID_BAD_REQUEST, "this task's id is of another queue");
+        return mid_fail(rq, MID_BAD_REQUEST, "this task id belongs to another queue");
     if (options->delay_ms < 0 || options->delay_ms > QUEUE_DELAY_MAX_MS)
         return mid_fail(rq, MID_UNPROCESSABLE, "a task's delay is at most 30 days");
     if (options->deadline_ms < 0 || options->deadline_ms > QUEUE_DELAY_MAX_MS)

@@ -271,11 +271,11 @@ MAY_SUSPEND static enum mid_error work(struct mid_task *task)
 {
     const struct mid_task_type *type = task_type_find(task->name);
     if (type == NULL)
-        return mid_fail(&task->rq, MID_UNPROCESSABLE, "no worker knows a task called \"%s\"", task->name);
+        return mid_fail(&task->rq, MID_UNPROCESSABLE, "no worker has a handler for the task \"%s\"", task->name);
     enum mid_error error = type->handler(&task->rq, task);
     if (!error_is_valid(error))
-        error =
-            mid_fail(&task->rq, MID_FAILED, "the handler returned %d, which is no error of midstream.h", (int)error);
+        error = mid_fail(&task->rq, MID_FAILED, "the handler returned %d, which is not an error of midstream.h",
+                         (int)error);
     if (error == MID_OK && session_is_dirty(task->rq.session))
         error = session_commit_step(task->rq.session, end_step, NULL);
     return task->is_lost ? MID_LOST_LEASE : error;

@@ -120,7 +120,7 @@ int harness_connect(void)
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     ENSURE(fd >= 0);
     if (connect(fd, (const struct sockaddr *)&own.address, sizeof(own.address)) != 0)
-        panic("the worker cannot be connected to: %s", strerror(errno));
+        panic("cannot connect to the worker: %s", strerror(errno));
     return fd;
 }
 

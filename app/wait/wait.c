@@ -69,8 +69,8 @@ static bool is_over(struct mid_request *rq, const struct wish *wish, enum mid_er
 }
 
 /*
- * Suspends until the wish is done (MID_OK), or its end (MID_TIMEOUT). MID_GONE: the client has left, and the handler
- * wants to know. MID_DRAINING: so has the worker to, soon.
+ * Suspends until the wish is done (MID_OK), or its end (MID_TIMEOUT). MID_GONE: the client has disconnected, and the
+ * handler wants to know. MID_DRAINING: so has the worker to, soon.
  */
 MAY_SUSPEND static enum mid_error wait_until(struct mid_request *rq, const struct wish *wish)
 {
@@ -121,7 +121,7 @@ enum mid_error mid_wait(struct mid_request *rq, int fd, short poll_events, int64
     if (poll_events & POLLOUT)
         events |= EPOLLOUT;
     if (!fd_wait_start(&wait, fd, events))
-        return mid_fail(rq, MID_FAILED, "descriptor %d cannot be waited for: %s", fd, strerror(errno));
+        return mid_fail(rq, MID_FAILED, "cannot wait for descriptor %d: %s", fd, strerror(errno));
     enum mid_error error = wait_for(rq, &wait.has_event, timeout_ms < 0 ? -1 : loop_now_ms() + timeout_ms, true);
     fd_wait_stop(&wait);
     return error;
@@ -133,7 +133,7 @@ enum mid_error mid_offload(struct mid_request *rq, void (*work)(void *arg), void
 {
     struct offload offload;
     if (!offload_start(&offload, work, arg))
-        return mid_fail(rq, MID_FAILED, "no thread could be had");
+        return mid_fail(rq, MID_FAILED, "no thread could be created");
     enum mid_error error = MID_OK;
     while (!offload.is_done) {
         error = wait_for(rq, &offload.is_done, -1, false);

@@ -43,7 +43,7 @@ static enum mid_error admit(struct mid_request *rq, const struct mid_route *rout
     if (rq->content_length == CONTENT_LENGTH_INVALID)
         return mid_fail(rq, MID_BAD_REQUEST, "Content-Length is not a number");
     if (connection_busy_count() > settings.requests_max)
-        return mid_fail(rq, MID_OVERLOADED, "this worker has as many requests as it may have");
+        return mid_fail(rq, MID_OVERLOADED, "this worker has reached its maximum of requests");
     MID_TRY(admit_host(rq));
     if (!origin_matters(rq->method) && route->cross_site == NULL)
         return MID_OK;
@@ -106,7 +106,7 @@ MAY_SUSPEND static enum mid_error answer(struct mid_request *rq)
     MID_TRY(admit(rq, route));
     error = call_handler(rq, route);
     if (!error_is_valid(error))
-        return mid_fail(rq, MID_FAILED, "the handler returned %d, which is no error of midstream.h", (int)error);
+        return mid_fail(rq, MID_FAILED, "the handler returned %d, which is not an error of midstream.h", (int)error);
     MID_TRY(error);
     if (rq->response.phase == RESPONSE_NONE)
         return mid_fail(rq, MID_FAILED, "the handler gave no response");
@@ -219,7 +219,7 @@ MAY_SUSPEND static void run_after(struct mid_request *rq, enum mid_outcome outco
     }
 }
 
-/* The response is over; without a head, the client has left before there was one. */
+/* The response is over; without a head, the client has disconnected before there was one. */
 static void count_request(const struct mid_request *rq, int64_t begun_us, bool has_head)
 {
     int64_t now_us = clock_monotonic_us();

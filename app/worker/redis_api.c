@@ -102,7 +102,7 @@ MAY_SUSPEND static enum mid_error ask(struct mid_request *rq, size_t count, cons
                                       const struct mid_redis_value **value)
 {
     if (count == 0)
-        return mid_fail(rq, MID_BAD_REQUEST, "a command of Redis has a name");
+        return mid_fail(rq, MID_BAD_REQUEST, "a Redis command needs a name");
     if (is_forbidden(count, arguments))
         return mid_fail(rq, MID_FORBIDDEN, "the command %.*s cannot be used on a shared connection",
                         (int)arguments[0].bytes, (const char *)arguments[0].data);
@@ -132,5 +132,5 @@ enum mid_error mid_redis(struct mid_request *rq, const struct mid_redis_value **
     bool is_format = redis_format(&rq->handler_arena, &count, &arguments, format, list);
     va_end(list);
     return is_format ? ask(rq, count, arguments, value)
-                     : mid_fail(rq, MID_FAILED, "\"%.100s\" is no format of a command of Redis", format);
+                     : mid_fail(rq, MID_FAILED, "\"%.100s\" is not a valid format for a Redis command", format);
 }

@@ -115,6 +115,7 @@ midstream_restart() {
     FAILURE_ENDS=start
     midstream_start "$1" "$2" && work_start "$1" "$3" || status=1
     FAILURE_ENDS=run
+    ((status != 0)) || nginx_reload "$1"
     return "$status"
 }
 
@@ -126,18 +127,18 @@ midstream_upstream() {
     done
 }
 
-# nginx_start PORT: 0 picks a free one. Writes DIR/url and DIR/url-h2. Between the look at a port and its use somebody else
-# may have taken it, hence the repetition.
+# nginx_start PORT PROGRAM: 0 picks a free port. Writes DIR/url and DIR/url-h2. Between the look at a port and its use somebody
+# else may have taken it, hence the repetition.
 nginx_start() {
-    local port h2_port attempt
+    local port h2_port attempt polls=0
     for ((attempt = 1; attempt <= NGINX_STARTS; attempt++)); do
         port=$1
         ((port != 0)) || port=$(port_pick)
         port_is_free "$port" || die "port $port is taken by another program; name another with --port, or 0 for any"
         h2_port=$(port_pick)
-        nginx_launch "$port" "$h2_port"
+        nginx_launch "$port" "$h2_port" "$2"
         if server_await nginx answers_or_failed "http://127.0.0.1:$port"; then
-            ! application_failed || server_failed midstream "did not start: the application's on_start has failed"
+            ((polls < 20)) || ! application_failed || server_failed midstream "did not start: the application's on_start has failed"
             # shellcheck disable=SC2016  # the other shell's
             as_user sh -c 'printf "%s\n" "$2" >"$1/url" && printf "%s\n" "$3" >"$1/url-h2"' - "$DIR" \
                 "http://127.0.0.1:$port" "http://127.0.0.1:$h2_port"
@@ -149,7 +150,7 @@ nginx_start() {
     server_failed nginx "did not start, or the application does not answer through it"
 }
 
-# nginx_launch PORT H2_PORT
+# nginx_launch PORT H2_PORT PROGRAM
 nginx_launch() {
     local open_files global='daemon off;'
     open_files=$(ulimit -n)
@@ -164,7 +165,16 @@ nginx_launch() {
     [[ -z $application ]] || as_user cp /dev/null "$DIR/nginx/application.conf"
     [[ -n $web ]] || as_user cp /dev/null "$DIR/nginx/web.conf"
     [[ -z $nginx ]] || render "$nginx" "$DIR/nginx" "${values[@]}"
+    routes_render "$3"
     server_start nginx nginx -e "$DIR/nginx.log" -c "$DIR/nginx/nginx.conf" -g "$global"
+}
+
+# routes_render PROGRAM: the locations of routes with limits of their own, unless the application has written them itself.
+routes_render() {
+    [[ -z $application || -e ${nginx:-/nonexistent}/application.conf ]] && return 0
+    # shellcheck disable=SC2016  # the other shell's
+    as_user sh -c '"$1" nginx >"$2"' - "$1" "$DIR/nginx/routes.conf" ||
+        die "$1 does not say which locations its routes need"
 }
 
 # As nginx_render, by whoever the files will belong to.
@@ -175,6 +185,12 @@ render() {
     else
         nginx_render "$@"
     fi
+}
+
+# nginx_reload PROGRAM: its routes may have other limits than those of the program before.
+nginx_reload() {
+    routes_render "$1"
+    signal_process HUP "${SERVER_PID[nginx]}"
 }
 
 nginx_access_log() {
@@ -193,8 +209,9 @@ nginx_answers() {
     status=$(curl -s --noproxy '*' --max-time 5 -o /dev/null -w '%{http_code}' "$1/null") && ((status < 500))
 }
 
+# The log is only looked at now and then: each look is several processes.
 answers_or_failed() {
-    nginx_answers "$1" || application_failed
+    nginx_answers "$1" || { ((++polls % 20 == 0)) && application_failed; }
 }
 
 # The application says so itself, and is tried again; whoever develops it need not wait for that.

@@ -13,6 +13,7 @@
 #include "support/process.h"
 #include "support/stack.h"
 #include "support/webdriver.h"
+#include "support/owned.h"
 
 enum {
     PATIENCE_MS = 20000,
@@ -39,9 +40,8 @@ static struct page open_page(void)
 static void close_page(struct page *page, const char *expected)
 {
     json_t *errors = browser_console_errors(page->browser, expected);
-    char *text = json_dumps(errors, 0);
+    OWNED char *text = json_dumps(errors, 0);
     cr_assert(json_array_size(errors) == 0, "the console has errors: %s", text);
-    free(text);
     json_decref(errors);
     browser_close(page->browser);
     stack_stop(page->stack);
@@ -118,8 +118,8 @@ Test(page, shows_one_session_in_two_tabs)
     start_stream(&page, "stream", 100, 200);
     SEEN(&page, FIELD("chunk") " >= 2");
 
-    char *first = browser_tab(page.browser);
-    char *second = browser_new_tab(page.browser);
+    OWNED char *first = browser_tab(page.browser);
+    OWNED char *second = browser_new_tab(page.browser);
     browser_switch(page.browser, second);
     browser_visit(page.browser, page.stack->url);
     SEEN(&page, FIELD("chunk") " >= 3");
@@ -138,8 +138,6 @@ Test(page, shows_one_session_in_two_tabs)
     browser_click(page.browser, "#stream-stop");
     SEEN(&page, TEXT_OF("#stream-state") " === 'You stopped reading'");
     SEEN(&page, FIELD("colour") " === 'violet'");
-    free(first);
-    free(second);
     close_page(&page, NULL);
 }
 

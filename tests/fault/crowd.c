@@ -175,7 +175,7 @@ struct crowd *crowd_open(const struct site *site, const struct crowd_options *op
     watch(crowd, crowd->stop, NULL);
     ENSURE(pthread_create(&crowd->thread, NULL, read_all, crowd) == 0);
 
-    char *request = text_printf("GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", options->path);
+    OWNED char *request = text_printf("GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", options->path);
     for (size_t i = 0; i < options->clients; i++) {
         struct client *client = &crowd->clients[i];
         pthread_mutex_lock(&crowd->mutex);
@@ -185,7 +185,6 @@ struct crowd *crowd_open(const struct site *site, const struct crowd_options *op
         watch(crowd, client->fd, client);
         pthread_mutex_unlock(&crowd->mutex);
     }
-    free(request);
     return crowd;
 }
 

@@ -44,16 +44,14 @@ int64_t fault_await_workers(const struct site *site, size_t count, pid_t gone, i
 
 int64_t fault_cpu_ms(pid_t pid)
 {
-    char *path = text_printf("/proc/%d/stat", (int)pid);
-    char *text = file_read(path, NULL);
+    OWNED char *path = text_printf("/proc/%d/stat", (int)pid);
+    OWNED char *text = file_read(path, NULL);
     cr_assert_not_null(text, "there is no process %d", (int)pid);
     unsigned long user;
     unsigned long system;
     /* Fields 14 and 15 of proc(5); the command, which may hold anything, is the second. */
     int got = sscanf(strrchr(text, ')') + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system);
     cr_assert_eq(got, 2);
-    free(text);
-    free(path);
     return (int64_t)(user + system) * 1000 / sysconf(_SC_CLK_TCK);
 }
 
@@ -86,9 +84,9 @@ static bool answers(void *arg)
 /* In the same directory, so with the same data; stack_stop() ends it by its pid file. */
 void fault_start_redis(struct site *site)
 {
-    char *data = text_printf("%s/redis", site->stack->dir);
-    char *pid_file = text_printf("%s/redis.pid", site->stack->dir);
-    char *log = text_printf("%s/redis.log", site->stack->dir);
+    OWNED char *data = text_printf("%s/redis", site->stack->dir);
+    OWNED char *pid_file = text_printf("%s/redis.pid", site->stack->dir);
+    OWNED char *log = text_printf("%s/redis.log", site->stack->dir);
     unlink(site->stack->redis_socket);
     site->stack->redis =
         process_spawn((const char *const[]){"redis-server", "scripts/redis.conf", "--port", "0", "--unixsocket",
@@ -97,9 +95,6 @@ void fault_start_redis(struct site *site)
                       NULL);
     cr_assert(wait_until(answers, site, PATIENCE_MS), "Redis did not start again");
     site->redis = redis_probe_open(site->stack->redis_socket);
-    free(log);
-    free(pid_file);
-    free(data);
 }
 
 int64_t fault_stored_number(const struct site *site, const char *cookie, const char *field)
@@ -107,9 +102,8 @@ int64_t fault_stored_number(const struct site *site, const char *cookie, const c
     struct site other = *site;
     other.visitor = cookie_jar_new();
     cookie_jar_set(other.visitor, "mid", cookie);
-    char *key = site_key(&other);
+    OWNED char *key = site_key(&other);
     int64_t number = stored_number(&other, key, field);
-    free(key);
     cookie_jar_free(other.visitor);
     return number > 0 ? number : 0;
 }
@@ -119,9 +113,8 @@ int64_t fault_stored_revision(const struct site *site, const char *cookie)
     struct site other = *site;
     other.visitor = cookie_jar_new();
     cookie_jar_set(other.visitor, "mid", cookie);
-    char *key = site_key(&other);
+    OWNED char *key = site_key(&other);
     int64_t revision = stored_header(&other, key).revision;
-    free(key);
     cookie_jar_free(other.visitor);
     return revision;
 }

@@ -86,7 +86,7 @@ size_t hammer_requests(struct hammer *hammer)
 
 static void add_visitor(struct hammer *hammer, const struct visitor *visitor, struct hammer_sum *sum)
 {
-    char *cookie = cookie_jar_get(visitor->visitor, "mid");
+    OWNED char *cookie = cookie_jar_get(visitor->visitor, "mid");
     size_t stored = cookie != NULL ? (size_t)fault_stored_number(hammer->site, cookie, "counter") : 0;
     sum->requests += visitor->sum.requests;
     sum->acknowledged += visitor->sum.acknowledged;
@@ -98,7 +98,6 @@ static void add_visitor(struct hammer *hammer, const struct visitor *visitor, st
         sum->lost += visitor->sum.acknowledged - stored;
     if (stored > visitor->sum.acknowledged + visitor->sum.unavailable)
         sum->beyond += stored - visitor->sum.acknowledged - visitor->sum.unavailable;
-    free(cookie);
 }
 
 struct hammer_sum hammer_stop(struct hammer *hammer)

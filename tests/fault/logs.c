@@ -67,9 +67,8 @@ static void fill(const char *path)
 
 static bool has_line(void *arg)
 {
-    char *text = file_read(arg, NULL);
+    OWNED char *text = file_read(arg, NULL);
     bool has = text != NULL && strstr(text, "error=MID_NOT_FOUND") != NULL;
-    free(text);
     return has;
 }
 
@@ -81,9 +80,9 @@ Test(fault_logs, a_full_disk_holds_no_request_up_and_the_log_goes_on_when_there_
         rmdir(disk);
         cr_skip_test("a small disk cannot be mounted here: %s", strerror(errno));
     }
-    char *log = text_printf("%s/log", disk);
-    char *filler = text_printf("%s/filler", disk);
-    char *setting = text_printf("MIDSTREAM_LOG_FILE=%s", log);
+    OWNED char *log = text_printf("%s/log", disk);
+    OWNED char *filler = text_printf("%s/filler", disk);
+    OWNED char *setting = text_printf("MIDSTREAM_LOG_FILE=%s", log);
     struct site site = site_open(SETTINGS(setting, "MIDSTREAM_LOG_LEVEL=debug"));
     fill(filler);
     cr_assert_eq(truncate(log, 0), 0);
@@ -97,9 +96,6 @@ Test(fault_logs, a_full_disk_holds_no_request_up_and_the_log_goes_on_when_there_
     site_close(&site);
     umount2(disk, MNT_DETACH);
     rmdir(disk);
-    free(setting);
-    free(filler);
-    free(log);
 }
 
 /* -------------------- a reader that stalls -------------------- */
@@ -109,12 +105,11 @@ enum { FILLING_REQUESTS = 2000 };
 static char *read_admin(const struct site *site, const char *path, int *status)
 {
     struct http_response response;
-    char *url = text_printf("http://localhost%s", path);
+    OWNED char *url = text_printf("http://localhost%s", path);
     http_send(&(struct http_request){.url = url, .unix_socket = site->stack->admin_socket}, &response);
     char *text = strdup(response.body.data);
     *status = response.status;
     http_response_fini(&response);
-    free(url);
     return text;
 }
 
@@ -122,10 +117,9 @@ static long long lines_dropped(const struct site *site)
 {
     int status;
     long long count = -1;
-    char *metrics = read_admin(site, "/metrics", &status);
+    OWNED char *metrics = read_admin(site, "/metrics", &status);
     const char *line = strstr(metrics, "\nmidstream_log_lines_dropped_total ");
     cr_assert(line != NULL && sscanf(line, "\nmidstream_log_lines_dropped_total %lld", &count) == 1);
-    free(metrics);
     return count;
 }
 
@@ -176,8 +170,8 @@ Test(fault_logs, a_reader_that_stalls_holds_neither_requests_nor_the_watchdog_up
     char directory[] = "/tmp/midstream-fifo-XXXXXX";
     cr_assert_not_null(mkdtemp(directory));
     cr_assert_eq(chmod(directory, 0755), 0);
-    char *fifo = text_printf("%s/log", directory);
-    char *setting = text_printf("MIDSTREAM_LOG_FILE=%s", fifo);
+    OWNED char *fifo = text_printf("%s/log", directory);
+    OWNED char *setting = text_printf("MIDSTREAM_LOG_FILE=%s", fifo);
     cr_assert(mkfifo(fifo, 0666) == 0 && chmod(fifo, 0666) == 0);
     struct reader reader = {.fd = open(fifo, O_RDONLY | O_NONBLOCK | O_CLOEXEC)};
     cr_assert_geq(reader.fd, 0);
@@ -204,16 +198,13 @@ Test(fault_logs, a_reader_that_stalls_holds_neither_requests_nor_the_watchdog_up
     close(reader.fd);
     unlink(fifo);
     rmdir(directory);
-    free(setting);
-    free(fifo);
 }
 
 static bool is_not_ready(void *arg)
 {
     int status;
-    char *text = read_admin(arg, "/ready", &status);
+    OWNED char *text = read_admin(arg, "/ready", &status);
     bool is_so = status == 503 && strstr(text, "a master that responds") != NULL;
-    free(text);
     return is_so;
 }
 

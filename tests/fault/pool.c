@@ -22,9 +22,8 @@ struct ready_wish {
 static bool was_ready(void *arg)
 {
     const struct ready_wish *wish = arg;
-    char *log = site_log(wish->site);
+    OWNED char *log = site_log(wish->site);
     size_t times = text_count(log, "master.ready");
-    free(log);
     return times >= wish->times;
 }
 

@@ -29,10 +29,9 @@ static size_t count_miscommitted(const struct site *site, struct crowd *crowd)
 {
     size_t wrong = 0;
     for (size_t i = 0; i < STREAMS; i++) {
-        char *cookie = crowd_cookie(crowd, i);
+        OWNED char *cookie = crowd_cookie(crowd, i);
         cr_assert_not_null(cookie);
         wrong += fault_stored_number(site, cookie, "event") != EVENTS || fault_stored_revision(site, cookie) != EVENTS;
-        free(cookie);
     }
     return wrong;
 }
@@ -177,7 +176,7 @@ static void expect_ended_when_emptied(const struct crowd_options *options)
     struct site site = site_open_with(&(struct stack_options){
         .workers = 2, .environment = SETTINGS("MIDSTREAM_COMMIT_TIMEOUT_MS=15000", "MIDSTREAM_HEARTBEAT_MS=500")});
     site_make_session(&site);
-    char *old_key = site_key(&site);
+    OWNED char *old_key = site_key(&site);
     struct crowd *crowd = crowd_open(&site, options);
     cr_assert(crowd_wait_pieces(crowd, 1, PATIENCE_MS));
     /* The file that it starts with is as empty as it was. */
@@ -196,12 +195,10 @@ static void expect_ended_when_emptied(const struct crowd_options *options)
     redis_texts_fini(&keys);
 
     cr_assert(fault_await_sessions(&site));
-    char *new_key = site_key(&site);
+    OWNED char *new_key = site_key(&site);
     cr_expect_str_neq(new_key, old_key, "the old cookie still names a session");
     cr_expect_eq(redis_int(site.redis, "EXISTS %s", old_key), 0);
     cr_expect_eq(stored_number(&site, new_key, "counter"), 1);
-    free(new_key);
-    free(old_key);
     crowd_close(crowd);
     site_close(&site);
 }

@@ -86,11 +86,11 @@ static void make_id(char id[static ID_BYTES])
 /* A client that wants its task to be stored: repeats with the same id until it is told so. */
 static void add(struct task *task)
 {
-    char *path = text_printf(
+    OWNED char *path = text_printf(
         "%s%sid=%s", paths[task->kind],
         strchr(paths[task->kind], '=') != NULL && paths[task->kind][strlen(paths[task->kind]) - 1] != '&' ? "&" : "",
         task->id);
-    char *url = stack_url(run.site.stack, path);
+    OWNED char *url = stack_url(run.site.stack, path);
     for (;;) {
         struct http_response response;
         http_send(&(struct http_request){.method = "POST", .url = url, .visitor = run.site.visitor, .body = "5"},
@@ -103,14 +103,12 @@ static void add(struct task *task)
         usleep(50000);
     }
     task->accepted_ms = clock_unix_ms();
-    free(url);
-    free(path);
 }
 
 static void cancel(const struct task *task)
 {
-    char *path = text_printf("/task/%s", task->id);
-    char *url = stack_url(run.site.stack, path);
+    OWNED char *path = text_printf("/task/%s", task->id);
+    OWNED char *url = stack_url(run.site.stack, path);
     int status = 0;
     while (status != 204 && status != 404) {
         struct http_response response;
@@ -118,8 +116,6 @@ static void cancel(const struct task *task)
         status = response.curl_code == 0 ? response.status : 0;
         http_response_fini(&response);
     }
-    free(url);
-    free(path);
 }
 
 static void *add_tasks(void *arg)
@@ -141,11 +137,9 @@ static void *add_tasks(void *arg)
 
 static pid_t work_master(void)
 {
-    char *path = text_printf("%s/work.pid", run.site.stack->dir);
-    char *text = file_read(path, NULL);
+    OWNED char *path = text_printf("%s/work.pid", run.site.stack->dir);
+    OWNED char *text = file_read(path, NULL);
     pid_t pid = text != NULL ? (pid_t)strtol(text, NULL, 10) : 0;
-    free(text);
-    free(path);
     return pid;
 }
 
@@ -171,17 +165,14 @@ static void kill_a_web_worker(void)
 static void start_redis(void)
 {
     const char *dir = run.site.stack->dir;
-    char *socket = text_printf("%s/redis.sock", dir);
-    char *data = text_printf("%s/redis", dir);
-    char *pidfile = text_printf("%s/redis.pid", dir);
+    OWNED char *socket = text_printf("%s/redis.sock", dir);
+    OWNED char *data = text_printf("%s/redis", dir);
+    OWNED char *pidfile = text_printf("%s/redis.pid", dir);
     run.site.stack->redis =
         process_spawn((const char *const[]){"redis-server", "scripts/redis.conf", "--port", "0", "--unixsocket", socket,
                                             "--unixsocketperm", "777", "--dir", data, "--pidfile", pidfile, "--logfile",
                                             "/dev/null", NULL},
                       &(struct process_options){.outlives_caller = true}); /* the killer's thread ends before it */
-    free(pidfile);
-    free(data);
-    free(socket);
 }
 
 static bool is_gone(void *arg)
@@ -237,10 +228,9 @@ static bool all_have_ended(void *arg)
         struct task *task = &run.tasks[i];
         if (is_ended(task->state))
             continue;
-        char *state = redis_text(run.site.redis, "HGET mid:q:{default}:task:%s state", task->id);
+        OWNED char *state = redis_text(run.site.redis, "HGET mid:q:{default}:task:%s state", task->id);
         snprintf(task->state, sizeof(task->state), "%s", state != NULL ? state : "lost");
         *left += !is_ended(task->state) && strcmp(task->state, "lost") != 0;
-        free(state);
     }
     return *left == 0;
 }
@@ -255,15 +245,13 @@ static size_t count_of(const char *state, int kind)
 
 static void start_more_workers(const char *app, const char *log)
 {
-    char *redis = text_printf("unix:%s", run.site.stack->redis_socket);
-    char *keys = text_printf("%s/keys", run.site.stack->dir);
+    OWNED char *redis = text_printf("unix:%s", run.site.stack->redis_socket);
+    OWNED char *keys = text_printf("%s/keys", run.site.stack->dir);
     const char *environment[] = {log, "MIDSTREAM_TASK_LEASE_MS=2000", "MIDSTREAM_TASK_BACKOFF_MS=50",
                                  "MIDSTREAM_TASK_LOSSES_MAX=50", NULL};
     run.more_workers = process_spawn((const char *const[]){app, "work", "--workers", "2", "--redis", redis, "--keys",
                                                            keys, "--cookie-secure", "no", "--log-level", "error", NULL},
                                      &(struct process_options){.environment = environment});
-    free(keys);
-    free(redis);
 }
 
 Test(fault_tasks, every_accepted_task_is_accounted_for_whatever_is_killed)

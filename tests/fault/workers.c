@@ -39,11 +39,10 @@ static size_t count_lost_commits(const struct site *site, struct crowd *crowd, s
     size_t lost = 0;
     for (size_t i = 0; i < clients; i++) {
         struct crowd_client client = crowd_client(crowd, i);
-        char *cookie = crowd_cookie(crowd, i);
+        OWNED char *cookie = crowd_cookie(crowd, i);
         cr_assert_not_null(cookie, "client %zu was given no cookie", i);
         int64_t seen = (int64_t)client.pieces;
         lost += fault_stored_number(site, cookie, "event") < (client.end == CROWD_COMPLETE ? seen : seen - 1);
-        free(cookie);
     }
     return lost;
 }
@@ -163,7 +162,7 @@ Test(fault_workers, in_a_crash_loop_the_master_backs_off_and_comes_back_when_it_
 static char *make_narrow_program(const char *dir, int descriptors)
 {
     const char *program = getenv("MIDSTREAM");
-    char *real = realpath(program != NULL ? program : "build/asan/midstream", NULL);
+    OWNED char *real = realpath(program != NULL ? program : "build/asan/midstream", NULL);
     char *path = text_printf("%s/midstream", dir);
     cr_assert_not_null(real);
     FILE *file = fopen(path, "we");
@@ -172,7 +171,6 @@ static char *make_narrow_program(const char *dir, int descriptors)
     fclose(file);
     cr_assert_eq(chmod(dir, 0755), 0); /* whoever the servers run as */
     cr_assert_eq(chmod(path, 0755), 0);
-    free(real);
     return path;
 }
 
@@ -181,7 +179,7 @@ Test(fault_workers, a_worker_out_of_descriptors_pauses_accepting_without_spinnin
     enum { CLIENTS = 100, DESCRIPTORS = 64, LOOK_MS = 1500 };
     char dir[] = "/tmp/midstream-narrow-XXXXXX";
     cr_assert_not_null(mkdtemp(dir));
-    char *program = make_narrow_program(dir, DESCRIPTORS);
+    OWNED char *program = make_narrow_program(dir, DESCRIPTORS);
     struct site site = site_open_with(&(struct stack_options){.workers = 1, .midstream = program});
     pid_t worker = site_worker(&site);
     struct crowd *crowd = crowd_open(&site, &(struct crowd_options){.path = "/events?count=3&interval_ms=1500",
@@ -209,5 +207,4 @@ Test(fault_workers, a_worker_out_of_descriptors_pauses_accepting_without_spinnin
     site_close(&site);
     unlink(program);
     rmdir(dir);
-    free(program);
 }

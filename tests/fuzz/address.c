@@ -3,6 +3,7 @@
 
 #include "master/listen.h"
 #include "redis/address.h"
+#include "redis/url.h"
 
 static void check_redis(const char *text)
 {
@@ -27,6 +28,25 @@ static void check_redis(const char *text)
     CLAIM(strcmp(same.host, address.host) == 0 && same.port == address.port && same.is_numeric == address.is_numeric);
 }
 
+/* A password is in no sentence; what is understood is an address. */
+static void check_url(const char *text)
+{
+    char reason[200] = "";
+    struct redis_url url;
+    if (!redis_url_is(text)) {
+        CLAIM(!redis_url_has_password(text));
+        return;
+    }
+    if (!redis_url_parse(text, &url, reason, sizeof(reason))) {
+        CLAIM(reason[0] != '\0');
+        return;
+    }
+    struct redis_address address;
+    CLAIM(redis_address_parse(url.address, &address, reason, sizeof(reason)));
+    CLAIM(url.database >= -1 && url.database <= REDIS_DATABASE_MAX);
+    CLAIM(url.password[0] == '\0' || redis_url_has_password(text));
+}
+
 static void check_listen(const char *text)
 {
     char reason[200] = "";
@@ -41,6 +61,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char *text = fuzz_text(data, size);
     check_redis(text);
+    check_url(text);
     if (text[0] == '[' || strncmp(text, "unix:", 5) == 0 || strspn(text, "0123456789.:") == size)
         check_listen(text); /* others are names, which would be looked for in the network, or descriptors */
     free(text);

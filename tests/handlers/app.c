@@ -42,6 +42,13 @@ static enum mid_error echo(struct mid_request *rq)
     return text != NULL ? mid_respond_text(rq, 200, text) : MID_BAD_REQUEST;
 }
 
+static enum mid_error form_number(struct mid_request *rq)
+{
+    int64_t number;
+    MID_TRY(mid_form_int(rq, "n", -5, 5, 3, &number));
+    return mid_respond_printf(rq, 200, "text/plain", "%lld", (long long)number);
+}
+
 /* Silent events. */
 static enum mid_error wait_for_hours(struct mid_request *rq)
 {
@@ -109,6 +116,7 @@ static const struct mid_route routes[] = {
     MID_POST("/count", count),
     MID_POST("/logout", logout),
     MID_POST("/echo", echo),
+    MID_POST("/number", form_number),
     MID_GET("/wait", wait_for_hours),
     MID_GET("/for-ever", send_for_ever),
     MID_GET("/fail-later", fail_later),

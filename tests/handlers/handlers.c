@@ -76,6 +76,19 @@ Test(handlers, requests_are_those_of_the_sites_own_pages_unless_they_say_otherwi
     mid_test_end();
 }
 
+Test(handlers, numbers_of_forms_have_bounds_and_a_fallback)
+{
+    cr_expect_str_eq(mid_test_body(mid_test_post("/number", "n=-5", NULL), NULL), "-5");
+    cr_expect_str_eq(mid_test_body(mid_test_post("/number", "m=1", NULL), NULL), "3");
+    struct mid_test_exchange *refused = mid_test_post("/number", "n=6", NULL);
+    cr_expect_eq(mid_test_status(refused), 400);
+    cr_expect_not_null(
+        strstr(mid_test_body(refused, NULL), "the form field \"n\" has to be a whole number from -5 to 5"));
+    cr_expect_eq(mid_test_status(mid_test_post("/number", "n=1x", NULL)), 400);
+    cr_expect_eq(mid_test_status(mid_test_post("/number", "n=", NULL)), 400);
+    mid_test_end();
+}
+
 Test(handlers, heartbeats_come_while_a_handler_sleeps_for_an_hour)
 {
     struct mid_test_exchange *stream = send_get("/wait");

@@ -8,9 +8,8 @@
 
 int admin_send(const struct site *site, const char *method, const char *path, struct http_response *response)
 {
-    char *url = text_printf("http://admin%s", path);
+    OWNED char *url = text_printf("http://admin%s", path);
     http_send(&(struct http_request){.method = method, .url = url, .unix_socket = site->stack->admin_socket}, response);
-    free(url);
     return response->status;
 }
 
@@ -30,11 +29,10 @@ double sample(const struct site *site, const char *series)
     char *text;
     double value = -1;
     cr_assert_eq(admin_get(site, "/metrics", &text), 200);
-    char *line_begin = text_printf("\n%s ", series);
+    OWNED char *line_begin = text_printf("\n%s ", series);
     const char *line = strstr(text, line_begin);
     if (line != NULL)
         value = strtod(line + strlen(line_begin), NULL);
-    free(line_begin);
     free(text);
     return value;
 }

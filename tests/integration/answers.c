@@ -30,12 +30,10 @@ struct cookie_row {
 static void expect_cookies(const struct site *site, size_t count, const struct cookie_row rows[])
 {
     for (size_t i = 0; i < count; i++) {
-        char *path = text_printf("/cookie?%s", rows[i].query);
-        char *cookie = field_of(site, "POST", path, rows[i].status, "Set-Cookie");
+        OWNED char *path = text_printf("/cookie?%s", rows[i].query);
+        OWNED char *cookie = field_of(site, "POST", path, rows[i].status, "Set-Cookie");
         bool is_right = rows[i].cookie == NULL ? cookie == NULL : cookie != NULL && strcmp(cookie, rows[i].cookie) == 0;
         cr_expect(is_right, "%s: %s", path, cookie != NULL ? cookie : "none");
-        free(cookie);
-        free(path);
     }
 }
 
@@ -72,13 +70,12 @@ Test(answers, a_cookie_of_the_request_is_the_first_of_its_name)
 {
     struct site site = site_open_app(NULL);
     struct http_response response;
-    char *url = stack_url(site.stack, "/cookie/theme");
+    OWNED char *url = stack_url(site.stack, "/cookie/theme");
     http_send(&(struct http_request){.url = url, .headers = SETTINGS("Cookie: x=1; theme=dark; theme=light; y=2")},
               &response);
     cr_expect_eq(response.status, 200);
     cr_expect_str_eq(response.body.data, "dark");
     http_response_fini(&response);
-    free(url);
     cr_expect_eq(site_send(&site, "GET", "/cookie/none", NULL, NULL), 404);
     site_close(&site);
 }
@@ -108,13 +105,11 @@ Test(answers, a_redirection_stays_on_this_site_or_names_a_url)
     };
     struct site site = site_open_app(NULL);
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        char *path = text_printf("/redirect?%s", rows[i].query);
-        char *location = field_of(&site, rows[i].method, path, rows[i].status, "Location");
+        OWNED char *path = text_printf("/redirect?%s", rows[i].query);
+        OWNED char *location = field_of(&site, rows[i].method, path, rows[i].status, "Location");
         bool is_right =
             rows[i].location == NULL ? location == NULL : location != NULL && strcmp(location, rows[i].location) == 0;
         cr_expect(is_right, "%s: %s", path, location != NULL ? location : "none");
-        free(location);
-        free(path);
     }
     site_close(&site);
 }
@@ -122,9 +117,8 @@ Test(answers, a_redirection_stays_on_this_site_or_names_a_url)
 Test(answers, the_address_of_who_asks_is_what_nginx_has_seen)
 {
     struct site site = site_open_app(NULL);
-    char *address = site_get(&site, "/remote");
+    OWNED char *address = site_get(&site, "/remote");
     cr_expect_str_eq(address, "127.0.0.1");
-    free(address);
     site_close(&site);
 }
 

@@ -17,29 +17,25 @@ static const char *const fast_flags[] = {"--workers", "1", "--redis-timeout-ms",
 Test(application, each_worker_starts_before_its_first_request)
 {
     struct site site = site_open_app(NULL);
-    char *context = site_get(&site, "/context");
-    char *starts = redis_text(site.redis, "GET app:starts");
+    OWNED char *context = site_get(&site, "/context");
+    OWNED char *starts = redis_text(site.redis, "GET app:starts");
     cr_expect_str_eq(context, "1");
     cr_expect_str_eq(starts, "1");
-    free(starts);
-    free(context);
     site_close(&site);
 }
 
 static size_t count_in(const char *path, const char *line)
 {
-    char *text = file_read(path, NULL);
+    OWNED char *text = file_read(path, NULL);
     size_t count = text_count(text, line);
-    free(text);
     return count;
 }
 
 /* How many processes have stopped, which had this number of starts. */
 static size_t stops_in(const char *path, int starts)
 {
-    char *line = text_printf(" %d\n", starts);
+    OWNED char *line = text_printf(" %d\n", starts);
     size_t count = count_in(path, line);
-    free(line);
     return count;
 }
 
@@ -47,7 +43,7 @@ Test(application, each_worker_stops_once_after_its_last_request)
 {
     char notes[] = "/tmp/midstream-notes-XXXXXX";
     close(mkstemp(notes));
-    char *setting = text_printf("NOTES=%s", notes);
+    OWNED char *setting = text_printf("NOTES=%s", notes);
     struct master master =
         master_open(&(struct master_options){.is_app = true, .flags = fast_flags, .environment = SETTINGS(setting)});
     pid_t worker;
@@ -56,14 +52,12 @@ Test(application, each_worker_stops_once_after_its_last_request)
     kill(master.pid, SIGHUP);
     cr_expect(master_wait_log(&master, "worker.exit", 1));
     cr_expect_eq(stops_in(notes, 1), 1);
-    char *said = file_read(notes, NULL);
+    OWNED char *said = file_read(notes, NULL);
     cr_expect_eq(atoi(said), worker);
-    free(said);
     cr_expect_eq(master_end(&master, SIGTERM), 0);
     cr_expect_eq(stops_in(notes, 1), 2);
     master_close(&master);
     unlink(notes);
-    free(setting);
 }
 
 Test(application, a_start_that_fails_is_logged_and_tried_again_after_pauses)
@@ -71,9 +65,8 @@ Test(application, a_start_that_fails_is_logged_and_tried_again_after_pauses)
     struct master master = master_open(&(struct master_options){
         .is_app = true, .fails = true, .flags = fast_flags, .environment = SETTINGS("START=fail")});
     cr_expect(master_wait_log(&master, "error=MID_UNAVAILABLE detail=\"the database is not there\"", 3));
-    char *log = master_log(&master);
+    OWNED char *log = master_log(&master);
     cr_expect(strstr(log, "worker.start ") == NULL, "%s", log); /* it never serves */
-    free(log);
     cr_expect_eq(master_end(&master, SIGTERM), 0);
     master_close(&master);
 }
@@ -83,14 +76,13 @@ Test(application, who_has_no_start_is_stopped_all_the_same)
 {
     char notes[] = "/tmp/midstream-notes-XXXXXX";
     close(mkstemp(notes));
-    char *setting = text_printf("NOTES=%s", notes);
+    OWNED char *setting = text_printf("NOTES=%s", notes);
     struct master master = master_open(
         &(struct master_options){.is_app = true, .flags = fast_flags, .environment = SETTINGS(setting, "START=none")});
     cr_expect_eq(master_end(&master, SIGTERM), 0);
     cr_expect_eq(stops_in(notes, 0), 1);
     master_close(&master);
     unlink(notes);
-    free(setting);
 }
 
 /* -------------------- the end comes while it starts -------------------- */
@@ -107,19 +99,17 @@ Test(application, a_start_that_takes_long_does_not_hold_up_the_end)
 {
     char notes[] = "/tmp/midstream-notes-XXXXXX";
     close(mkstemp(notes));
-    char *setting = text_printf("NOTES=%s", notes);
+    OWNED char *setting = text_printf("NOTES=%s", notes);
     struct master master = master_open(&(struct master_options){
         .is_app = true, .fails = true, .flags = fast_flags, .environment = SETTINGS(setting, "START=slow")});
     cr_expect(master_wait_log(&master, "app.start", 1));
     cr_expect_eq(master_end(&master, SIGTERM), 0);
     cr_expect(master_wait_log(&master, "error=MID_STOPPING", 1));
-    char *log = master_log(&master);
+    OWNED char *log = master_log(&master);
     cr_expect(strstr(log, " error worker.start-failed") == NULL, "%s", log); /* nothing is wrong */
-    free(log);
     expect_given_up(notes);
     master_close(&master);
     unlink(notes);
-    free(setting);
 }
 
 static bool has_begun(void *notes)
@@ -131,7 +121,7 @@ Test(application, a_start_that_takes_long_is_not_cut_in_a_process_for_tasks)
 {
     char notes[] = "/tmp/midstream-notes-XXXXXX";
     close(mkstemp(notes));
-    char *setting = text_printf("NOTES=%s", notes);
+    OWNED char *setting = text_printf("NOTES=%s", notes);
     struct stage stage = stage_open(NULL);
     setenv("START", "slow", 1); /* of the other pool alone */
     pid_t pool = stage_start_task_workers(&stage, setting);
@@ -142,7 +132,6 @@ Test(application, a_start_that_takes_long_is_not_cut_in_a_process_for_tasks)
     expect_given_up(notes);
     stage_close(&stage);
     unlink(notes);
-    free(setting);
 }
 
 /* While it is waited for Redis, nothing of the application has begun. */
@@ -153,8 +142,7 @@ Test(application, what_has_to_stop_before_its_start_does_not_start)
         &(struct master_options){.is_app = true, .fails = true, .flags = flags, .environment = SETTINGS("X=1")});
     cr_expect(master_wait_log(&master, "redis.unreachable", 1));
     cr_expect_eq(master_end(&master, SIGTERM), 0);
-    char *log = master_log(&master);
+    OWNED char *log = master_log(&master);
     cr_expect(strstr(log, "app.start") == NULL, "%s", log);
-    free(log);
     master_close(&master);
 }

@@ -48,17 +48,15 @@ static char *make_session(const struct stage *stage)
 Test(bad_records, a_key_of_another_type_is_refused)
 {
     struct stage stage = stage_open(NULL);
-    char *key = make_session(&stage);
+    OWNED char *key = make_session(&stage);
     redis_int(stage.site.redis, "DEL %s", key);
     free(redis_text(stage.site.redis, "SET %s somebody's", key));
     expect_refused(&stage, key, "a string");
-    char *value = redis_text(stage.site.redis, "GET %s", key);
+    OWNED char *value = redis_text(stage.site.redis, "GET %s", key);
     cr_expect_str_eq(value, "somebody's");
     redis_int(stage.site.redis, "DEL %s", key);
     redis_int(stage.site.redis, "RPUSH %s a b", key);
     expect_refused(&stage, key, "a list");
-    free(value);
-    free(key);
     stage_close(&stage);
 }
 
@@ -81,7 +79,7 @@ Test(bad_records, a_header_of_another_length_or_version_is_refused)
         {"text", HEADER_BYTES, '2', '2'},
     };
     struct stage stage = stage_open(NULL);
-    char *key = make_session(&stage);
+    OWNED char *key = make_session(&stage);
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         unsigned char header[HEADER_BYTES + 1];
         memset(header, rows[i].others, sizeof(header));
@@ -91,28 +89,26 @@ Test(bad_records, a_header_of_another_length_or_version_is_refused)
         expect_refused(&stage, key, rows[i].what);
         cr_expect_eq(redis_int(stage.site.redis, "HEXISTS %s x", key), 0, "%s: it was written", rows[i].what);
     }
-    free(key);
     stage_close(&stage);
 }
 
 Test(bad_records, a_hash_without_a_header_is_refused)
 {
     struct stage stage = stage_open(NULL);
-    char *key = make_session(&stage);
+    OWNED char *key = make_session(&stage);
     redis_int(stage.site.redis, "DEL %s", key);
     redis_int(stage.site.redis, "HSET %s name value", key);
     expect_refused(&stage, key, "somebody's hash");
     redis_int(stage.site.redis, "HSET %s @generation none @revision 1 @created 1", key);
     expect_refused(&stage, key, "numbers that are none, in the first format");
     cr_expect_eq(redis_int(stage.site.redis, "HEXISTS %s x", key), 0, "it was written");
-    free(key);
     stage_close(&stage);
 }
 
 Test(bad_records, a_bad_record_is_not_looked_for_in_vain_when_it_is_gone)
 {
     struct stage stage = stage_open(NULL);
-    char *key = make_session(&stage);
+    OWNED char *key = make_session(&stage);
     redis_int(stage.site.redis, "DEL %s", key);
     free(redis_text(stage.site.redis, "SET %s somebody's", key));
     cr_expect_eq(stage_act(&stage, "find,return", NULL), 500);
@@ -120,7 +116,6 @@ Test(bad_records, a_bad_record_is_not_looked_for_in_vain_when_it_is_gone)
     redis_int(stage.site.redis, "DEL %s", key);
     cr_expect_eq(stage_act(&stage, "increment:x,commit,return", NULL), 200, "it is gone: the visitor gets another one");
     cr_expect_eq(redis_int(stage.site.redis, "EXISTS %s", key), 0);
-    free(key);
     stage_close(&stage);
 }
 

@@ -29,9 +29,8 @@ static int ask(const struct stage *stage, const char *method, const char *path)
     peer.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     cr_assert(fd >= 0 && connect(fd, (struct sockaddr *)&peer, sizeof(peer)) == 0);
-    char *request = text_printf("%s %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", method, path);
+    OWNED char *request = text_printf("%s %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", method, path);
     cr_assert_eq(send(fd, request, strlen(request), MSG_NOSIGNAL), (ssize_t)strlen(request));
-    free(request);
     return fd;
 }
 
@@ -89,15 +88,13 @@ struct result_wish {
 static bool has_result(void *arg)
 {
     struct result_wish *wish = arg;
-    char *path = text_printf("%s/calls", wish->stage->dir);
-    char *notes = file_read(path, NULL);
+    OWNED char *path = text_printf("%s/calls", wish->stage->dir);
+    OWNED char *notes = file_read(path, NULL);
     size_t length = strlen(wish->line);
     /* A line without its end is being written. */
     for (char *at = notes, *end; at != NULL && wish->result == NULL && (end = strchr(at, '\n')) != NULL; at = end + 1)
         if (strncmp(at, wish->line, length) == 0)
             wish->result = strndup(at + length, (size_t)(end - at) - length);
-    free(notes);
-    free(path);
     return wish->result != NULL;
 }
 
@@ -175,22 +172,20 @@ static const struct expectation expectations[] = {
 
 static bool names(const char *list, const char *call)
 {
-    char *wanted = text_printf(" %s ", call);
+    OWNED char *wanted = text_printf(" %s ", call);
     bool is_there = strstr(list, wanted) != NULL;
-    free(wanted);
     return is_there;
 }
 
 static void check_result(const struct stage *stage, const char *state, const char *call)
 {
-    char *result = await_note(stage, state, call, "MID_");
+    OWNED char *result = await_note(stage, state, call, "MID_");
     for (size_t i = 0; i < sizeof(expectations) / sizeof(expectations[0]); i++) {
         const struct expectation *expected = &expectations[i];
         if (strcmp(expected->state, state) == 0 && names(expected->calls, call))
             cr_expect_str_eq(result, expected->result + strlen("MID_"), "%s, %s: MID_%s, not %s", state, call, result,
                              expected->result);
     }
-    free(result);
 }
 
 /* -------------------- a worker that goes on -------------------- */
@@ -205,9 +200,8 @@ static struct stage open_stage(void)
 static void close_stage(struct stage *stage, pid_t worker)
 {
     cr_expect_eq(site_worker(&stage->site), worker, "the worker was replaced");
-    char *log = site_log(&stage->site);
+    OWNED char *log = site_log(&stage->site);
     cr_expect_null(strstr(log, "worker.killed"), "a worker crashed:\n%s", log);
-    free(log);
     free(calls_text);
     stage_close(stage);
 }
@@ -217,10 +211,9 @@ static void call_all(const struct stage *stage, const char *method, const char *
     for (size_t i = 0; i < call_count; i++) {
         if (is_for_tasks(calls[i]))
             continue;
-        char *path = text_printf("/call/%s/%s", state, calls[i]);
+        OWNED char *path = text_printf("/call/%s/%s", state, calls[i]);
         read_to_end(ask(stage, method, path));
         check_result(stage, state, calls[i]);
-        free(path);
     }
 }
 
@@ -230,12 +223,11 @@ static void call_all_and_leave(const struct stage *stage, const char *state)
     for (size_t i = 0; i < call_count; i++) {
         if (is_for_tasks(calls[i]))
             continue;
-        char *path = text_printf("/call/%s/%s", state, calls[i]);
+        OWNED char *path = text_printf("/call/%s/%s", state, calls[i]);
         int fd = ask(stage, "GET", path);
         free(await_note(stage, state, calls[i], "waits"));
         close(fd);
         check_result(stage, state, calls[i]);
-        free(path);
     }
 }
 
@@ -269,10 +261,9 @@ Test(calls, when_the_worker_has_to_go)
         for (size_t i = 0; i < call_count; i++) {
             if (is_for_tasks(calls[i]))
                 continue;
-            char *path = text_printf("/call/%s/%s", drained[k], calls[i]);
+            OWNED char *path = text_printf("/call/%s/%s", drained[k], calls[i]);
             fds[fd_count++] = ask(&stage, "GET", path);
             free(await_note(&stage, drained[k], calls[i], "waits"));
-            free(path);
         }
     }
     pid_t old = site_worker(&stage.site);
@@ -310,7 +301,7 @@ static bool is_program(const char *name)
 static size_t check_header(const char *path)
 {
     size_t found = 0;
-    char *header = file_read(path, NULL);
+    OWNED char *header = file_read(path, NULL);
     cr_assert_not_null(header, "%s", path);
     for (char *at = strstr(header, "\nMID_PUBLIC "); at != NULL; at = strstr(at, "\nMID_PUBLIC ")) {
         char *name = at + strlen("\nMID_PUBLIC ");
@@ -318,13 +309,11 @@ static size_t check_header(const char *path)
         at = bracket;
         while (bracket[-1] == '_' || (bracket[-1] >= 'a' && bracket[-1] <= 'z'))
             bracket--;
-        char *function = strndup(bracket, strcspn(bracket, "("));
+        OWNED char *function = strndup(bracket, strcspn(bracket, "("));
         if (!is_program(function))
             cr_expect(is_listed(function), "%s of %s is not called by tests/integration/app/calls.c", function, path);
         found++;
-        free(function);
     }
-    free(header);
     return found;
 }
 

@@ -18,8 +18,8 @@ static void expect_refusal(const char *command, const char *environment, const c
     struct master master = master_prepare();
     struct buffer output = {0};
     const char *app = getenv("INTEGRATION_APP");
-    char *keys = master_path(&master, "keys");
-    char *listen = text_printf("unix:%s", master.socket);
+    OWNED char *keys = master_path(&master, "keys");
+    OWNED char *listen = text_printf("unix:%s", master.socket);
     int code = process_run((const char *const[]){app != NULL ? app : "build/asan/tests/integration-app", command,
                                                  "--keys", keys, "--listen", listen, "--workers", "2", NULL},
                            (const char *const[]){environment, NULL}, &output, PATIENCE_MS);
@@ -29,8 +29,6 @@ static void expect_refusal(const char *command, const char *environment, const c
     cr_expect_null(strstr(output.data, "worker."), "%s", output.data);
     cr_expect_neq(access(master.socket, F_OK), 0);
     buffer_fini(&output);
-    free(listen);
-    free(keys);
     master_close(&master);
 }
 
@@ -84,14 +82,13 @@ Test(command_line, each_command_has_a_help_of_its_own)
         const char *const argv[] = {program != NULL ? program : "build/asan/midstream", commands[i], "--help", NULL};
         cr_expect_eq(process_run(argv, NULL, &output, PATIENCE_MS), 0);
         buffer_append(&output, "", 1);
-        char *usage = text_printf(" %s ", commands[i]);
+        OWNED char *usage = text_printf(" %s ", commands[i]);
         const char *first_end = strchr(output.data, '\n');
         cr_expect(strncmp(output.data, "Usage: ", 7) == 0 &&
                       memmem(output.data, (size_t)(first_end - output.data), usage, strlen(usage)) != NULL,
                   "%s", output.data);
         cr_expect_lt(text_count(output.data, "\n"), 25, "%s: %s", commands[i], output.data);
         expect_output((const char *const[]){"help", commands[i], NULL}, 0, output.data, 0);
-        free(usage);
         buffer_fini(&output);
     }
 }

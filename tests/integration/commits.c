@@ -30,10 +30,9 @@ static bool is_stored(const struct stage *stage, const char *key, const char *fi
 
 static void expect_stored(const struct stage *stage, const char *key, const char *field, const char *expected)
 {
-    char *value = redis_text(stage->site.redis, "HGET %s %s", key, field);
+    OWNED char *value = redis_text(stage->site.redis, "HGET %s %s", key, field);
     cr_expect(value != NULL && strcmp(value, expected) == 0, "%s is %s, not %s", field, value ? value : "not stored",
               expected);
-    free(value);
 }
 
 static void end_stream(struct http_stream *stream)
@@ -66,7 +65,7 @@ static void stand_still(const struct stage *stage, const char *who, const char *
 Test(commits, what_follows_a_commit_in_doubt_is_stored_as_well)
 {
     struct stage stage = stage_open(SETTINGS(HASTY));
-    char *key = make_session(&stage);
+    OWNED char *key = make_session(&stage);
     struct http_stream *stream =
         stage_stream(&stage, "open,begin:bytes,gate:stop,increment:a,commit,gate:on,ping,increment:b,commit");
     stand_still(&stage, "h", "h");
@@ -75,35 +74,32 @@ Test(commits, what_follows_a_commit_in_doubt_is_stored_as_well)
     end_stream(stream);
     expect_stored(&stage, key, "a", "1");
     expect_stored(&stage, key, "b", "1");
-    free(key);
     stage_close(&stage);
 }
 
 Test(commits, what_follows_a_step_in_doubt_is_stored_as_well)
 {
     struct stage stage = stage_open(SETTINGS(HASTY));
-    char *key = make_session(&stage);
+    OWNED char *key = make_session(&stage);
     stage_add_task(&stage, "session,gate:stop,increment:a,step:one,gate:on,ping,increment:b,step:two");
     stand_still(&stage, "t1", "t1");
     EXPECT_NOTE(&stage, "t1.4", "step:one MID_UNAVAILABLE");
     EXPECT_NOTE(&stage, "t1.8", "step:two MID_OK applied");
     expect_stored(&stage, key, "a", "1");
     expect_stored(&stage, key, "b", "1");
-    free(key);
     stage_close(&stage);
 }
 
 Test(commits, what_follows_an_after_response_function_in_doubt_is_stored_as_well)
 {
     struct stage stage = stage_open(SETTINGS(HASTY));
-    char *key = make_session(&stage);
+    OWNED char *key = make_session(&stage);
     cr_assert_eq(stage_act(&stage, "get:old&after=gate:stop,increment:a&then=gate:on,ping,increment:b,commit", NULL),
                  200);
     stand_still(&stage, "a", "b");
     EXPECT_NOTE(&stage, "b.4", "commit MID_OK");
     expect_stored(&stage, key, "a", "1");
     expect_stored(&stage, key, "b", "1");
-    free(key);
     stage_close(&stage);
 }
 
@@ -111,7 +107,7 @@ Test(commits, what_follows_an_after_response_function_in_doubt_is_stored_as_well
 Test(commits, what_follows_a_commit_that_redis_never_saw_is_stored_with_it)
 {
     struct stage stage = stage_open(SETTINGS(HASTY));
-    char *key = make_session(&stage);
+    OWNED char *key = make_session(&stage);
     struct http_stream *stream =
         stage_stream(&stage, "open,begin:bytes,gate:stop,increment:a,commit,gate:on,ping,increment:b,commit");
     stage_await_gate(&stage, "h", "stop");
@@ -126,7 +122,6 @@ Test(commits, what_follows_a_commit_that_redis_never_saw_is_stored_with_it)
     end_stream(stream);
     expect_stored(&stage, key, "a", "1");
     expect_stored(&stage, key, "b", "1");
-    free(key);
     stage_close(&stage);
 }
 
@@ -142,21 +137,19 @@ static void expect_true_answers(const struct stage *stage, struct proxy *proxy, 
     static const char *const gates[] = {"take", "absent", "compare"};
     static const char *const notes[] = {"take:flash MID_OK saved", "set-if-absent:new:first MID_OK set",
                                         "compare-and-set:old:x:y MID_OK set"};
-    char *key = site_key(&stage->site);
+    OWNED char *key = site_key(&stage->site);
     for (int i = 0; i < 3; i++) {
-        char *number = text_printf("%s.%d", who, first + 2 * i);
+        OWNED char *number = text_printf("%s.%d", who, first + 2 * i);
         stage_await_gate(stage, who, gates[i]);
         proxy_lose(proxy, LOSE_ANSWER, times);
         stage_open_gate(stage, who, gates[i]);
         EXPECT_NOTE(stage, number, notes[i]);
         cr_assert(proxy_wait_lost(proxy), "the answer was not lost");
-        free(number);
     }
     expect_stored(stage, key, "n", "1");
     expect_stored(stage, key, "new", "first");
     expect_stored(stage, key, "old", "y");
     cr_expect(!is_stored(stage, key, "flash"));
-    free(key);
 }
 
 Test(commits, answers_of_a_stream_are_true_however_often_they_were_lost)
@@ -196,7 +189,7 @@ Test(commits, answers_after_the_response_are_true_although_they_were_lost)
 Test(commits, the_answer_of_a_redis_that_stood_still_is_true)
 {
     struct stage stage = stage_open(SETTINGS(PATIENT));
-    char *key = make_session(&stage);
+    OWNED char *key = make_session(&stage);
     struct http_stream *stream = stage_stream(&stage, "open,begin:bytes,gate:stop,take:flash");
     stage_await_gate(&stage, "h", "stop");
     site_stop_redis(&stage.site);
@@ -206,7 +199,6 @@ Test(commits, the_answer_of_a_redis_that_stood_still_is_true)
     EXPECT_NOTE(&stage, "h.4", "take:flash MID_OK saved");
     cr_expect(!is_stored(&stage, key, "flash"));
     end_stream(stream);
-    free(key);
     stage_close(&stage);
 }
 
@@ -215,7 +207,7 @@ Test(commits, the_answer_of_a_redis_that_stood_still_is_true)
 Test(commits, what_a_failed_handler_has_not_committed_is_dropped_before_the_head)
 {
     struct stage stage = stage_open(NULL);
-    char *key = make_session(&stage);
+    OWNED char *key = make_session(&stage);
     cr_expect_eq(stage_act(&stage, "increment:bad,fail,return&after=increment:good", NULL), 403);
     expect_stored(&stage, key, "made", "1");
     cr_expect(stored_reaches(&stage.site, key, "good", 1));
@@ -225,21 +217,19 @@ Test(commits, what_a_failed_handler_has_not_committed_is_dropped_before_the_head
     cr_expect_eq(stage_act(&stage, "increment:bad,fail,return&after=&then=increment:good", NULL), 403);
     cr_expect(stored_reaches(&stage.site, key, "good", 2));
     cr_expect(!is_stored(&stage, key, "bad"), "by a function that changes nothing");
-    free(key);
     stage_close(&stage);
 }
 
 Test(commits, what_a_failed_handler_has_not_committed_is_dropped_in_a_stream)
 {
     struct stage stage = stage_open(NULL);
-    char *key = make_session(&stage);
+    OWNED char *key = make_session(&stage);
     struct http_stream *stream =
         stage_stream(&stage, "open,begin:bytes,increment:kept,commit,increment:bad,fail,return&after=increment:good");
     end_stream(stream);
     cr_expect(stored_reaches(&stage.site, key, "good", 1));
     expect_stored(&stage, key, "kept", "1");
     cr_expect(!is_stored(&stage, key, "bad"));
-    free(key);
     stage_close(&stage);
 }
 
@@ -265,7 +255,7 @@ Test(commits, a_refused_operation_makes_the_next_commit_fail_and_nothing_of_it_i
     };
     enum { ROWS = sizeof(refused) / sizeof(refused[0]) };
     struct stage stage = stage_open(NULL);
-    char *key = make_session(&stage);
+    OWNED char *key = make_session(&stage);
     for (int i = 0; i < ROWS; i++) {
         char *acts = text_printf("open,begin:bytes,increment:good,%s,increment:good,commit,increment:later,commit"
                                  "&who=r%d",
@@ -281,7 +271,6 @@ Test(commits, a_refused_operation_makes_the_next_commit_fail_and_nothing_of_it_i
         free(one_after), free(next), free(acts);
     }
     cr_expect_eq(stored_number(&stage.site, key, "later"), ROWS);
-    free(key);
     stage_close(&stage);
 }
 
@@ -294,7 +283,7 @@ Test(commits, a_refused_operation_fails_the_commit_that_a_response_or_a_question
     };
     struct http_response response;
     struct stage stage = stage_open(NULL);
-    char *key = make_session(&stage);
+    OWNED char *key = make_session(&stage);
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
         cr_expect_eq(stage_act(&stage, parts[i], NULL), 422, "%s", parts[i]);
     cr_expect(!is_stored(&stage, key, "good"));
@@ -302,31 +291,28 @@ Test(commits, a_refused_operation_fails_the_commit_that_a_response_or_a_question
     cr_expect_eq(stage_act(&stage, "user", &response), 200);
     cr_expect_str_eq(response.body.data, "nothing", "%s is logged in", response.body.data);
     http_response_fini(&response);
-    free(key);
     stage_close(&stage);
 }
 
 Test(commits, a_refused_operation_fails_the_step_of_a_task)
 {
     struct stage stage = stage_open(NULL);
-    char *key = make_session(&stage);
+    OWNED char *key = make_session(&stage);
     stage_add_task(&stage, "session,set:@bad:1,increment:good,step:one,increment:later,step:two");
     EXPECT_NOTE(&stage, "t1.4", "step:one MID_UNPROCESSABLE");
     EXPECT_NOTE(&stage, "t1.6", "step:two MID_OK applied");
     expect_stored(&stage, key, "later", "1");
     cr_expect(!is_stored(&stage, key, "good"));
-    free(key);
     stage_close(&stage);
 }
 
 Test(commits, a_refused_operation_fails_the_commit_after_the_response)
 {
     struct stage stage = stage_open(NULL);
-    char *key = make_session(&stage);
+    OWNED char *key = make_session(&stage);
     cr_assert_eq(stage_act(&stage, "open&after=set:@bad:1,increment:good&then=increment:later", NULL), 200);
     cr_expect(stored_reaches(&stage.site, key, "later", 1));
     cr_expect(!is_stored(&stage, key, "good"));
-    free(key);
     stage_close(&stage);
 }
 
@@ -341,11 +327,11 @@ Test(commits, the_compiler_warns_of_a_recording_call_whose_result_is_ignored)
                                  "mid_session_increment(s, \"f\", 1);\\n"
                                  "mid_session_append(s, \"f\", \"\", 1);}\\n";
     struct buffer output = {0};
-    char *command = text_printf("printf '%%b' '%s' | ${CC:-gcc} -std=c17 -Iapp/include -c -o /dev/null -x c -", source);
+    OWNED char *command =
+        text_printf("printf '%%b' '%s' | ${CC:-gcc} -std=c17 -Iapp/include -c -o /dev/null -x c -", source);
     cr_assert_eq(process_run((const char *const[]){"/bin/sh", "-c", command, NULL}, NULL, &output, PATIENCE_MS), 0);
     buffer_append(&output, "", 1);
     cr_expect_eq(text_count(output.data, "[-Wunused-result]"), 6, "%s", output.data);
-    free(command);
     buffer_fini(&output);
 }
 
@@ -365,7 +351,7 @@ static char *make_revisions(const struct stage *stage)
 Test(commits, a_commit_that_redis_never_saw_is_made_when_it_comes_back)
 {
     struct stage stage = stage_open(SETTINGS(PATIENT));
-    char *key = make_revisions(&stage);
+    OWNED char *key = make_revisions(&stage);
     cr_assert_eq(stage_act(&stage, "open&after=gate:stop,increment:late,commit", NULL), 200);
     stage_await_gate(&stage, "a", "stop");
     site_stop_redis(&stage.site);
@@ -376,7 +362,6 @@ Test(commits, a_commit_that_redis_never_saw_is_made_when_it_comes_back)
     EXPECT_NOTE(&stage, "a.3", "commit MID_OK");
     expect_stored(&stage, key, "late", "1");
     expect_stored(&stage, key, "made", "13");
-    free(key);
     stage_close(&stage);
 }
 
@@ -384,7 +369,7 @@ Test(commits, a_commit_that_was_lost_on_its_way_is_made_when_it_is_repeated)
 {
     static const enum loss losses[] = {LOSE_COMMIT, LOSE_ANSWER};
     struct stage stage = stage_open(SETTINGS(PATIENT));
-    char *key = make_revisions(&stage);
+    OWNED char *key = make_revisions(&stage);
     struct proxy *proxy = insert_proxy(&stage);
     for (int i = 0; i < 2; i++) {
         char *gate = text_printf("lose-%d", i);
@@ -403,6 +388,5 @@ Test(commits, a_commit_that_was_lost_on_its_way_is_made_when_it_is_repeated)
     proxy_close(proxy);
     expect_stored(&stage, key, "late-0", "1");
     expect_stored(&stage, key, "late-1", "1");
-    free(key);
     stage_close(&stage);
 }

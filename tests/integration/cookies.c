@@ -28,11 +28,10 @@ static size_t count_questions(struct redis_monitor *monitor)
 {
     size_t all = redis_monitor_count(monitor);
     size_t of_queues = 0;
-    char *lines = strdup(redis_monitor_lines(monitor));
+    OWNED char *lines = strdup(redis_monitor_lines(monitor));
     char *rest = lines;
     for (char *line; (line = strsep(&rest, "\n")) != NULL;)
         of_queues += strstr(line, "mid:q:") != NULL;
-    free(lines);
     return all - of_queues;
 }
 
@@ -40,14 +39,14 @@ Test(cookies, what_we_did_not_sign_is_no_session_and_is_never_asked_for_in_redis
 {
     struct site site = site_open(NULL);
     site_make_session(&site);
-    char *good = cookie_jar_get(site.visitor, "mid");
-    char *forged = strdup(good);
+    OWNED char *good = cookie_jar_get(site.visitor, "mid");
+    OWNED char *forged = strdup(good);
     forged[TOKEN_TEXT_LENGTH - 1] = forged[TOKEN_TEXT_LENGTH - 1] == 'A' ? 'B' : 'A';
-    char *other_rid = strdup(good);
+    OWNED char *other_rid = strdup(good);
     other_rid[10] = other_rid[10] == 'A' ? 'B' : 'A';
-    char *unknown_key = strdup(good);
+    OWNED char *unknown_key = strdup(good);
     unknown_key[2] = unknown_key[2] == 'z' ? 'y' : 'z';
-    char *padded = text_printf("%s=", good);
+    OWNED char *padded = text_printf("%s=", good);
     char huge[7001];
     memset(huge, 'A', sizeof(huge) - 1);
     huge[sizeof(huge) - 1] = '\0';
@@ -76,27 +75,19 @@ Test(cookies, what_we_did_not_sign_is_no_session_and_is_never_asked_for_in_redis
     };
     struct redis_monitor *monitor = redis_monitor_start(site.stack->redis_socket);
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        char *response = get_raw(&site, "/api/session", rows[i]);
+        OWNED char *response = get_raw(&site, "/api/session", rows[i]);
         cr_expect(strncmp(response, "HTTP/1.1 200 ", 13) == 0 && text_ends(response, "\r\n\r\n{\"session\":null}\n"),
                   "%.100s: %s", rows[i], response);
         size_t asked = count_questions(monitor);
         cr_expect_eq(asked, 0, "%.100s: Redis was asked:\n%s", rows[i], redis_monitor_lines(monitor));
-        free(response);
         free(rows[i]);
     }
     /* That the monitor would have seen it: */
-    char *line = text_printf("Cookie: a=b; mid=%s; c=d\r\n", good);
-    char *response = get_raw(&site, "/api/session", line);
+    OWNED char *line = text_printf("Cookie: a=b; mid=%s; c=d\r\n", good);
+    OWNED char *response = get_raw(&site, "/api/session", line);
     cr_expect(strstr(response, "\"counter\":\"1\"") != NULL, "%s", response);
     cr_expect_eq(count_questions(monitor), 1, "%s", redis_monitor_lines(monitor));
     redis_monitor_stop(monitor);
-    free(response);
-    free(line);
-    free(padded);
-    free(unknown_key);
-    free(other_rid);
-    free(forged);
-    free(good);
     site_close(&site);
 }
 
@@ -105,9 +96,9 @@ Test(cookies, a_visitor_with_a_forged_cookie_gets_a_session_of_his_own)
     struct http_response response;
     struct site site = site_open(NULL);
     site_make_session(&site);
-    char *good = cookie_jar_get(site.visitor, "mid");
-    char *key = site_key(&site);
-    char *forged = strdup(good);
+    OWNED char *good = cookie_jar_get(site.visitor, "mid");
+    OWNED char *key = site_key(&site);
+    OWNED char *forged = strdup(good);
     forged[TOKEN_TEXT_LENGTH - 1] = forged[TOKEN_TEXT_LENGTH - 1] == 'A' ? 'B' : 'A';
     cookie_jar_set(site.visitor, "mid", forged);
     site_send(&site, "GET", "/counter", NULL, &response);
@@ -116,14 +107,10 @@ Test(cookies, a_visitor_with_a_forged_cookie_gets_a_session_of_his_own)
     cr_expect_eq(stored_number(&site, key, "counter"), 1, "a forged cookie has changed a session");
     cr_expect_eq(stored_sessions(&site), 2);
     cr_expect(site_wait_log(&site, "cookie.rejected"));
-    char *log = site_log(&site);
+    OWNED char *log = site_log(&site);
     cr_expect_null(strstr(log, forged), "a cookie was logged");
     cr_expect_not_null(strstr(log, "verdict=forged"));
     http_response_fini(&response);
-    free(log);
-    free(forged);
-    free(key);
-    free(good);
     site_close(&site);
 }
 
@@ -134,18 +121,15 @@ Test(cookies, the_cookie_has_the_attributes_that_protect_it_and_is_never_cached)
     struct site site = site_open(NULL);
     for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
         struct http_response response;
-        char *url = stack_url(site.stack, paths[i]);
+        OWNED char *url = stack_url(site.stack, paths[i]);
         http_send(&(struct http_request){.url = url}, &response);
-        char *cookie = http_response_header(&response, "Set-Cookie", 0);
-        char *caching = http_response_header(&response, "Cache-Control", 0);
+        OWNED char *cookie = http_response_header(&response, "Set-Cookie", 0);
+        OWNED char *caching = http_response_header(&response, "Cache-Control", 0);
         cr_assert_not_null(cookie, "%s", paths[i]);
         cr_expect_str_eq(caching, "no-store");
         cr_expect(strncmp(cookie, "mid=", 4) == 0 && strcspn(cookie, ";") == 4 + TOKEN_TEXT_LENGTH, "%s", cookie);
         cr_expect_str_eq(cookie + strcspn(cookie, ";"), "; Path=/; Max-Age=43200; HttpOnly; SameSite=Lax");
         http_response_fini(&response);
-        free(caching);
-        free(cookie);
-        free(url);
     }
     site_close(&site);
 }

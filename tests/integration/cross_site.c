@@ -17,10 +17,9 @@ TestSuite(cross_site, .timeout = 60);
 static int ask(const struct site *site, const char *method, const char *path, const char *const headers[],
                struct http_response *response)
 {
-    char *url = stack_url(site->stack, path);
+    OWNED char *url = stack_url(site->stack, path);
     http_send(&(struct http_request){.method = method, .url = url, .visitor = site->visitor, .headers = headers},
               response);
-    free(url);
     return response->status;
 }
 
@@ -37,17 +36,16 @@ struct row {
 static void expect_field(const struct row *row, const struct http_response *response, const char *name,
                          const char *value)
 {
-    char *found = http_response_header(response, name, 0);
+    OWNED char *found = http_response_header(response, name, 0);
     bool is_right = value == NULL ? found == NULL : found != NULL && strcmp(found, value) == 0;
     cr_expect(is_right, "%s %s from %s: %s: %s", row->method, row->path, row->origin, name,
               found != NULL ? found : "none");
-    free(found);
 }
 
 static void expect(const struct site *site, const struct row *row)
 {
     struct http_response response;
-    char *origin = text_printf("Origin: %s", row->origin);
+    OWNED char *origin = text_printf("Origin: %s", row->origin);
     const char *headers[] = {origin, "Sec-Fetch-Site: cross-site", NULL};
     int status = ask(site, row->method, row->path, headers, &response);
     cr_expect_eq(status, row->status, "%s %s from %s: %d %s", row->method, row->path, row->origin, status,
@@ -56,12 +54,10 @@ static void expect(const struct site *site, const struct row *row)
               response.body.data);
     expect_field(row, &response, "Access-Control-Allow-Origin", row->allow_origin);
     expect_field(row, &response, "Access-Control-Allow-Credentials", row->has_credentials ? "true" : NULL);
-    char *cookie = http_response_header(&response, "Set-Cookie", 0);
+    OWNED char *cookie = http_response_header(&response, "Set-Cookie", 0);
     cr_expect(cookie == NULL || row->has_credentials, "%s %s from %s: Set-Cookie: %s", row->method, row->path,
               row->origin, cookie);
-    free(cookie);
     http_response_fini(&response);
-    free(origin);
 }
 
 Test(cross_site, a_route_is_open_to_the_origins_that_it_names_and_the_session_to_trusted_ones_only)
@@ -111,12 +107,10 @@ Test(cross_site, responses_vary_with_the_origin_whoever_asks)
     struct site site = site_open_app(NULL);
     struct http_response response;
     cr_expect_eq(site_send(&site, "GET", "/whose/partner", NULL, &response), 200);
-    char *own = http_response_header(&response, "Vary", 0);
-    char *vary = http_response_header(&response, "Vary", 1);
+    OWNED char *own = http_response_header(&response, "Vary", 0);
+    OWNED char *vary = http_response_header(&response, "Vary", 1);
     cr_expect(own != NULL && strcmp(own, "Accept-Language") == 0, "Vary: %s", own != NULL ? own : "none");
     cr_expect(vary != NULL && strcmp(vary, "Origin") == 0, "Vary: %s", vary != NULL ? vary : "none");
-    free(vary);
-    free(own);
     http_response_fini(&response);
     site_close(&site);
 }
@@ -124,7 +118,7 @@ Test(cross_site, responses_vary_with_the_origin_whoever_asks)
 static void expect_preflight(const struct site *site, const char *path, const char *method, const char *allowed)
 {
     struct http_response response;
-    char *asked = text_printf("Access-Control-Request-Method: %s", method);
+    OWNED char *asked = text_printf("Access-Control-Request-Method: %s", method);
     const char *headers[] = {"Origin: https://a.example", asked, "Access-Control-Request-Headers: x-one, content-type",
                              "Sec-Fetch-Site: cross-site", NULL};
     struct row row = {.method = "OPTIONS", .path = path, .origin = method};
@@ -134,7 +128,6 @@ static void expect_preflight(const struct site *site, const char *path, const ch
     expect_field(&row, &response, "Access-Control-Allow-Headers", allowed != NULL ? "x-one, content-type" : NULL);
     expect_field(&row, &response, "Access-Control-Max-Age", allowed != NULL ? "7200" : NULL);
     http_response_fini(&response);
-    free(asked);
 }
 
 Test(cross_site, a_preflight_is_told_what_the_route_that_it_asks_for_allows)

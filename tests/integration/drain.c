@@ -124,15 +124,13 @@ Test(drain, work_after_the_response_is_finished)
 {
     struct site site = open_site();
     site_make_session(&site);
-    char *key = site_key(&site);
+    OWNED char *key = site_key(&site);
     free(site_get(&site, "/after?delay_ms=1500"));
     stop(&site);
     cr_expect(stored_reaches(&site, key, "after", 1));
     cr_expect(site_wait_log(&site, "master.end"));
-    char *log = site_log(&site);
+    OWNED char *log = site_log(&site);
     cr_expect_not_null(strstr(log, "unfinished=0"), "%s", log);
-    free(log);
-    free(key);
     site_close(&site);
 }
 

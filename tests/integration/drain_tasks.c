@@ -56,13 +56,11 @@ static struct pool start_pool(const struct office *office, int stop_at)
 static bool is_stopped(pid_t pid)
 {
     char state = '?';
-    char *path = text_printf("/proc/%d/stat", (int)pid);
-    char *text = file_read(path, NULL);
+    OWNED char *path = text_printf("/proc/%d/stat", (int)pid);
+    OWNED char *text = file_read(path, NULL);
     const char *after_name = text != NULL ? strrchr(text, ')') : NULL;
     if (after_name != NULL)
         state = after_name[2];
-    free(text);
-    free(path);
     return state == 'T';
 }
 

@@ -26,22 +26,19 @@ static const char *const form[] = {"Content-Type: application/x-www-form-urlenco
 
 static int log_in(const struct site *site, const char *body, struct http_response *response)
 {
-    char *url = stack_url(site->stack, "/login");
+    OWNED char *url = stack_url(site->stack, "/login");
     http_send(
         &(struct http_request){.method = "POST", .url = url, .visitor = site->visitor, .headers = form, .body = body},
         response);
-    free(url);
     return response->status;
 }
 
 /* A GET with a cookie of the test's choice, and no jar. */
 static int get_with_cookie(const struct site *site, const char *path, const char *value, struct http_response *response)
 {
-    char *url = stack_url(site->stack, path);
-    char *field = text_printf("Cookie: mid=%s", value);
+    OWNED char *url = stack_url(site->stack, path);
+    OWNED char *field = text_printf("Cookie: mid=%s", value);
     http_send(&(struct http_request){.url = url, .headers = (const char *const[]){field, NULL}}, response);
-    free(field);
-    free(url);
     return response->status;
 }
 
@@ -52,19 +49,19 @@ Test(endings, login_renews_the_cookie_and_keeps_the_session)
     struct http_response response;
     struct site site = site_open(NULL);
     site_make_session(&site);
-    char *old = cookie_jar_get(site.visitor, "mid");
-    char *key = site_key(&site);
+    OWNED char *old = cookie_jar_get(site.visitor, "mid");
+    OWNED char *key = site_key(&site);
     cr_assert_eq(log_in(&site, "user=grace+hopper", &response), 204);
     cr_expect_eq(text_count(response.head.data, "Set-Cookie: mid="), 1);
     http_response_fini(&response);
-    char *new = cookie_jar_get(site.visitor, "mid");
-    char *new_key = site_key(&site);
+    OWNED char *new = cookie_jar_get(site.visitor, "mid");
+    OWNED char *new_key = site_key(&site);
     cr_expect_str_neq(new, old);
     cr_expect_str_eq(new_key, key);
     cr_expect_eq(site_number(&site, "counter"), 1);
-    char *user = site_field(&site, "user");
+    OWNED char *user = site_field(&site, "user");
     cr_expect_str_eq(user, "grace hopper");
-    char *session = site_get(&site, "/api/session");
+    OWNED char *session = site_get(&site, "/api/session");
     cr_expect(strstr(session, "\"user\":\"grace hopper\",\"revision\"") != NULL ||
                   text_count(session, "\"user\":\"grace hopper\"") == 2,
               "%s", session);
@@ -72,12 +69,6 @@ Test(endings, login_renews_the_cookie_and_keeps_the_session)
     cr_expect_eq(log_in(&site, "name=x", &response), 400);
     cr_expect(strstr(response.body.data, "user") != NULL);
     http_response_fini(&response);
-    free(session);
-    free(user);
-    free(new_key);
-    free(new);
-    free(key);
-    free(old);
     site_close(&site);
 }
 
@@ -88,8 +79,8 @@ Test(endings, a_cookie_from_before_the_login_is_refused)
     struct http_response response;
     struct site site = site_open(NULL);
     site_make_session(&site);
-    char *old = cookie_jar_get(site.visitor, "mid");
-    char *key = site_key(&site);
+    OWNED char *old = cookie_jar_get(site.visitor, "mid");
+    OWNED char *key = site_key(&site);
     cr_assert_eq(log_in(&site, "user=grace", &response), 204);
     http_response_fini(&response);
 
@@ -105,7 +96,7 @@ Test(endings, a_cookie_from_before_the_login_is_refused)
         http_response_fini(&response);
     }
     int64_t revision = stored_header(&site, key).revision;
-    char *counter = redis_text(site.redis, "HGET %s counter", key);
+    OWNED char *counter = redis_text(site.redis, "HGET %s counter", key);
     cr_expect_str_eq(counter, "1");
 
     /* Later it is somebody else's: as if there were none. */
@@ -120,9 +111,6 @@ Test(endings, a_cookie_from_before_the_login_is_refused)
     }
     cr_expect_eq(stored_header(&site, key).revision, revision, "an old cookie has changed the session");
     cr_expect_eq(stored_sessions(&site), 1 + PATHS);
-    free(counter);
-    free(key);
-    free(old);
     site_close(&site);
 }
 
@@ -131,18 +119,15 @@ Test(endings, an_old_cookie_cannot_log_anybody_out)
     struct http_response response;
     struct site site = site_open(NULL);
     site_make_session(&site);
-    char *old = cookie_jar_get(site.visitor, "mid");
+    OWNED char *old = cookie_jar_get(site.visitor, "mid");
     cr_assert_eq(log_in(&site, "user=grace", &response), 204);
     http_response_fini(&response);
-    char *field = text_printf("Cookie: mid=%s", old);
-    char *url = stack_url(site.stack, "/logout");
+    OWNED char *field = text_printf("Cookie: mid=%s", old);
+    OWNED char *url = stack_url(site.stack, "/logout");
     http_send(&(struct http_request){.method = "POST", .url = url, .headers = (const char *const[]){field, NULL}},
               &response);
     cr_expect_eq(site_number(&site, "counter"), 1);
     http_response_fini(&response);
-    free(url);
-    free(field);
-    free(old);
     site_close(&site);
 }
 
@@ -178,12 +163,11 @@ Test(endings, a_stream_goes_on_when_its_own_user_logs_in_again)
     cr_assert(http_stream_wait_text(stream, "id: 2\n", PATIENCE_MS));
     cr_assert_eq(log_in(&site, "user=grace", &response), 204);
     http_response_fini(&response);
-    char *key = site_key(&site);
+    OWNED char *key = site_key(&site);
     int64_t event = stored_number(&site, key, "event");
     cr_expect(stored_reaches(&site, key, "event", event + 5));
     cr_expect_not(http_stream_wait_end(stream, 0));
     http_stream_close(stream, NULL);
-    free(key);
     site_close(&site);
 }
 
@@ -208,7 +192,7 @@ Test(endings, a_logout_in_the_middle_ends_the_stream_and_nothing_is_revived)
         struct http_response ended;
         struct http_stream *stream = site_stream(&site, rows[i].path);
         cr_assert(http_stream_wait_text(stream, rows[i].second, PATIENCE_MS));
-        char *key = site_key(&site);
+        OWNED char *key = site_key(&site);
         cr_assert_eq(site_send(&site, "POST", "/logout", NULL, &logout), 204);
         cr_expect(strstr(logout.head.data, "Set-Cookie: mid=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax") != NULL, "%s",
                   logout.head.data);
@@ -221,7 +205,6 @@ Test(endings, a_logout_in_the_middle_ends_the_stream_and_nothing_is_revived)
         cr_expect_eq(stored_sessions(&site), 0);
         http_response_fini(&logout);
         http_response_fini(&ended);
-        free(key);
     }
     site_close(&site);
 }
@@ -233,7 +216,7 @@ Test(endings, a_logout_wins_over_a_hundred_writers)
     struct site site = site_open_with(&(struct stack_options){.workers = 2});
     struct http_stream *writers[WRITERS];
     site_make_session(&site);
-    char *key = site_key(&site);
+    OWNED char *key = site_key(&site);
     for (int i = 0; i < WRITERS; i++)
         writers[i] = site_stream(&site, "/events?count=1000000&interval_ms=10");
     for (int i = 0; i < WRITERS; i++)
@@ -246,7 +229,6 @@ Test(endings, a_logout_wins_over_a_hundred_writers)
     }
     cr_expect_eq(redis_int(site.redis, "EXISTS %s", key), 0, "a late writer has revived the session");
     cr_expect_eq(stored_sessions(&site), 0);
-    free(key);
     site_close(&site);
 }
 
@@ -255,8 +237,8 @@ Test(endings, a_request_with_the_cookie_of_an_ended_session_begins_another)
     struct http_response response;
     struct site site = site_open(NULL);
     site_make_session(&site);
-    char *old = cookie_jar_get(site.visitor, "mid");
-    char *key = site_key(&site);
+    OWNED char *old = cookie_jar_get(site.visitor, "mid");
+    OWNED char *key = site_key(&site);
     cr_assert_eq(site_send(&site, "POST", "/logout", NULL, NULL), 204);
 
     /* Not at once: requests that were under way are told, and do not each begin one. */
@@ -264,18 +246,15 @@ Test(endings, a_request_with_the_cookie_of_an_ended_session_begins_another)
     cr_expect_eq(text_count(response.head.data, "Set-Cookie"), 0);
     cr_expect_eq(stored_sessions(&site), 0);
     http_response_fini(&response);
-    char *sign = text_printf("mid:e:%s", key + strlen("mid:s:"));
+    OWNED char *sign = text_printf("mid:e:%s", key + strlen("mid:s:"));
     cr_expect(redis_int(site.redis, "PTTL %s", sign) > 0, "the sign of the logout stays for ever");
     cr_expect_eq(redis_int(site.redis, "DEL %s", sign), 1);
-    free(sign);
 
     cr_expect_eq(get_with_cookie(&site, "/counter", old, &response), 200);
     cr_expect_eq(text_count(response.head.data, "Set-Cookie: mid="), 1);
     cr_expect_eq(redis_int(site.redis, "EXISTS %s", key), 0);
     cr_expect_eq(stored_sessions(&site), 1);
     http_response_fini(&response);
-    free(key);
-    free(old);
     site_close(&site);
 }
 
@@ -291,11 +270,11 @@ Test(endings, a_commit_whose_answer_was_lost_is_repeated_without_being_applied_t
     enum { TIMES = 40, LOSSES = 6 };
     struct site site = site_open_app(NULL);
     cr_assert_eq(site_send(&site, "GET", "/tab?own=start", NULL, NULL), 204);
-    char *key = site_key(&site);
+    OWNED char *key = site_key(&site);
     struct proxy *proxy = proxy_open(&site);
     cr_assert(wait_until(is_tab_answered, &site, PATIENCE_MS)); /* connected, through the proxy */
     int64_t before = stored_header(&site, key).revision;
-    char *path = text_printf("/increments?times=%d&interval_ms=30", TIMES);
+    OWNED char *path = text_printf("/increments?times=%d&interval_ms=30", TIMES);
     struct http_stream *stream = site_stream(&site, path);
     cr_assert_eq(http_stream_wait_head(stream, PATIENCE_MS), 200);
     for (int i = 0; i < LOSSES; i++) {
@@ -309,8 +288,6 @@ Test(endings, a_commit_whose_answer_was_lost_is_repeated_without_being_applied_t
     cr_expect_eq(stored_number(&site, key, "shared"), before + TIMES);
     cr_expect_eq(stored_header(&site, key).revision, before + TIMES);
     proxy_close(proxy);
-    free(path);
-    free(key);
     site_close(&site);
 }
 
@@ -332,10 +309,9 @@ Test(endings, a_request_whose_commit_has_no_answer_is_unavailable_and_keeps_its_
         cr_expect_eq(site_send(&site, "GET", "/counter", NULL, &response), 503, "%d", response.status);
         cr_expect(strstr(response.head.data, "Retry-After: 1") != NULL, "%s", response.head.data);
         cr_expect_eq(text_count(response.head.data, "Set-Cookie"), 0, "%s", response.head.data);
-        char *key = site_key(&site);
+        OWNED char *key = site_key(&site);
         cr_expect_eq(stored_number(&site, key, "counter"), before + (loss == LOSE_ANSWER));
         http_response_fini(&response);
-        free(key);
     }
     proxy_close(proxy);
     site_close(&site);
@@ -348,9 +324,9 @@ Test(endings, after_a_key_rotation_old_cookies_are_believed_and_issued_again)
     struct http_response response;
     struct site site = site_open(NULL);
     site_make_session(&site);
-    char *old = cookie_jar_get(site.visitor, "mid");
-    char *key = site_key(&site);
-    char *keys = text_printf("%s/keys", site.stack->dir);
+    OWNED char *old = cookie_jar_get(site.visitor, "mid");
+    OWNED char *key = site_key(&site);
+    OWNED char *keys = text_printf("%s/keys", site.stack->dir);
     const char *program = getenv("MIDSTREAM");
     struct buffer output = {0};
     cr_assert_eq(
@@ -363,8 +339,8 @@ Test(endings, after_a_key_rotation_old_cookies_are_believed_and_issued_again)
     cr_expect(strstr(response.body.data, "\"counter\":2") != NULL, "the session is lost: %s", response.body.data);
     cr_expect_eq(text_count(response.head.data, "Set-Cookie: mid="), 1);
     http_response_fini(&response);
-    char *new = cookie_jar_get(site.visitor, "mid");
-    char *new_key = site_key(&site);
+    OWNED char *new = cookie_jar_get(site.visitor, "mid");
+    OWNED char *new_key = site_key(&site);
     cr_expect_str_neq(new, old);
     cr_expect_str_eq(new_key, key);
 
@@ -375,10 +351,5 @@ Test(endings, after_a_key_rotation_old_cookies_are_believed_and_issued_again)
     cr_expect_eq(text_count(response.head.data, "Set-Cookie: mid="), 1, "a stream's head renews it, too");
     http_response_fini(&response);
     buffer_fini(&output);
-    free(new_key);
-    free(new);
-    free(keys);
-    free(key);
-    free(old);
     site_close(&site);
 }

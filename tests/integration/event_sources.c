@@ -19,16 +19,14 @@ static const char *const of_event_source[] = {"Accept: text/event-stream", "Cach
 
 static void get(const struct site *site, const char *path, const char *const headers[], struct http_response *response)
 {
-    char *url = stack_url(site->stack, path);
+    OWNED char *url = stack_url(site->stack, path);
     http_send(&(struct http_request){.url = url, .headers = headers, .visitor = site->visitor}, response);
-    free(url);
 }
 
 static bool is_event_stream(const struct http_response *response)
 {
-    char *type = http_response_header(response, "Content-Type", 0);
+    OWNED char *type = http_response_header(response, "Content-Type", 0);
     bool is = type != NULL && strcmp(type, "text/event-stream") == 0;
-    free(type);
     return is;
 }
 
@@ -43,18 +41,16 @@ Test(event_sources, a_stream_that_has_ended_answers_204_and_its_handler_does_not
     cr_expect(text_ends(response.body.data, "\n\nid: midstream-end\nevent: end\ndata: {}\n\n"), "%s",
               response.body.data);
     http_response_fini(&response);
-    char *before = site_get(&site, "/api/session");
+    OWNED char *before = site_get(&site, "/api/session");
     static const char *const again[] = {"Accept: text/event-stream", "Last-Event-ID: midstream-end", NULL};
     get(&site, "/events?count=2&interval_ms=1", again, &response);
     cr_expect_eq(response.status, 204);
     http_response_fini(&response);
-    char *after = site_get(&site, "/api/session");
+    OWNED char *after = site_get(&site, "/api/session");
     cr_expect_str_eq(before, after);
     get(&site, "/nowhere", again, &response);
     cr_expect_eq(response.status, 404);
     http_response_fini(&response);
-    free(before);
-    free(after);
     site_close(&site);
 }
 
@@ -88,7 +84,7 @@ Test(event_sources, the_demonstration_goes_on_after_the_last_event_that_was_seen
 static void expect_come_back(const struct site *site, const char *path, const char *error)
 {
     struct http_response response;
-    char *expected = text_printf(",\"error\":\"%s\"}\n\n", error);
+    OWNED char *expected = text_printf(",\"error\":\"%s\"}\n\n", error);
     get(site, path, of_event_source, &response);
     cr_expect_eq(response.status, 200, "%s: %d", error, response.status);
     cr_expect(is_event_stream(&response), "%s", response.head.data);
@@ -98,7 +94,6 @@ static void expect_come_back(const struct site *site, const char *path, const ch
     cr_expect(text_ends(response.body.data, expected), "%s", response.body.data);
     cr_expect_eq(text_count(response.head.data, "Cache-Control: no-store\r\n"), 1, "%s", response.head.data);
     http_response_fini(&response);
-    free(expected);
 }
 
 static void expect_status(const struct site *site, const char *path, int status)
@@ -179,16 +174,14 @@ static void take_events(struct client *client, const char *body)
 
 static void open_again(const struct site *site, struct client *client)
 {
-    char *url = stack_url(site->stack, "/events?count=40&interval_ms=100");
-    char *last = text_printf("Last-Event-ID: %s", client->last_id);
+    OWNED char *url = stack_url(site->stack, "/events?count=40&interval_ms=100");
+    OWNED char *last = text_printf("Last-Event-ID: %s", client->last_id);
     client->stream = http_stream_open(
         &(struct http_request){
             .url = url,
             .headers = (const char *const[]){of_event_source[0], client->last_id[0] != '\0' ? last : NULL, NULL}},
         NULL, NULL);
     client->opened++;
-    free(last);
-    free(url);
 }
 
 static void take_end(struct client *client)
@@ -270,11 +263,10 @@ static void run_script(const char *const argv[])
 {
     struct buffer output = {0};
     const char *program = getenv("MIDSTREAM");
-    char *environment = text_printf("MIDSTREAM=%s", program != NULL ? program : "build/asan/midstream");
+    OWNED char *environment = text_printf("MIDSTREAM=%s", program != NULL ? program : "build/asan/midstream");
     int code = process_run(argv, (const char *const[]){environment, NULL}, &output, 60000);
     cr_assert_eq(code, 0, "%s: %.*s", argv[0], (int)output.length, output.data);
     buffer_fini(&output);
-    free(environment);
 }
 
 static void stop_all(const struct site *site)
@@ -300,14 +292,13 @@ enum { WORDS_MAX = 64 };
 static size_t words_of(pid_t pid, const char *name, const char *words[])
 {
     size_t bytes;
-    char *path = text_printf("/proc/%d/%s", (int)pid, name);
+    OWNED char *path = text_printf("/proc/%d/%s", (int)pid, name);
     char *text = file_read(path, &bytes);
     cr_assert_not_null(text, "%s", path);
     size_t count = 0;
     for (const char *word = text; word < text + bytes && count < WORDS_MAX - 1; word += strlen(word) + 1)
         words[count++] = word;
     words[count] = NULL;
-    free(path);
     return count;
 }
 
@@ -321,10 +312,9 @@ static void stop_pool(const struct site *site, struct command *command)
 {
     size_t count = 0;
     pid_t master = site->stack->master;
-    char *path = text_printf("/proc/%d", (int)master);
+    OWNED char *path = text_printf("/proc/%d", (int)master);
     struct stat owner;
     cr_assert_eq(stat(path, &owner), 0);
-    free(path);
     if (geteuid() == 0) {
         command->words[count++] = "setpriv";
         command->words[count++] = text_printf("--reuid=%u", (unsigned)owner.st_uid);

@@ -34,9 +34,8 @@ static struct play play_open(void)
     pid_t worker = site_worker(&play.site);
     process_signal(play.site.stack->master, SIGKILL);
     cr_assert(wait_until(has_ended, &worker, PATIENCE_MS), "a worker outlives its master");
-    char *socket_path = text_printf("%s/worker-0.sock", play.site.stack->dir);
+    OWNED char *socket_path = text_printf("%s/worker-0.sock", play.site.stack->dir);
     play.listen_fd = fastcgi_listen(socket_path);
-    free(socket_path);
     return play;
 }
 
@@ -49,10 +48,9 @@ static void play_close(struct play *play)
 static struct http_stream *ask(const struct play *play, const char *path, bool has_http2)
 {
     const struct stack *stack = play->site.stack;
-    char *url = text_printf("%s%s", has_http2 ? stack->url_h2 : stack->url, path);
+    OWNED char *url = text_printf("%s%s", has_http2 ? stack->url_h2 : stack->url, path);
     struct http_stream *stream =
         http_stream_open(&(struct http_request){.url = url, .has_http2 = has_http2}, NULL, NULL);
-    free(url);
     return stream;
 }
 
@@ -166,7 +164,7 @@ Test(facts, fact_17_after_the_head_of_a_head_request_nginx_closes_the_connection
 {
     struct http_response response;
     struct play play = play_open();
-    char *url = stack_url(play.site.stack, "/stream");
+    OWNED char *url = stack_url(play.site.stack, "/stream");
     struct http_stream *stream = http_stream_open(&(struct http_request){.method = "HEAD", .url = url}, NULL, NULL);
     int fd = fastcgi_accept(play.listen_fd, true);
     send_head(fd);
@@ -176,6 +174,5 @@ Test(facts, fact_17_after_the_head_of_a_head_request_nginx_closes_the_connection
     cr_expect_eq(response.status, 200);
     http_response_fini(&response);
     close(fd);
-    free(url);
     play_close(&play);
 }

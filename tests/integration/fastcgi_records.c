@@ -103,7 +103,7 @@ Test(fastcgi_records, malformed_fastcgi_ends_its_connection_and_nothing_else)
         put_abort,
     };
     struct site site = site_open(NULL);
-    char *socket_path = text_printf("%s/worker-0.sock", site.stack->dir);
+    OWNED char *socket_path = text_printf("%s/worker-0.sock", site.stack->dir);
     pid_t worker = site_worker(&site);
     struct http_stream *stream = site_stream(&site, "/events?count=100000&interval_ms=20");
     cr_assert_eq(http_stream_wait_head(stream, PATIENCE_MS), 200);
@@ -123,7 +123,6 @@ Test(fastcgi_records, malformed_fastcgi_ends_its_connection_and_nothing_else)
     cr_expect_eq(site_worker(&site), worker, "the worker has died");
     cr_expect_not(http_stream_wait_end(stream, 0), "a stream was ended");
     http_stream_close(stream, NULL);
-    free(socket_path);
     site_close(&site);
 }
 
@@ -131,7 +130,7 @@ Test(fastcgi_records, malformed_fastcgi_ends_its_connection_and_nothing_else)
 Test(fastcgi_records, a_request_that_is_cut_anywhere_is_never_answered)
 {
     struct site site = site_open(NULL);
-    char *socket_path = text_printf("%s/worker-0.sock", site.stack->dir);
+    OWNED char *socket_path = text_printf("%s/worker-0.sock", site.stack->dir);
     struct buffer request = {0};
     pid_t worker = site_worker(&site);
     fastcgi_get(&request, "/null", NULL, 0);
@@ -147,14 +146,13 @@ Test(fastcgi_records, a_request_that_is_cut_anywhere_is_never_answered)
     }
     cr_expect_eq(site_worker(&site), worker);
     buffer_fini(&request);
-    free(socket_path);
     site_close(&site);
 }
 
 Test(fastcgi_records, a_request_that_comes_byte_by_byte_is_answered)
 {
     struct site site = site_open(NULL);
-    char *socket_path = text_printf("%s/worker-0.sock", site.stack->dir);
+    OWNED char *socket_path = text_printf("%s/worker-0.sock", site.stack->dir);
     struct buffer request = {0};
     fastcgi_get(&request, "/null", NULL, FASTCGI_KEEP);
     int fd = fastcgi_connect(socket_path);
@@ -169,7 +167,6 @@ Test(fastcgi_records, a_request_that_comes_byte_by_byte_is_answered)
     }
     close(fd);
     buffer_fini(&request);
-    free(socket_path);
     site_close(&site);
 }
 

@@ -7,10 +7,9 @@
 
 static void expect_field(const struct http_response *response, const char *name, size_t index, const char *begin)
 {
-    char *value = http_response_header(response, name, index);
+    OWNED char *value = http_response_header(response, name, index);
     cr_expect(value != NULL && strncmp(value, begin, strlen(begin)) == 0, "%s %zu is %s, not %s", name, index,
               value != NULL ? value : "not there", begin);
-    free(value);
 }
 
 Test(fields, several_of_a_name_leave_beside_the_sessions_cookie)
@@ -63,11 +62,10 @@ Test(fields, those_of_the_server_are_refused_and_named)
     struct site site = site_open_app(NULL);
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         struct http_response response;
-        char *path = text_printf("/fields?name=%s", names[i]);
+        OWNED char *path = text_printf("/fields?name=%s", names[i]);
         cr_expect_eq(site_send(&site, "GET", path, NULL, &response), 422, "%s", names[i]);
         cr_expect_not_null(strstr(response.body.data, names[i]), "%s: %s", names[i], response.body.data);
         http_response_fini(&response);
-        free(path);
     }
     site_close(&site);
 }
@@ -79,19 +77,17 @@ Test(fields, a_status_is_one_of_a_final_response)
     struct site site = site_open_app(NULL);
     for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
         struct http_response response;
-        char *path = text_printf("/fields?status=%d", refused[i]);
+        OWNED char *path = text_printf("/fields?status=%d", refused[i]);
         cr_expect_eq(site_send(&site, "GET", path, NULL, &response), 422, "%d", refused[i]);
         cr_expect_not_null(strstr(response.body.data, "200 to 599"), "%s", response.body.data);
         http_response_fini(&response);
-        free(path);
     }
     for (size_t i = 0; i < sizeof(empty) / sizeof(empty[0]); i++) {
         struct http_response response;
-        char *path = text_printf("/fields?status=%d", empty[i]);
+        OWNED char *path = text_printf("/fields?status=%d", empty[i]);
         cr_expect_eq(site_send(&site, "GET", path, NULL, &response), empty[i]);
         cr_expect_eq(response.body.length, 0, "%d has content: %s", empty[i], response.body.data);
         http_response_fini(&response);
-        free(path);
     }
     site_close(&site);
 }

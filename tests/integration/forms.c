@@ -10,7 +10,7 @@ TestSuite(forms, .timeout = 60);
 Test(forms, a_form_is_taken_with_a_token_of_its_own_session_only)
 {
     struct site site = site_open_app(NULL);
-    char *token = site_get(&site, "/form");
+    OWNED char *token = site_get(&site, "/form");
     cr_expect_eq(strlen(token), 44, "%s", token);
     cr_expect_eq(site_send(&site, "POST", "/form", token, NULL), 200);
     cr_expect_eq(site_send(&site, "POST", "/form", "", NULL), 403);
@@ -27,7 +27,6 @@ Test(forms, a_form_is_taken_with_a_token_of_its_own_session_only)
     free(site_get(&other, "/form"));
     cr_expect_eq(site_send(&other, "POST", "/form", token, NULL), 403, "it is another visitor's");
     cookie_jar_free(other.visitor);
-    free(token);
     site_close(&site);
 }
 
@@ -36,8 +35,8 @@ Test(forms, a_form_is_taken_with_a_token_of_its_own_session_only)
 static int send_as(const struct site *site, const char *method, const char *path, const char *field, char **said)
 {
     struct http_response response;
-    char *url = stack_url(site->stack, path);
-    char *cookie = cookie_jar_field(site->visitor);
+    OWNED char *url = stack_url(site->stack, path);
+    OWNED char *cookie = cookie_jar_field(site->visitor);
     const char *headers[] = {field, cookie, NULL};
     if (field == NULL)
         headers[0] = cookie, headers[1] = NULL;
@@ -46,8 +45,6 @@ static int send_as(const struct site *site, const char *method, const char *path
     if (said != NULL)
         *said = strdup(response.body.data);
     http_response_fini(&response);
-    free(cookie);
-    free(url);
     return status;
 }
 
@@ -56,9 +53,9 @@ Test(forms, a_cookie_without_a_word_of_where_the_request_comes_from_opens_no_ses
     struct stage stage = stage_open(NULL);
     struct site site = stage.site;
     char *said;
-    char *own = text_printf("Origin: %s", site.stack->url);
-    char *other_scheme = text_printf("Origin: https%s", strchr(site.stack->url, ':'));
-    char *other_port = text_printf("Origin: %s1", site.stack->url);
+    OWNED char *own = text_printf("Origin: %s", site.stack->url);
+    OWNED char *other_scheme = text_printf("Origin: https%s", strchr(site.stack->url, ':'));
+    OWNED char *other_port = text_printf("Origin: %s1", site.stack->url);
     cr_assert_eq(stage_act(&stage, "increment:x,commit,return", NULL), 200);
     cr_expect_eq(send_as(&site, "POST", "/act?acts=increment:x,commit,return", NULL, &said), 403);
     cr_expect_not_null(strstr(said, "needs an Origin or Sec-Fetch-Site header"), "%s", said);
@@ -71,9 +68,6 @@ Test(forms, a_cookie_without_a_word_of_where_the_request_comes_from_opens_no_ses
     cr_expect_eq(send_as(&site, "POST", "/act?acts=ping,return", other_scheme, NULL), 403);
     cr_expect_eq(send_as(&site, "POST", "/act?acts=ping,return", other_port, NULL), 403);
     cr_expect_eq(send_as(&site, "GET", "/act?acts=increment:x,commit,return", NULL, NULL), 200, "a safe method");
-    free(other_port);
-    free(other_scheme);
-    free(own);
     stage_close(&stage);
 }
 
@@ -82,11 +76,10 @@ Test(forms, a_visitor_without_a_cookie_need_not_say_where_he_comes_from)
     struct stage stage = stage_open(NULL);
     struct site site = stage.site;
     struct http_response response;
-    char *url = stack_url(site.stack, "/act?acts=increment:x,commit,return");
+    OWNED char *url = stack_url(site.stack, "/act?acts=increment:x,commit,return");
     http_send(&(struct http_request){.method = "POST", .url = url}, &response);
     cr_expect_eq(response.status, 200);
     http_response_fini(&response);
-    free(url);
     stage_close(&stage);
 }
 

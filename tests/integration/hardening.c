@@ -12,12 +12,10 @@
 
 static void expect_status(pid_t pid, const char *line)
 {
-    char *path = text_printf("/proc/%d/status", (int)pid);
-    char *status = file_read(path, NULL);
+    OWNED char *path = text_printf("/proc/%d/status", (int)pid);
+    OWNED char *status = file_read(path, NULL);
     cr_assert_not_null(status);
     cr_expect_not_null(strstr(status, line), "process %d: %s", (int)pid, status);
-    free(status);
-    free(path);
 }
 
 /* How each system call of the tests' application has ended; with a NUL behind. */
@@ -67,12 +65,10 @@ Test(hardening, a_setting_leaves_the_system_calls_as_they_are)
 
 static void expect_core_limit(pid_t pid, const char *line)
 {
-    char *path = text_printf("/proc/%d/limits", (int)pid);
-    char *limits = file_read(path, NULL);
+    OWNED char *path = text_printf("/proc/%d/limits", (int)pid);
+    OWNED char *limits = file_read(path, NULL);
     cr_assert_not_null(limits);
     cr_expect_not_null(strstr(limits, line), "process %d: %s", (int)pid, limits);
-    free(limits);
-    free(path);
 }
 
 Test(hardening, no_process_leaves_a_core_file)

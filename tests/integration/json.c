@@ -17,8 +17,8 @@ static int send_json(const struct site *site, const char *path, const char *type
                      char **said)
 {
     struct http_response response;
-    char *url = stack_url(site->stack, path);
-    char *content_type = text_printf("Content-Type: %s", type);
+    OWNED char *url = stack_url(site->stack, path);
+    OWNED char *content_type = text_printf("Content-Type: %s", type);
     const char *headers[] = {content_type, NULL};
     http_send(
         &(struct http_request){.method = "POST", .url = url, .headers = headers, .body = body, .body_bytes = bytes},
@@ -27,8 +27,6 @@ static int send_json(const struct site *site, const char *path, const char *type
     if (said != NULL)
         *said = strdup(response.body.data);
     http_response_fini(&response);
-    free(content_type);
-    free(url);
     return status;
 }
 
@@ -100,9 +98,9 @@ Test(json, any_value_comes_back_as_it_was_in_responses_rows_and_events)
     random_begin("json");
     for (int round = 0; round < ROUNDS; round++) {
         const char *form = forms[round % 3];
-        char *path = text_printf("/json/%s", form);
+        OWNED char *path = text_printf("/json/%s", form);
         json_t *value = random_value(4);
-        char *body = json_dumps(value, JSON_ENCODE_ANY);
+        OWNED char *body = json_dumps(value, JSON_ENCODE_ANY);
         char *said;
         cr_assert_eq(send_json(&site, path, "application/json", body, strlen(body), &said), 200, "%s: %s", body, said);
         json_t *answer = answer_in(form, said);
@@ -110,8 +108,6 @@ Test(json, any_value_comes_back_as_it_was_in_responses_rows_and_events)
         json_decref(answer);
         json_decref(value);
         free(said);
-        free(body);
-        free(path);
     }
     site_close(&site);
 }
@@ -173,9 +169,8 @@ Test(json, nesting_has_a_limit_and_ends_no_worker)
         }
     cr_expect_eq(send_text(&site, "\"\\\"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\"", NULL),
                  200, "brackets in a string nest nothing");
-    char *log = site_log(&site);
+    OWNED char *log = site_log(&site);
     cr_expect_null(strstr(log, "worker.exit"), "%s", log);
-    free(log);
     site_close(&site);
 }
 
@@ -184,14 +179,12 @@ Test(json, nesting_has_a_limit_and_ends_no_worker)
 static void expect_careless(const struct site *site, const char *what, int status, const char *word)
 {
     struct http_response response;
-    char *path = text_printf("/json-careless/%s", what);
-    char *url = stack_url(site->stack, path);
+    OWNED char *path = text_printf("/json-careless/%s", what);
+    OWNED char *url = stack_url(site->stack, path);
     http_send(&(struct http_request){.method = "GET", .url = url}, &response);
     cr_expect_eq(response.status, status, "%s: %d", what, response.status);
     cr_expect_not_null(strstr(response.body.data, word), "\"%s\" is not in: %s", word, response.body.data);
     http_response_fini(&response);
-    free(url);
-    free(path);
 }
 
 Test(json, what_cannot_be_packed_is_an_error_that_says_why)

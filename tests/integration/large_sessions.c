@@ -22,9 +22,8 @@ static void make_session(const struct stage *stage, bool is_large)
         if (is_large)
             memset(piece, 'x', PIECE_BYTES);
         piece[PIECE_BYTES] = '\0';
-        char *acts = text_printf("append:filler:%s,commit,return", piece);
+        OWNED char *acts = text_printf("append:filler:%s,commit,return", piece);
         cr_assert_eq(stage_act(stage, acts, NULL), 200);
-        free(acts);
     }
     free(redis_text(stage->site.redis, "CONFIG SET slowlog-log-slower-than 0 slowlog-max-len 10000"));
     free(redis_text(stage->site.redis, "SLOWLOG RESET"));
@@ -188,16 +187,14 @@ Test(large_sessions, they_show_the_same_as_small_ones_whatever_is_done)
             long long loads[] = {whole_loads(&small), whole_loads(&large)};
             cr_expect_lt(loads[1], loads[0], "%lld, and %lld in small ones", loads[1], loads[0]);
         }
-        char *acts = random_play(i > PLAYS / 2);
+        OWNED char *acts = random_play(i > PLAYS / 2);
         int of_small = stage_act(&small, acts, NULL);
         int of_large = stage_act(&large, acts, NULL);
-        char *log = of_large >= 500 ? site_log(&large.site) : NULL;
+        OWNED char *log = of_large >= 500 ? site_log(&large.site) : NULL;
         cr_assert_eq(of_small, of_large, "%d and %d: %s\n%s", of_small, of_large, acts, log);
-        free(log);
-        free(acts);
     }
-    char *of_small = stage_notes(&small);
-    char *of_large = stage_notes(&large);
+    OWNED char *of_small = stage_notes(&small);
+    OWNED char *of_large = stage_notes(&large);
     for (const char *a = of_small, *b = of_large; *a != '\0' && *b != '\0';) {
         size_t a_bytes = strcspn(a, "\n");
         size_t b_bytes = strcspn(b, "\n");
@@ -207,8 +204,6 @@ Test(large_sessions, they_show_the_same_as_small_ones_whatever_is_done)
         a += a_bytes + 1;
         b += b_bytes + 1;
     }
-    free(of_small);
-    free(of_large);
     stage_close(&large);
     stage_close(&small);
 }

@@ -22,16 +22,14 @@ static char *answer_of(const struct stage *stage, const char *acts)
 
 static void expect_answer(const struct stage *stage, const char *acts, const char *expected)
 {
-    char *answer = answer_of(stage, acts);
+    OWNED char *answer = answer_of(stage, acts);
     cr_expect_str_eq(answer, expected, "%s: %s", acts, answer);
-    free(answer);
 }
 
 static bool is_gone(void *arg)
 {
-    char *answer = answer_of(arg, "get:flash,return");
+    OWNED char *answer = answer_of(arg, "get:flash,return");
     bool gone = strcmp(answer, "nothing") == 0;
-    free(answer);
     return gone;
 }
 
@@ -40,7 +38,7 @@ Test(lifetimes, a_field_is_gone_for_every_reader_when_its_lifetime_is_over)
     struct stage stage = stage_open(NULL);
     int64_t before_ms = clock_unix_ms();
     cr_assert_eq(stage_act(&stage, "set:kept:1,set-for:flash:hello:1500,commit&who=m", NULL), 200);
-    char *key = site_key(&stage.site);
+    OWNED char *key = site_key(&stage.site);
     cr_expect(stored_number(&stage.site, key, "@until:flash") >= before_ms + 1400);
     struct http_stream *stream = stage_stream(&stage, "open,begin:bytes,get:flash,gate:on,get:flash,get:kept");
     stage_await_gate(&stage, "h", "on");
@@ -60,7 +58,6 @@ Test(lifetimes, a_field_is_gone_for_every_reader_when_its_lifetime_is_over)
     struct header header = stored_header(&stage.site, key);
     cr_expect_eq(header.fields, 1);
     cr_expect_eq(header.flags & HEADER_HAS_DEADLINES, 0);
-    free(key);
     stage_close(&stage);
 }
 
@@ -80,14 +77,13 @@ Test(lifetimes, what_is_set_or_deleted_has_no_lifetime_and_what_is_appended_to_k
     };
     struct stage stage = stage_open(NULL);
     cr_assert_eq(stage_act(&stage, "set-for:flash:hello:100000,commit", NULL), 200);
-    char *key = site_key(&stage.site);
+    OWNED char *key = site_key(&stage.site);
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         cr_assert_eq(stage_act(&stage, rows[i].acts, NULL), 200);
         cr_expect_eq(redis_int(stage.site.redis, "HEXISTS %s @until:flash", key), rows[i].has_lifetime, "%s",
                      rows[i].acts);
     }
     expect_answer(&stage, "get:flash,return", "c");
-    free(key);
     stage_close(&stage);
 }
 
@@ -96,7 +92,7 @@ Test(lifetimes, a_commit_that_meets_a_deadline_leaves_no_view_that_is_wrong)
 {
     struct stage stage = stage_open(NULL);
     cr_assert_eq(stage_act(&stage, "set-for:flash:hello:1000,commit&who=m", NULL), 200);
-    char *key = site_key(&stage.site);
+    OWNED char *key = site_key(&stage.site);
     struct http_stream *stream = stage_stream(
         &stage, "open,begin:bytes,get:flash,append:flash:more:100,gate:on,commit,get:flash,set-if-absent:flash:other");
     stage_await_gate(&stage, "h", "on");
@@ -105,7 +101,6 @@ Test(lifetimes, a_commit_that_meets_a_deadline_leaves_no_view_that_is_wrong)
     EXPECT_NOTE(&stage, "h.7", "get:flash MID_OK more");
     EXPECT_NOTE(&stage, "h.8", "set-if-absent:flash:other MID_OK not set");
     http_stream_close(stream, NULL);
-    free(key);
     stage_close(&stage);
 }
 
@@ -128,7 +123,7 @@ Test(lifetimes, a_login_begins_the_lifetimes_of_who_is_logged_in)
     cr_assert_eq(stage_act(&stage, "increment:n,commit", &response), 200);
     cr_expect_not_null(strstr(response.head.data, "Max-Age=1200;"), "%s", response.head.data);
     http_response_fini(&response);
-    char *key = site_key(&stage.site);
+    OWNED char *key = site_key(&stage.site);
     struct header anonymous = stored_header(&stage.site, key);
     cr_expect_eq(anonymous.expires_ms - anonymous.renewed_ms, 1200000);
     cr_expect_gt(redis_int(stage.site.redis, "PTTL %s", key), 500000);
@@ -140,6 +135,5 @@ Test(lifetimes, a_login_begins_the_lifetimes_of_who_is_logged_in)
     cr_expect_eq(user.expires_ms - user.renewed_ms, 240000);
     cr_expect_geq(user.renewed_ms, anonymous.renewed_ms);
     cr_expect_leq(redis_int(stage.site.redis, "PTTL %s", key), 60000);
-    free(key);
     stage_close(&stage);
 }

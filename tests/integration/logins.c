@@ -30,9 +30,8 @@ static struct stage with_cookie(const struct stage *stage, const char *cookie)
 
 static struct stage with_same_cookie(const struct stage *stage)
 {
-    char *cookie = cookie_jar_get(stage->site.visitor, "mid");
+    OWNED char *cookie = cookie_jar_get(stage->site.visitor, "mid");
     struct stage other = with_cookie(stage, cookie);
-    free(cookie);
     return other;
 }
 
@@ -64,11 +63,9 @@ static void fixation_close(struct fixation *fixation)
 static void expect_ended(const struct stage *stage, const char *who, int number, size_t count, const char *const acts[])
 {
     for (size_t i = 0; i < count; i++) {
-        char *start = text_printf("%s.%d", who, number + (int)i);
-        char *expected = text_printf("%s MID_ENDED", acts[i]);
+        OWNED char *start = text_printf("%s.%d", who, number + (int)i);
+        OWNED char *expected = text_printf("%s MID_ENDED", acts[i]);
         EXPECT_NOTE(stage, start, expected);
-        free(expected);
-        free(start);
     }
 }
 
@@ -263,30 +260,27 @@ static void expect_refused(const struct stage *stage, const char *token, const c
 Test(logins, a_form_from_before_a_renewal_is_refused)
 {
     struct stage stage = stage_open(NULL);
-    char *token = site_get(&stage.site, "/form");
+    OWNED char *token = site_get(&stage.site, "/form");
     struct stage old = with_same_cookie(&stage);
     cr_assert_eq(send_form(&stage, token), 200);
     cr_assert_eq(stage_act(&stage, "renew:grace,return", NULL), 200);
     expect_refused(&stage, token, "with the new cookie");
     expect_refused(&old, token, "with the old cookie");
-    char *new_token = site_get(&stage.site, "/form");
+    OWNED char *new_token = site_get(&stage.site, "/form");
     cr_expect_eq(send_form(&stage, new_token), 200);
     cookie_jar_free(old.site.visitor);
-    free(new_token);
-    free(token);
     stage_close(&stage);
 }
 
 Test(logins, a_form_from_before_a_logout_is_refused)
 {
     struct stage stage = stage_open(NULL);
-    char *token = site_get(&stage.site, "/form");
+    OWNED char *token = site_get(&stage.site, "/form");
     struct stage old = with_same_cookie(&stage);
     cr_assert_eq(stage_act(&stage, "destroy,return", NULL), 200);
     expect_refused(&stage, token, "without a cookie");
     expect_refused(&old, token, "with the old cookie");
     cookie_jar_free(old.site.visitor);
-    free(token);
     stage_close(&stage);
 }
 
@@ -324,7 +318,7 @@ static void expect_login_repeated(const struct stage *stage, const char *key)
     status = stage_act(stage, LOG_IN, &response);
     cr_expect_eq(status, 200, "%d %s", status, response.body.data);
     cr_expect_eq(text_count(response.head.data, "Set-Cookie: mid="), 1, "%s", response.head.data);
-    char *new_key = site_key(&stage->site);
+    OWNED char *new_key = site_key(&stage->site);
     cr_expect_str_eq(new_key, key, "it is another session");
     http_response_fini(&response);
 
@@ -335,14 +329,13 @@ static void expect_login_repeated(const struct stage *stage, const char *key)
     cr_expect_str_eq(response.body.data, "grace", "%s", response.body.data);
     http_response_fini(&response);
     cookie_jar_free(other.site.visitor);
-    free(new_key);
 }
 
 Test(logins, a_login_whose_answer_was_lost_is_repeated_with_the_old_cookie)
 {
     struct stage stage = stage_open(NULL);
     cr_assert_eq(stage_act(&stage, "set:cart:full,commit", NULL), 200);
-    char *key = site_key(&stage.site);
+    OWNED char *key = site_key(&stage.site);
     struct proxy *proxy = proxy_open(&stage.site);
     cr_assert_eq(stage_act(&stage, "ping", NULL), 200);
     proxy_lose_next(proxy, LOSE_ANSWER);
@@ -352,7 +345,6 @@ Test(logins, a_login_whose_answer_was_lost_is_repeated_with_the_old_cookie)
     cr_assert_eq(stage_act(&stage, "ping", NULL), 200);
     expect_login_repeated(&stage, key);
     proxy_close(proxy);
-    free(key);
     stage_close(&stage);
 }
 
@@ -361,13 +353,12 @@ Test(logins, a_login_that_a_slow_redis_carried_out_late_is_repeated_with_the_old
     struct stage stage =
         stage_open(SETTINGS("MIDSTREAM_REDIS_HEAD_TIMEOUT_MS=300", "MIDSTREAM_REDIS_TIMEOUT_MS=60000"));
     cr_assert_eq(stage_act(&stage, "set:cart:full,commit", NULL), 200);
-    char *key = site_key(&stage.site);
+    OWNED char *key = site_key(&stage.site);
     site_stop_redis(&stage.site);
     int status = stage_act(&stage, LOG_IN, NULL);
     cr_expect_eq(status, 503, "%d", status);
     site_resume_redis(&stage.site);
     cr_assert_eq(stage_act(&stage, "ping", NULL), 200);
     expect_login_repeated(&stage, key);
-    free(key);
     stage_close(&stage);
 }

@@ -33,12 +33,11 @@ static void start_guard(struct master *master)
 {
     int ends[2];
     cr_assert_eq(pipe2(ends, O_CLOEXEC), 0);
-    char *pid = text_printf("%d", (int)master->pid);
+    OWNED char *pid = text_printf("%d", (int)master->pid);
     master->guard = process_spawn((const char *const[]){"/bin/sh", "-c", guard_script, "guard", pid, NULL},
                                   &(struct process_options){.input_fd = ends[0], .outlives_caller = true});
     close(ends[0]);
     master->guard_fd = ends[1];
-    free(pid);
 }
 
 static void stop_guard(struct master *master)
@@ -53,13 +52,12 @@ struct master master_prepare(void)
     struct master master = {.dir = text_printf("/tmp/midstream-master-XXXXXX")};
     cr_assert_not_null(mkdtemp(master.dir));
     master.socket = master_path(&master, "socket");
-    char *keys = master_path(&master, "keys");
+    OWNED char *keys = master_path(&master, "keys");
     struct buffer output = {0};
     int code =
         process_run((const char *const[]){program(false), "keygen", "--keys", keys, NULL}, NULL, &output, PATIENCE_MS);
     cr_assert_eq(code, 0);
     buffer_fini(&output);
-    free(keys);
     return master;
 }
 
@@ -68,9 +66,9 @@ void master_start(struct master *master, const struct master_options *options)
     enum { ARGUMENTS_MAX = 64 };
     static const struct master_options defaults;
     options = options != NULL ? options : &defaults;
-    char *listen = text_printf("unix:%s", master->socket);
-    char *keys = master_path(master, "keys");
-    char *log_path = master_path(master, "log");
+    OWNED char *listen = text_printf("unix:%s", master->socket);
+    OWNED char *keys = master_path(master, "keys");
+    OWNED char *log_path = master_path(master, "log");
     const char *argv[ARGUMENTS_MAX];
     size_t count = 0;
     if (options->wrapper != NULL) {
@@ -108,9 +106,6 @@ void master_start(struct master *master, const struct master_options *options)
                                                                 .has_errors_in_output = true});
     close(log_fd);
     start_guard(master);
-    free(log_path);
-    free(keys);
-    free(listen);
     if (!options->fails && !master_wait_log(master, "master.ready", 1)) {
         char *log = master_log(master);
         cr_assert(false, "the master does not get ready: %s", log);
@@ -147,10 +142,9 @@ void master_close(struct master *master)
 
 char *master_log(const struct master *master)
 {
-    char *path = master_path(master, "log");
+    OWNED char *path = master_path(master, "log");
     char *log = file_read(path, NULL);
     cr_assert_not_null(log);
-    free(path);
     return log;
 }
 
@@ -163,9 +157,8 @@ struct wanted {
 static bool log_has(void *arg)
 {
     const struct wanted *wanted = arg;
-    char *log = master_log(wanted->master);
+    OWNED char *log = master_log(wanted->master);
     bool has = text_count(log, wanted->text) >= wanted->times;
-    free(log);
     return has;
 }
 

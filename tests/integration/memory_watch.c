@@ -55,10 +55,9 @@ Test(memory_watch_of_a_site, filling_up_and_having_room_again_are_logged_once_ea
     cr_expect(comes_to_show(&site, "\nmidstream_redis_maxmemory_bytes 2\n")); /* asked again, and nothing is new */
     set_maxmemory(&site, "0");
     cr_expect(site_wait_log(&site, "session.store-has-room"));
-    char *log = site_log(&site);
+    OWNED char *log = site_log(&site);
     cr_expect_eq(text_count(log, "session.store-full"), 1);
     cr_expect_eq(text_count(log, "session.store-has-room"), 1);
-    free(log);
     site_close(&site);
 }
 
@@ -68,10 +67,9 @@ Test(memory_watch_of_a_site, where_redis_does_not_tell_it_is_logged_once_and_ses
     free(redis_text(site.redis, "ACL SETUSER default -info"));
     cr_expect(site_wait_log(&site, "session.memory-unknown reason=\"NOPERM"));
     site_make_session(&site);
-    char *log = site_log(&site);
+    OWNED char *log = site_log(&site);
     cr_expect_eq(text_count(log, "session.memory-unknown"), 1);
     cr_expect_eq(text_count(log, "session.store-full"), 0);
-    free(log);
     site_close(&site);
 }
 
@@ -79,8 +77,8 @@ Test(memory_watch_of_a_site, with_no_share_redis_is_not_asked)
 {
     struct site site = site_open(SETTINGS("MIDSTREAM_SESSION_MEMORY_PERCENT=0"));
     site_make_session(&site);
-    char *stats = redis_text(site.redis, "INFO commandstats"); /* the first INFO, which does not count itself yet */
+    OWNED char *stats =
+        redis_text(site.redis, "INFO commandstats"); /* the first INFO, which does not count itself yet */
     cr_expect_null(strstr(stats, "cmdstat_info:"), "%s", stats);
-    free(stats);
     site_close(&site);
 }

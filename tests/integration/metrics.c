@@ -101,9 +101,8 @@ Test(metrics_of_a_site, the_metrics_are_prometheus_text)
     struct site site = site_open(NULL);
     struct http_response response;
     cr_assert_eq(admin_send(&site, "GET", "/metrics", &response), 200);
-    char *type = http_response_header(&response, "Content-Type", 0);
+    OWNED char *type = http_response_header(&response, "Content-Type", 0);
     cr_expect_str_eq(type, "text/plain; version=0.0.4; charset=utf-8");
-    free(type);
     http_response_fini(&response);
     site_close(&site);
 }
@@ -195,11 +194,11 @@ Test(metrics_of_a_site, a_forged_cookie_is_counted)
     get_and_drop(&site, "/counter");
     await_sample(&site, "midstream_session_cookies_total{verdict=\"valid\"}", 1);
 
-    char *cookie = cookie_jar_get(site.visitor, "mid");
+    OWNED char *cookie = cookie_jar_get(site.visitor, "mid");
     size_t middle = strlen(cookie) / 2;
     cookie[middle] = cookie[middle] == 'A' ? 'B' : 'A';
     struct cookie_jar *forger = cookie_jar_new();
-    char *url = stack_url(site.stack, "/counter");
+    OWNED char *url = stack_url(site.stack, "/counter");
     cookie_jar_set(forger, "mid", cookie);
     struct http_response response;
     http_send(&(struct http_request){.url = url, .visitor = forger}, &response);
@@ -208,8 +207,6 @@ Test(metrics_of_a_site, a_forged_cookie_is_counted)
     await_sample(&site, "midstream_session_cookies_total{verdict=\"forged\"}", 1);
     await_sample(&site, "midstream_session_cookies_total{verdict=\"valid\"}", 1);
     cookie_jar_free(forger);
-    free(url);
-    free(cookie);
     site_close(&site);
 }
 

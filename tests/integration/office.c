@@ -29,15 +29,13 @@ struct office office_open(const char *const settings[])
     int fd = mkstemp(office.log);
     cr_assert(fd >= 0 && fchmod(fd, 0666) == 0);
     close(fd);
-    char *log = text_printf("TASK_LOG=%s", office.log);
-    char *app = app_path();
+    OWNED char *log = text_printf("TASK_LOG=%s", office.log);
+    OWNED char *app = app_path();
     size_t count = 0;
     environment[count++] = log;
     for (; settings != NULL && *settings != NULL; settings++)
         environment[count++] = *settings;
     office.site = site_open_with(&(struct stack_options){.workers = 1, .midstream = app, .environment = environment});
-    free(app);
-    free(log);
     return office;
 }
 
@@ -49,12 +47,10 @@ void office_close(struct office *office)
 
 pid_t work_master(const struct office *office)
 {
-    char *path = text_printf("%s/work.pid", office->site.stack->dir);
-    char *text = file_read(path, NULL);
+    OWNED char *path = text_printf("%s/work.pid", office->site.stack->dir);
+    OWNED char *text = file_read(path, NULL);
     cr_assert_not_null(text);
     pid_t pid = (pid_t)strtol(text, NULL, 10);
-    free(text);
-    free(path);
     return pid;
 }
 
@@ -93,11 +89,10 @@ static bool looks_so(void *arg)
 {
     struct wanted *wanted = arg;
     struct http_response response;
-    char *path = text_printf("/task/%s", wanted->id);
+    OWNED char *path = text_printf("/task/%s", wanted->id);
     site_send(&wanted->office->site, "GET", path, NULL, &response);
     snprintf(wanted->seen, sizeof(wanted->seen), "%s", response.body.data);
     http_response_fini(&response);
-    free(path);
     return strncmp(wanted->seen, wanted->text, strlen(wanted->text)) == 0;
 }
 
@@ -115,20 +110,17 @@ char *field(const struct office *office, const char *id, const char *name)
 
 int64_t number(const struct office *office, const char *id, const char *name)
 {
-    char *text = field(office, id, name);
+    OWNED char *text = field(office, id, name);
     cr_assert_not_null(text, "%s has no %s", id, name);
     int64_t value = strtoll(text, NULL, 10);
-    free(text);
     return value;
 }
 
 size_t noted(const struct office *office, const char *what, const char *id)
 {
-    char *log = file_read(office->log, NULL);
-    char *line = text_printf("%s %s ", what, id);
+    OWNED char *log = file_read(office->log, NULL);
+    OWNED char *line = text_printf("%s %s ", what, id);
     size_t count = text_count(log, line);
-    free(line);
-    free(log);
     return count;
 }
 
@@ -158,23 +150,19 @@ void make_session(const struct office *office)
 
 int operate(const struct office *office, const char *action, const char *word, struct buffer *output)
 {
-    char *app = app_path();
-    char *redis = text_printf("unix:%s", office->site.stack->redis_socket);
-    char *keys = text_printf("%s/keys", office->site.stack->dir);
+    OWNED char *app = app_path();
+    OWNED char *redis = text_printf("unix:%s", office->site.stack->redis_socket);
+    OWNED char *keys = text_printf("%s/keys", office->site.stack->dir);
     const char *argv[] = {app, "task", action, word, "--redis", redis, "--keys", keys, NULL};
     int code = process_run(argv, NULL, output, 10000);
     buffer_append(output, "", 1);
-    free(keys);
-    free(redis);
-    free(app);
     return code;
 }
 
 static char *work_log(const struct office *office)
 {
-    char *path = text_printf("%s/work.log", office->site.stack->dir);
+    OWNED char *path = text_printf("%s/work.log", office->site.stack->dir);
     char *text = file_read(path, NULL);
-    free(path);
     return text;
 }
 
@@ -187,9 +175,8 @@ struct log_text {
 static bool is_logged(void *arg)
 {
     const struct log_text *wanted = arg;
-    char *log = work_log(wanted->office);
+    OWNED char *log = work_log(wanted->office);
     bool is_there = log != NULL && text_count(log, wanted->text) >= wanted->count;
-    free(log);
     return is_there;
 }
 

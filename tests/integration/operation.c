@@ -15,14 +15,13 @@
 static int check(const struct master *master, const char *flag, const char *value, char **said)
 {
     const char *program = getenv("MIDSTREAM");
-    char *keys = master_path(master, "keys");
+    OWNED char *keys = master_path(master, "keys");
     struct buffer output = {0};
     int code = process_run((const char *const[]){program != NULL ? program : "build/asan/midstream", "check", "--keys",
                                                  keys, flag, value, NULL},
                            NULL, &output, PATIENCE_MS);
     buffer_append(&output, "", 1);
     *said = output.data;
-    free(keys);
     return code;
 }
 
@@ -67,7 +66,7 @@ Test(operation, a_slow_request_is_logged_with_its_phases_and_a_fast_one_is_not)
     cr_expect_eq(site_send(&site, "GET", "/null", NULL, NULL), 200);
     cr_expect_eq(site_send(&site, "GET", "/spin?ms=300", NULL, NULL), 200);
     cr_expect(site_wait_log(&site, "request.slow"));
-    char *log = site_log(&site);
+    OWNED char *log = site_log(&site);
     const char *line = strstr(log, "request.slow request=");
     cr_assert_not_null(line, "%s", log);
     const char *phases = strstr(line, "method=GET route=/spin status=200 read_ms=");
@@ -80,7 +79,6 @@ Test(operation, a_slow_request_is_logged_with_its_phases_and_a_fast_one_is_not)
     cr_expect_geq(strtol(rest + strlen(" rest_ms="), &after_rest, 10), 0, "%s", line);
     cr_expect_eq(strncmp(after_rest, " redis_ms=0\n", strlen(" redis_ms=0\n")), 0, "%s", line);
     cr_expect_null(strstr(log, "route=/null"), "%s", log);
-    free(log);
     site_close(&site);
 }
 
@@ -90,8 +88,7 @@ Test(operation, a_stream_is_slow_to_its_first_byte_or_not_at_all)
     site_make_session(&site);
     free(site_get(&site, "/rows?count=8&interval_ms=100"));
     cr_expect_eq(site_send(&site, "GET", "/null", NULL, NULL), 200);
-    char *log = site_log(&site);
+    OWNED char *log = site_log(&site);
     cr_expect_null(strstr(log, "request.slow"), "%s", log);
-    free(log);
     site_close(&site);
 }

@@ -22,13 +22,12 @@ Test(overflow, a_handler_that_overflows_its_stack_kills_its_worker_with_a_clear_
         cr_expect_eq(site_send(&site, "GET", "/tab", NULL, NULL) / 100, 2);
     }
     cr_expect(site_wait_log(&site, "worker.killed"));
-    char *log = site_log(&site);
+    OWNED char *log = site_log(&site);
     /* At least: nginx sends a GET once more when its first try fails. */
     size_t overflows = text_count(log, " error fiber.stack-overflow stack_kib=");
     cr_expect_geq(overflows, 2, "%s", log);
     cr_expect(strstr(log, "setting=stack-kib") != NULL);
     cr_expect_eq(text_count(log, "worker.killed"), overflows, "%s", log);
-    free(log);
     site_close(&site);
 }
 
@@ -39,7 +38,7 @@ Test(overflow, a_handler_that_returns_no_error_of_the_header_has_failed_and_no_m
     pid_t worker = site_worker(&site);
     for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)
         cr_expect_eq(site_send(&site, "GET", paths[i], NULL, NULL), 500, "%s", paths[i]);
-    cr_expect(site_wait_log(&site, "the handler returned 9999, which is no error of midstream.h"));
+    cr_expect(site_wait_log(&site, "the handler returned 9999, which is not an error of midstream.h"));
     cr_expect_eq(site_worker(&site), worker);
     site_close(&site);
 }
@@ -75,9 +74,8 @@ Test(overflow, a_fault_that_somebody_sends_ends_a_worker_at_the_first_time)
         process_signal(worker, signals[i]);
         site_wait_new_worker(&site, worker);
     }
-    char *log = site_log(&site);
+    OWNED char *log = site_log(&site);
     cr_expect_null(strstr(log, "stack-overflow"), "%s", log);
-    free(log);
     site_close(&site);
 }
 
@@ -101,8 +99,7 @@ Test(overflow, a_thread_that_blocks_holds_nobody_else_up)
 Test(overflow, a_handler_waits_for_descriptors_and_for_time)
 {
     struct site site = site_open_app(NULL);
-    char *answer = site_get(&site, "/wait");
+    OWNED char *answer = site_get(&site, "/wait");
     cr_expect_str_eq(answer, "MID_OK MID_OK MID_TIMEOUT MID_FAILED\n");
-    free(answer);
     site_close(&site);
 }

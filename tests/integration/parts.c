@@ -50,8 +50,8 @@ static void add_part(curl_mime *mime, size_t number, char **expected)
 {
     curl_mimepart *part = curl_mime_addpart(mime);
     size_t bytes = random_below(10) == 0 ? random_below(BYTES_MOST) : random_below(200);
-    char *data = random_bytes_like_a_form(bytes);
-    char *name = text_printf("field %zu é", number);
+    OWNED char *data = random_bytes_like_a_form(bytes);
+    OWNED char *name = text_printf("field %zu é", number);
     bool is_file = random_below(2) == 0;
     curl_mime_name(part, name);
     curl_mime_data(part, data, bytes);
@@ -63,8 +63,6 @@ static void add_part(curl_mime *mime, size_t number, char **expected)
                              is_file ? "application/x-any" : "-", bytes, sum_of(data, bytes));
     free(*expected);
     *expected = more;
-    free(name);
-    free(data);
 }
 
 static void send_form(const struct site *site)
@@ -76,8 +74,8 @@ static void send_form(const struct site *site)
     size_t count = 1 + random_below(PARTS_MOST);
     for (size_t i = 0; i < count; i++)
         add_part(mime, i, &expected);
-    char *path = text_printf("/parts?piece=%zu", 1 + random_below(4096));
-    char *url = stack_url(site->stack, path);
+    OWNED char *path = text_printf("/parts?piece=%zu", 1 + random_below(4096));
+    OWNED char *url = stack_url(site->stack, path);
     curl_easy_setopt(curl, CURLOPT_URL, url);
     curl_easy_setopt(curl, CURLOPT_MIMEPOST, mime);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, collect);
@@ -87,8 +85,6 @@ static void send_form(const struct site *site)
     cr_expect_str_eq(body.data, expected);
     buffer_fini(&body);
     free(expected);
-    free(path);
-    free(url);
     curl_mime_free(mime);
     curl_easy_cleanup(curl);
 }
@@ -107,15 +103,13 @@ Test(parts, random_forms_come_back_part_by_part)
 static int send_body(const struct site *site, const char *path, const char *type, const char *body, char **said)
 {
     struct http_response response;
-    char *url = stack_url(site->stack, path);
-    char *content_type = text_printf("Content-Type: %s", type);
+    OWNED char *url = stack_url(site->stack, path);
+    OWNED char *content_type = text_printf("Content-Type: %s", type);
     const char *headers[] = {content_type, NULL};
     http_send(&(struct http_request){.method = "POST", .url = url, .headers = headers, .body = body}, &response);
     *said = strdup(response.body.data);
     int status = response.status;
     http_response_fini(&response);
-    free(content_type);
-    free(url);
     return status;
 }
 

@@ -71,8 +71,8 @@ Test(pool, it_listens_on_unix_and_tcp_of_both_families_at_once)
     int port = free_port();
     int port6 = free_port();
     bool with_ipv6 = has_ipv6();
-    char *listen = with_ipv6 ? text_printf("unix:%s,127.0.0.1:%d,[::1]:%d", master.socket, port, port6)
-                             : text_printf("unix:%s,127.0.0.1:%d", master.socket, port);
+    OWNED char *listen = with_ipv6 ? text_printf("unix:%s,127.0.0.1:%d,[::1]:%d", master.socket, port, port6)
+                                   : text_printf("unix:%s,127.0.0.1:%d", master.socket, port);
     master_start(&master, &(struct master_options){.flags = FLAGS("--listen", listen)});
     cr_expect(master_answers(fastcgi_connect(master.socket), "/null"));
     cr_expect(master_answers(connect_tcp(AF_INET, port), "/null"));
@@ -81,7 +81,6 @@ Test(pool, it_listens_on_unix_and_tcp_of_both_families_at_once)
     cr_expect_eq(master_end(&master, SIGTERM), 0);
     cr_expect_eq(connect_tcp(AF_INET, port), -1);
     cr_expect_neq(access(master.socket, F_OK), 0);
-    free(listen);
     master_close(&master);
 }
 
@@ -152,9 +151,8 @@ Test(pool, what_is_no_listening_socket_is_refused)
         struct master master = master_prepare();
         master_start(&master, &(struct master_options){.flags = FLAGS("--listen", rows[i].listen), .fails = true});
         cr_expect_eq(master_end(&master, 0), 1);
-        char *log = master_log(&master);
+        OWNED char *log = master_log(&master);
         cr_expect_not_null(strstr(log, rows[i].reason), "%s: %s", rows[i].listen, log);
-        free(log);
         master_close(&master);
     }
 }
@@ -179,7 +177,7 @@ Test(pool, a_killed_worker_is_back_within_a_second)
 Test(pool, a_killed_worker_resets_its_tcp_connections)
 {
     struct master master = master_prepare();
-    char *listen = text_printf("127.0.0.1:%d", free_port());
+    OWNED char *listen = text_printf("127.0.0.1:%d", free_port());
     master_start(&master,
                  &(struct master_options){.flags = FLAGS("--listen", listen, "--workers", "1"), .is_app = true});
     int fd = connect_tcp(AF_INET, (int)strtol(strchr(listen, ':') + 1, NULL, 10));
@@ -197,7 +195,6 @@ Test(pool, a_killed_worker_resets_its_tcp_connections)
     cr_expect(got < 0 && errno == ECONNRESET, "an end of file would pass for the end of the response");
     buffer_fini(&request);
     close(fd);
-    free(listen);
     master_close(&master);
 }
 
@@ -210,12 +207,10 @@ Test(pool, a_stopped_worker_is_killed_and_replaced)
     cr_expect(master_wait_log(&master, "worker.start", 3));
     cr_expect_not(process_is_alive(workers[0]));
     cr_expect(process_is_alive(workers[1]), "the other one ticks, and lives");
-    char *log = master_log(&master);
-    char *wedged = text_printf("pid=%d silent_ms=", (int)workers[0]);
+    OWNED char *log = master_log(&master);
+    OWNED char *wedged = text_printf("pid=%d silent_ms=", (int)workers[0]);
     cr_expect_eq(text_count(log, "worker.wedged"), 1, "%s", log);
     cr_expect_not_null(strstr(log, wedged), "%s", log);
-    free(wedged);
-    free(log);
     master_close(&master);
 }
 
@@ -226,9 +221,8 @@ Test(pool, a_worker_whose_handler_spins_is_replaced_and_its_route_named)
     cr_expect_not(master_answers(fastcgi_connect(master.socket), "/spin?ms=20000"), "it has answered");
     cr_expect(master_wait_log(&master, "worker.start", 2));
     cr_expect(master_answers(fastcgi_connect(master.socket), "/null"));
-    char *log = master_log(&master);
+    OWNED char *log = master_log(&master);
     cr_expect_not_null(strstr(log, "last_route=/spin\n"), "%s", log);
-    free(log);
     master_close(&master);
 }
 
@@ -247,22 +241,20 @@ Test(pool, after_a_pause_of_all_processes_nobody_is_killed)
     process_signal(workers[0], SIGCONT);
     process_signal(workers[1], SIGCONT);
     cr_expect(master_answers(fastcgi_connect(master.socket), "/null"));
-    char *log = master_log(&master);
+    OWNED char *log = master_log(&master);
     cr_expect_null(strstr(log, "worker.wedged"), "%s", log);
-    free(log);
     master_close(&master);
 }
 
 /* The process id that the log names last in a line of that beginning. */
 static pid_t last_pid(const struct master *master, const char *line)
 {
-    char *log = master_log(master);
+    OWNED char *log = master_log(master);
     const char *last = NULL;
     for (const char *at = log; (at = strstr(at, line)) != NULL; at++)
         last = at;
     cr_assert_not_null(last, "%s", log);
     pid_t pid = (pid_t)strtol(last + strlen(line), NULL, 10);
-    free(log);
     return pid;
 }
 
@@ -274,16 +266,14 @@ Test(pool, a_crash_loop_slows_down_is_said_once_and_leaves_the_other_worker_alon
         process_signal(last_pid(&master, "worker.start worker=0 pid="), SIGKILL);
         cr_assert(master_wait_log(&master, "worker.killed worker=0 ", starts));
         cr_assert(master_answers(fastcgi_connect(master.socket), "/null"), "the other worker serves");
-        char *log = master_log(&master);
+        OWNED char *log = master_log(&master);
         is_looping = strstr(log, "worker.crash-loop worker=0 deaths=7") != NULL;
-        free(log);
         cr_assert_lt(starts, 8);
         cr_assert(is_looping || master_wait_log(&master, "worker.start worker=0 ", starts + 1));
     }
-    char *log = master_log(&master);
+    OWNED char *log = master_log(&master);
     cr_expect_eq(text_count(log, "worker.crash-loop"), 1, "%s", log);
     cr_expect_eq(text_count(log, "worker.killed worker=0"), 7, "%s", log);
-    free(log);
     master_close(&master);
 }
 
@@ -317,9 +307,8 @@ Test(pool, it_does_not_wait_longer_than_the_drain_timeout)
     struct master master = master_open(&(struct master_options){.flags = FLAGS("--drain-timeout-ms", "300")});
     int busy = begin_request(&master);
     cr_expect_eq(master_end(&master, SIGTERM), 0);
-    char *log = master_log(&master);
+    OWNED char *log = master_log(&master);
     cr_expect_eq(text_count(log, "unfinished=1"), 1, "%s", log);
-    free(log);
     close(busy);
     master_close(&master);
 }
@@ -369,8 +358,8 @@ static int expect_notice(int fd, const char *wanted)
 Test(pool, systemd_is_told_of_start_reload_and_stop_and_its_watchdog_is_petted)
 {
     struct master master = master_prepare();
-    char *path = master_path(&master, "notify");
-    char *socket = text_printf("NOTIFY_SOCKET=%s", path);
+    OWNED char *path = master_path(&master, "notify");
+    OWNED char *socket = text_printf("NOTIFY_SOCKET=%s", path);
     int fd = notify_listen(path);
     master_start(&master, &(struct master_options){.environment = FLAGS(socket, "WATCHDOG_USEC=200000")});
     expect_notice(fd, "READY=1");
@@ -382,7 +371,5 @@ Test(pool, systemd_is_told_of_start_reload_and_stop_and_its_watchdog_is_petted)
     expect_notice(fd, "STOPPING=1");
     cr_expect_eq(master_end(&master, 0), 0);
     close(fd);
-    free(socket);
-    free(path);
     master_close(&master);
 }

@@ -134,9 +134,8 @@ Test(probes, other_addresses_and_methods_are_refused)
     cr_expect_eq(admin_get(&site, "/metrics/", NULL), 404);
     cr_expect_eq(admin_get(&site, "/live?for=a+probe", NULL), 200);
     cr_expect_eq(admin_send(&site, "DELETE", "/live", &response), 405);
-    char *allow = http_response_header(&response, "Allow", 0);
+    OWNED char *allow = http_response_header(&response, "Allow", 0);
     cr_expect_str_eq(allow, "GET");
-    free(allow);
     http_response_fini(&response);
     site_close(&site);
 }
@@ -172,10 +171,9 @@ Test(probes, what_is_not_http_is_a_bad_request)
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         int fd = connect_admin(&site);
         cr_assert_eq(write(fd, wrong[i], strlen(wrong[i])), (ssize_t)strlen(wrong[i]));
-        char *answer = raw_rest(fd);
+        OWNED char *answer = raw_rest(fd);
         close(fd);
         cr_expect_eq(strncmp(answer, "HTTP/1.1 400 ", 13), 0, "%s -> %s", wrong[i], answer);
-        free(answer);
     }
     site_close(&site);
 }

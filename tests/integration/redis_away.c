@@ -101,16 +101,14 @@ static void expect_patience_to_end(const struct site *site, int64_t patience_ms,
 
 static void expect_told_once(const struct site *site, const char *event)
 {
-    char *log = site_log(site);
+    OWNED char *log = site_log(site);
     cr_expect_eq(text_count(log, event), 1, "%s: %s", event, log);
-    free(log);
 }
 
 static void expect_not_told(const struct site *site, const char *event)
 {
-    char *log = site_log(site);
+    OWNED char *log = site_log(site);
     cr_expect_eq(text_count(log, event), 0, "%s: %s", event, log);
-    free(log);
 }
 
 Test(redis_away, a_stall_of_two_seconds_is_told_to_requests_at_once_and_ridden_out_by_streams)
@@ -169,10 +167,9 @@ Test(redis_away, a_stream_rides_out_a_restart)
         "%s", response.body.data);
     cr_expect_eq(text_count(response.body.data, "{\"event\":"), 40);
     cr_expect_eq(site_number(&site, "event"), 40);
-    char *key = site_key(&site);
+    OWNED char *key = site_key(&site);
     cr_expect_eq(stored_header(&site, key).revision, 40, "a commit was lost or applied twice");
     http_response_fini(&response);
-    free(key);
     site_close(&site);
 }
 

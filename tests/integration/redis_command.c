@@ -17,7 +17,7 @@ struct row {
 static void expect(const struct site *site, const struct row *row)
 {
     struct http_response response;
-    char *url = stack_url(site->stack, "/redis");
+    OWNED char *url = stack_url(site->stack, "/redis");
     http_send(&(struct http_request){.method = "POST",
                                      .url = url,
                                      .headers = SETTINGS("Accept: application/json", "Content-Type: text/plain"),
@@ -29,7 +29,6 @@ static void expect(const struct site *site, const struct row *row)
     else
         cr_expect(strstr(response.body.data, row->says) != NULL, "%s: %s", row->command, response.body.data);
     http_response_fini(&response);
-    free(url);
 }
 
 static void expect_all(const struct site *site, size_t count, const struct row rows[])
@@ -50,9 +49,8 @@ Test(redis_command, answers_of_every_type_are_handed_over)
     };
     struct site site = site_open_app(NULL);
     expect_all(&site, sizeof(rows) / sizeof(rows[0]), rows);
-    char *same = site_get(&site, "/redis-bytes");
+    OWNED char *same = site_get(&site, "/redis-bytes");
     cr_expect_str_eq(same, "the same");
-    free(same);
     site_close(&site);
 }
 

@@ -26,9 +26,8 @@ struct ready {
 static bool is_ready(void *arg)
 {
     const struct ready *ready = arg;
-    char *log = site_log(ready->site);
+    OWNED char *log = site_log(ready->site);
     bool is = text_count(log, "master.ready") >= ready->times;
-    free(log);
     return is;
 }
 
@@ -41,10 +40,9 @@ static void reload(const struct site *site, size_t number)
 
 static char *log_of(const struct site *site, const char *name)
 {
-    char *path = text_printf("%s/%s", site->stack->dir, name);
+    OWNED char *path = text_printf("%s/%s", site->stack->dir, name);
     char *log = file_read(path, NULL);
     cr_assert_not_null(log);
-    free(path);
     return log;
 }
 
@@ -53,12 +51,11 @@ static pid_t start_wrk(const struct site *site, const char *output_path)
 {
     int fd = open(output_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     cr_assert(fd >= 0);
-    char *url = stack_url(site->stack, "/");
+    OWNED char *url = stack_url(site->stack, "/");
     pid_t pid = process_spawn((const char *const[]){"wrk", "-t", "1", "-c", "16", "-d", "120s", "--timeout", "20s",
                                                     "-s", "tests/integration/reload.lua", url, NULL},
                               &(struct process_options){.output_fd = fd, .has_errors_in_output = true});
     close(fd);
-    free(url);
     return pid;
 }
 
@@ -76,22 +73,19 @@ Test(reload, fifty_reloads_under_load_lose_no_request)
     enum { RELOADS = 50 };
     struct stack_options two_workers = {.workers = 2};
     struct site site = site_open_with(&two_workers);
-    char *output = text_printf("%s/wrk.out", site.stack->dir);
+    OWNED char *output = text_printf("%s/wrk.out", site.stack->dir);
     pid_t wrk = start_wrk(&site, output);
     for (size_t i = 1; i <= RELOADS; i++)
         reload(&site, i);
     process_signal(wrk, SIGINT);
     cr_expect_eq(process_wait(wrk, PATIENCE_MS), 0);
 
-    char *said = file_read(output, NULL);
+    OWNED char *said = file_read(output, NULL);
     expect_no_failure(said);
-    char *nginx = log_of(&site, "nginx.log");
+    OWNED char *nginx = log_of(&site, "nginx.log");
     cr_expect_str_empty(nginx, "%s", nginx);
     pid_t now[STACK_WORKERS_MAX];
     cr_expect_geq(stack_workers(site.stack, now), 2);
-    free(nginx);
-    free(said);
-    free(output);
     site_close(&site);
 }
 
@@ -99,7 +93,7 @@ Test(reload, fifty_reloads_under_load_lose_no_request)
 static void rotate_keys(const struct site *site)
 {
     struct stat owner;
-    char *keys = text_printf("%s/keys", site->stack->dir);
+    OWNED char *keys = text_printf("%s/keys", site->stack->dir);
     const char *program = getenv("MIDSTREAM");
     struct buffer output = {0};
     cr_assert_eq(stat(keys, &owner), 0);
@@ -109,26 +103,23 @@ static void rotate_keys(const struct site *site)
     cr_assert_eq(code, 0, "%.*s", (int)output.length, output.data);
     cr_assert_eq(chown(keys, owner.st_uid, owner.st_gid), 0);
     buffer_fini(&output);
-    free(keys);
 }
 
 Test(reload, a_cookie_under_an_old_key_goes_on_and_is_signed_anew)
 {
     struct site site = site_open(NULL);
     site_make_session(&site);
-    char *before = cookie_jar_get(site.visitor, "mid");
+    OWNED char *before = cookie_jar_get(site.visitor, "mid");
     rotate_keys(&site);
     reload(&site, 1);
     char *body = site_get(&site, "/counter");
     cr_expect_not_null(strstr(body, "\"counter\":2"), "%s", body);
-    char *after = cookie_jar_get(site.visitor, "mid");
+    OWNED char *after = cookie_jar_get(site.visitor, "mid");
     cr_expect_str_neq(before, after);
     free(body);
     body = site_get(&site, "/counter");
     cr_expect_not_null(strstr(body, "\"counter\":3"), "%s", body);
     free(body);
-    free(after);
-    free(before);
     site_close(&site);
 }
 
@@ -231,9 +222,8 @@ static void expect_refusal(struct master *master, const char *config, const char
     write_config(config, text);
     process_signal(master->pid, SIGHUP);
     cr_assert(master_wait_log(master, "master.reload-refused", number));
-    char *log = master_log(master);
+    OWNED char *log = master_log(master);
     cr_expect_not_null(strstr(log, reason), "%s: %s", reason, log);
-    free(log);
     master_workers(master, after, 2);
     cr_expect_arr_eq(before, after, sizeof(before));
     cr_expect(master_answers(fastcgi_connect(master->socket), "/null"));
@@ -242,7 +232,7 @@ static void expect_refusal(struct master *master, const char *config, const char
 Test(reload, a_bad_configuration_changes_nothing_and_says_so_and_a_good_one_counts)
 {
     struct master master = master_prepare();
-    char *config = master_path(&master, "midstream.conf");
+    OWNED char *config = master_path(&master, "midstream.conf");
     write_config(config, "slow-ms = 100\n");
     master_start(&master, &(struct master_options){.flags = FLAGS("--config", config)});
     expect_refusal(&master, config, "slow-ms = soon\n", "midstream.conf:1: slow-ms is \\\"soon\\\"; it has to be", 1);
@@ -251,8 +241,8 @@ Test(reload, a_bad_configuration_changes_nothing_and_says_so_and_a_good_one_coun
     expect_refusal(&master, config, "pidfile = other\n", "a change of the setting pidfile needs a restart", 4);
     expect_refusal(&master, config, "log-file = /nowhere/log\n", "cannot write the log file /nowhere/log", 5);
 
-    char *keys = master_path(&master, "keys");
-    char *away = master_path(&master, "keys.away");
+    OWNED char *keys = master_path(&master, "keys");
+    OWNED char *away = master_path(&master, "keys.away");
     cr_assert_eq(rename(keys, away), 0);
     expect_refusal(&master, config, "slow-ms = 100\n", "keys", 6);
     cr_assert_eq(rename(away, keys), 0);
@@ -261,9 +251,6 @@ Test(reload, a_bad_configuration_changes_nothing_and_says_so_and_a_good_one_coun
     process_signal(master.pid, SIGHUP);
     cr_expect(master_wait_log(&master, "\"event\":\"master.ready\"", 1));
     cr_expect(master_answers(fastcgi_connect(master.socket), "/null"));
-    free(away);
-    free(keys);
-    free(config);
     master_close(&master);
 }
 
@@ -278,9 +265,8 @@ struct wanted_line {
 static bool file_has(void *arg)
 {
     const struct wanted_line *wanted = arg;
-    char *text = file_read(wanted->path, NULL);
+    OWNED char *text = file_read(wanted->path, NULL);
     bool has = text != NULL && text_count(text, wanted->text) >= wanted->times;
-    free(text);
     return has;
 }
 
@@ -292,8 +278,8 @@ static bool wait_file(const char *path, const char *text, size_t times)
 Test(reload, sigusr1_lets_all_processes_write_to_a_new_log_file)
 {
     struct master master = master_prepare();
-    char *file = master_path(&master, "events.log");
-    char *moved = master_path(&master, "events.log.1");
+    OWNED char *file = master_path(&master, "events.log");
+    OWNED char *moved = master_path(&master, "events.log.1");
     master_start(&master, &(struct master_options){.flags = FLAGS("--log-file", file), .fails = true});
     cr_assert(wait_file(file, "master.ready", 1));
     cr_assert_eq(rename(file, moved), 0);
@@ -304,7 +290,5 @@ Test(reload, sigusr1_lets_all_processes_write_to_a_new_log_file)
     cr_expect(wait_file(file, "master.ready", 1));
     cr_expect(wait_file(file, "worker.drained", 2), "the old workers write to it, too");
     cr_expect_not(file_has(&(struct wanted_line){moved, "master.reload", 1}));
-    free(moved);
-    free(file);
     master_close(&master);
 }

@@ -16,8 +16,8 @@ TestSuite(requests, .timeout = 90);
 
 Test(requests, what_is_wrong_is_refused_by_its_status_and_said)
 {
-    char *too_much = calloc(1, 65 * 1024 + 1);
-    char *far_too_much = calloc(1, 2 * 1024 * 1024 + 1);
+    OWNED char *too_much = calloc(1, 65 * 1024 + 1);
+    OWNED char *far_too_much = calloc(1, 2 * 1024 * 1024 + 1);
     memset(too_much, 'x', 65 * 1024);
     memset(far_too_much, 'x', 2 * 1024 * 1024);
     const struct {
@@ -46,22 +46,18 @@ Test(requests, what_is_wrong_is_refused_by_its_status_and_said)
     struct site site = site_open(NULL);
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct http_response response;
-        char *url = stack_url(site.stack, rows[i].path);
+        OWNED char *url = stack_url(site.stack, rows[i].path);
         http_send(&(struct http_request){.method = rows[i].method,
                                          .url = url,
                                          .headers = SETTINGS("Accept: application/json", "Content-Type: text/plain"),
                                          .body = rows[i].body},
                   &response);
-        char *error = text_printf("{\"error\":\"%s\",\"status\":%d,\"detail\":\"", rows[i].error, rows[i].status);
+        OWNED char *error = text_printf("{\"error\":\"%s\",\"status\":%d,\"detail\":\"", rows[i].error, rows[i].status);
         cr_expect_eq(response.status, rows[i].status, "%s %s: %d", rows[i].method, rows[i].path, response.status);
         cr_expect(strncmp(response.body.data, error, strlen(error)) == 0, "%s: %s", rows[i].path, response.body.data);
         cr_expect(strstr(response.body.data, rows[i].says) != NULL, "%s: %s", rows[i].path, response.body.data);
         http_response_fini(&response);
-        free(error);
-        free(url);
     }
-    free(far_too_much);
-    free(too_much);
     site_close(&site);
 }
 
@@ -77,9 +73,8 @@ Test(requests, a_wrong_method_is_told_the_right_ones)
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct http_response response;
         cr_expect_eq(site_send(&site, rows[i][0], rows[i][1], NULL, &response), 405);
-        char *allow = http_response_header(&response, "Allow", 0);
+        OWNED char *allow = http_response_header(&response, "Allow", 0);
         cr_expect_str_eq(allow, rows[i][2], "%s %s: %s", rows[i][0], rows[i][1], allow);
-        free(allow);
         http_response_fini(&response);
     }
     site_close(&site);
@@ -95,15 +90,12 @@ Test(requests, an_error_is_text_or_json_as_the_client_accepts)
     struct site site = site_open(NULL);
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct http_response response;
-        char *url = stack_url(site.stack, "/nowhere");
+        OWNED char *url = stack_url(site.stack, "/nowhere");
         http_send(&(struct http_request){.url = url, .headers = SETTINGS(rows[i][0])}, &response);
-        char *type = http_response_header(&response, "Content-Type", 0);
-        char *caching = http_response_header(&response, "Cache-Control", 0);
+        OWNED char *type = http_response_header(&response, "Content-Type", 0);
+        OWNED char *caching = http_response_header(&response, "Cache-Control", 0);
         cr_expect_str_eq(type, rows[i][1]);
         cr_expect_str_eq(caching, "no-store");
-        free(caching);
-        free(type);
-        free(url);
         http_response_fini(&response);
     }
     site_close(&site);
@@ -126,10 +118,9 @@ Test(requests, head_is_get_without_the_body)
     struct http_response head;
     site_send(&site, "GET", "/null", NULL, &get);
     site_send(&site, "HEAD", "/null", NULL, &head);
-    char *length = http_response_header(&head, "Content-Length", 0);
+    OWNED char *length = http_response_header(&head, "Content-Length", 0);
     cr_assert_not_null(length);
     cr_expect_eq(strtoul(length, NULL, 10), get.body.length);
-    free(length);
     http_response_fini(&head);
     http_response_fini(&get);
     site_close(&site);
@@ -142,12 +133,10 @@ Test(requests, the_page_and_its_files_come_with_the_headers_that_protect_them)
     for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
         struct http_response response;
         site_send(&site, "GET", paths[i], NULL, &response);
-        char *sniff = http_response_header(&response, "X-Content-Type-Options", 0);
-        char *policy = http_response_header(&response, "Content-Security-Policy", 0);
+        OWNED char *sniff = http_response_header(&response, "X-Content-Type-Options", 0);
+        OWNED char *policy = http_response_header(&response, "Content-Security-Policy", 0);
         cr_expect_str_eq(sniff, "nosniff");
         cr_expect(policy != NULL && strstr(policy, "default-src 'none'") != NULL);
-        free(policy);
-        free(sniff);
         http_response_fini(&response);
     }
     site_close(&site);
@@ -163,12 +152,10 @@ Test(requests, thirty_kilobytes_of_header_fields_reach_the_handler)
         buffer_printf(&request, "X-Field-%d: %d%0*d\r\n", i, i, VALUE_BYTES, 0);
     buffer_append(&request, "\r\n", 3);
     int fd = raw_request(&site, request.data);
-    char *response = raw_rest(fd);
-    char *value = text_printf("\r\n\r\n59%0*d", VALUE_BYTES, 0);
+    OWNED char *response = raw_rest(fd);
+    OWNED char *value = text_printf("\r\n\r\n59%0*d", VALUE_BYTES, 0);
     cr_expect(strncmp(response, "HTTP/1.1 200 ", 13) == 0 && text_ends(response, value), "%.600s", response);
     close(fd);
-    free(value);
-    free(response);
     buffer_fini(&request);
     site_close(&site);
 }
@@ -193,7 +180,7 @@ Test(requests, another_site_may_look_but_not_change)
     struct site site = site_open(SETTINGS("MIDSTREAM_TRUSTED_ORIGINS=https://friend.example"));
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct http_response response;
-        char *url = stack_url(site.stack, rows[i].path);
+        OWNED char *url = stack_url(site.stack, rows[i].path);
         const char *body = strcmp(rows[i].method, "PUT") == 0 ? "value" : NULL;
         http_send(&(struct http_request){.method = rows[i].method,
                                          .url = url,
@@ -203,7 +190,6 @@ Test(requests, another_site_may_look_but_not_change)
                   &response);
         cr_expect_eq(response.status, rows[i].status, "%s %s: %d", rows[i].method, rows[i].header, response.status);
         http_response_fini(&response);
-        free(url);
     }
     site_close(&site);
 }
@@ -216,8 +202,8 @@ enum { LARGE_BYTES = 50 * 1024 * 1024, LARGE_UPLOADS = 8 };
 Test(requests, a_large_upload_that_is_refused_gets_the_reason)
 {
     struct site site = site_open(SETTINGS("MIDSTREAM_BODY_MAX_BYTES=100000000"));
-    char *body = malloc(LARGE_BYTES);
-    char *url = text_printf("%s/upload", site.stack->url);
+    OWNED char *body = malloc(LARGE_BYTES);
+    OWNED char *url = text_printf("%s/upload", site.stack->url);
     cr_assert_not_null(body);
     memset(body, 'x', LARGE_BYTES);
     for (int i = 0; i < LARGE_UPLOADS; i++) {
@@ -231,8 +217,6 @@ Test(requests, a_large_upload_that_is_refused_gets_the_reason)
         cr_expect_eq(response.status, 403, "upload %d: %d %s", i, response.status, response.body.data);
         http_response_fini(&response);
     }
-    free(url);
-    free(body);
     site_close(&site);
 }
 
@@ -249,10 +233,10 @@ Test(requests, what_was_asked_before_the_head_lives_as_long_as_the_request)
     char id[33] = ""; /* nginx's */
     cr_expect_eq(sscanf(response.body.data, "POST /asked-before/name %32[0-9a-f]", id), 1, "%s", response.body.data);
     cr_expect_eq(strlen(id), 32);
-    char *expected = text_printf("POST\n/asked-before/name\n%s\n"
-                                 "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\n"
-                                 "name\nb\nyes, before\ntext/x-asked\n",
-                                 id);
+    OWNED char *expected = text_printf("POST\n/asked-before/name\n%s\n"
+                                       "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\n"
+                                       "name\nb\nyes, before\ntext/x-asked\n",
+                                       id);
     cr_expect_str_eq(response.body.data, expected);
     cr_expect(site_wait_log(&site, "what=\"yes, before\""));
     http_response_fini(&response);
@@ -263,7 +247,6 @@ Test(requests, what_was_asked_before_the_head_lives_as_long_as_the_request)
     cr_expect_eq(response.status, 200);
     cr_expect(site_wait_log(&site, "what=\"once more\""));
     http_response_fini(&response);
-    free(expected);
     free(url);
     site_close(&site);
 }

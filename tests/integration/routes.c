@@ -18,9 +18,8 @@ struct row {
 static int send_row(const struct site *site, const struct row *row, struct http_response *response)
 {
     const char *headers[] = {row->header, NULL};
-    char *url = stack_url(site->stack, row->path);
+    OWNED char *url = stack_url(site->stack, row->path);
     http_send(&(struct http_request){.method = row->method, .url = url, .headers = headers}, response);
-    free(url);
     return response->status;
 }
 
@@ -39,9 +38,8 @@ static void expect_rows(const struct site *site, size_t count, const struct row 
 
 static void expect_header(const struct http_response *response, const char *name, const char *value)
 {
-    char *found = http_response_header(response, name, 0);
+    OWNED char *found = http_response_header(response, name, 0);
     cr_expect(found != NULL && strcmp(found, value) == 0, "%s: %s", name, found != NULL ? found : "none");
-    free(found);
 }
 
 Test(routes, what_comes_before_the_handler_can_refuse_answer_or_let_it_be_called)
@@ -80,7 +78,7 @@ Test(routes, limits_are_the_route_s_own)
 {
     struct site site = site_open_app(SETTINGS("MIDSTREAM_BODY_MAX_BYTES=100000"));
     struct http_response response;
-    char *large = malloc(300001);
+    OWNED char *large = malloc(300001);
     memset(large, 'x', 300000);
     large[300000] = '\0';
     cr_expect_eq(site_send(&site, "POST", "/small", "0123456789", NULL), 200);
@@ -91,7 +89,6 @@ Test(routes, limits_are_the_route_s_own)
     cr_expect_eq(site_send(&site, "GET", "/quick", NULL, &response), 504);
     cr_expect_lt(response.total_us, 30ll * 1000 * 1000);
     http_response_fini(&response);
-    free(large);
     site_close(&site);
 }
 

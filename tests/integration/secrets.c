@@ -29,17 +29,15 @@ static void add_files(const char *directory, struct buffer *all)
         struct stat status;
         if (entry->d_name[0] == '.')
             continue;
-        char *path = text_printf("%s/%s", directory, entry->d_name);
+        OWNED char *path = text_printf("%s/%s", directory, entry->d_name);
         cr_assert_eq(stat(path, &status), 0);
         if (S_ISDIR(status.st_mode)) {
             add_files(path, all);
         } else {
             size_t bytes;
-            char *text = file_read(path, &bytes);
+            OWNED char *text = file_read(path, &bytes);
             buffer_append(all, text, bytes);
-            free(text);
         }
-        free(path);
     }
     closedir(dir);
 }
@@ -48,12 +46,11 @@ static void add_files(const char *directory, struct buffer *all)
 static struct buffer dump_of(const struct site *site)
 {
     struct buffer dump = {0};
-    char *path = text_printf("%s/redis", site->stack->dir);
+    OWNED char *path = text_printf("%s/redis", site->stack->dir);
     site_await_written(site);
     free(redis_text(site->redis, "SAVE"));
     add_files(path, &dump);
     cr_assert_gt(dump.length, 1000);
-    free(path);
     return dump;
 }
 
@@ -120,10 +117,10 @@ Test(secrets, a_dump_of_redis_gives_no_cookie)
     cr_assert_eq(site_send(&site, "POST", "/login", "user=alice", NULL), 204);
     cr_assert_eq(site_send(&site, "PUT", "/api/session/note", "what a visitor keeps", NULL), 204);
     cr_assert_eq(site_send(&site, "POST", "/report?seconds=1", NULL, NULL), 202);
-    char *path = text_printf("%s/keys", site.stack->dir);
+    OWNED char *path = text_printf("%s/keys", site.stack->dir);
     struct keyring *keyring = keyring_load(path, reason, sizeof(reason));
     cr_assert_not_null(keyring, "%s", reason);
-    char *cookie = cookie_jar_get(site.visitor, "mid");
+    OWNED char *cookie = cookie_jar_get(site.visitor, "mid");
     struct token token;
     cr_assert_eq(token_verify(cookie, strlen(cookie), keyring, "mid", &token), TOKEN_VALID, "%s", cookie);
 
@@ -142,9 +139,7 @@ Test(secrets, a_dump_of_redis_gives_no_cookie)
     buffer_append_text(&dump, cookie);
     cr_expect(has_cookie(&dump, keyring));
     buffer_fini(&dump);
-    free(cookie);
     keyring_free(keyring);
-    free(path);
     site_close(&site);
 }
 
@@ -172,10 +167,9 @@ static void expect_no_secret(const char *where, const char *bytes, size_t length
 static void look_at_file(const char *path, const char *key, const char *cookie)
 {
     size_t bytes = 0;
-    char *text = file_read(path, &bytes);
+    OWNED char *text = file_read(path, &bytes);
     cr_assert_not_null(text, "%s", path);
     expect_no_secret(path, text, bytes, key, cookie);
-    free(text);
 }
 
 static void look_at_processes(const struct site *site, const char *key, const char *cookie)
@@ -186,9 +180,8 @@ static void look_at_processes(const struct site *site, const char *key, const ch
     for (size_t i = 0; i < count; i++) {
         static const char *const files[] = {"environ", "cmdline", "comm", "status"};
         for (size_t k = 0; k < sizeof(files) / sizeof(files[0]); k++) {
-            char *path = text_printf("/proc/%d/%s", (int)pids[i], files[k]);
+            OWNED char *path = text_printf("/proc/%d/%s", (int)pids[i], files[k]);
             look_at_file(path, key, cookie);
-            free(path);
         }
     }
 }
@@ -224,14 +217,13 @@ static void fail_in_many_ways(const struct site *site)
 static char *read_key(const char *path)
 {
     enum { HEX_LENGTH = 64 };
-    char *text = file_read(path, NULL);
+    OWNED char *text = file_read(path, NULL);
     char *line = strtok(text, "\n");
     while (line != NULL && line[0] == '#')
         line = strtok(NULL, "\n");
     cr_assert_not_null(line);
     char *key = strndup(strchr(line, ' ') + 1, HEX_LENGTH);
     cr_assert_eq(strspn(key, "0123456789abcdef"), HEX_LENGTH, "%s", key);
-    free(text);
     return key;
 }
 
@@ -248,9 +240,8 @@ static void write_password(const char *path)
 /* nginx writes its log a second late. */
 static bool has_last_request(void *arg)
 {
-    char *text = file_read(arg, NULL);
+    OWNED char *text = file_read(arg, NULL);
     bool has_it = text != NULL && strstr(text, LAST_PATH) != NULL;
-    free(text);
     return has_it;
 }
 
@@ -261,30 +252,28 @@ Test(secrets, are_in_no_log_metric_error_argument_or_environment)
     cr_assert_geq(fd, 0);
     close(fd);
     write_password(file);
-    char *setting = text_printf("MIDSTREAM_REDIS_PASSWORD_FILE=%s", file);
+    OWNED char *setting = text_printf("MIDSTREAM_REDIS_PASSWORD_FILE=%s", file);
     struct site site = site_open(
         SETTINGS("MIDSTREAM_REDIS_USER=default", setting, "MIDSTREAM_LOG_LEVEL=debug", "MIDSTREAM_SLOW_MS=1"));
-    char *path = text_printf("%s/keys", site.stack->dir);
-    char *key = read_key(path);
+    OWNED char *path = text_printf("%s/keys", site.stack->dir);
+    OWNED char *key = read_key(path);
     site_make_session(&site);
-    char *cookie = cookie_jar_get(site.visitor, "mid");
+    OWNED char *cookie = cookie_jar_get(site.visitor, "mid");
     fail_in_many_ways(&site);
     site_stop_redis(&site);
     fail_in_many_ways(&site);
     site_resume_redis(&site);
     site_send(&site, "GET", LAST_PATH, NULL, NULL);
 
-    char *access_log = text_printf("%s/access.log", site.stack->dir);
+    OWNED char *access_log = text_printf("%s/access.log", site.stack->dir);
     cr_assert(wait_until(has_last_request, access_log, PATIENCE_MS), "nginx's log has not the last request");
-    free(access_log);
-    char *log = site_log(&site);
+    OWNED char *log = site_log(&site);
     cr_expect_not_null(strstr(log, " debug "), "there is nothing to look at: %s", log);
     expect_no_secret("the log", log, strlen(log), key, cookie);
     static const char *const files[] = {"access.log", "nginx.log", "work.log", "redis.log"};
     for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
-        char *name = text_printf("%s/%s", site.stack->dir, files[i]);
+        OWNED char *name = text_printf("%s/%s", site.stack->dir, files[i]);
         look_at_file(name, key, cookie);
-        free(name);
     }
     look_at_processes(&site, key, cookie);
     struct http_response metrics;
@@ -295,10 +284,5 @@ Test(secrets, are_in_no_log_metric_error_argument_or_environment)
     http_response_fini(&metrics);
 
     unlink(file);
-    free(log);
-    free(cookie);
-    free(key);
-    free(path);
-    free(setting);
     site_close(&site);
 }

@@ -19,7 +19,7 @@ static void expect_protected(const char *what, const char *response)
 {
     const char *end = strstr(response, "\r\n\r\n");
     cr_assert_not_null(end, "%s: %s", what, response);
-    char *head = strndup(response, (size_t)(end - response) + 2);
+    OWNED char *head = strndup(response, (size_t)(end - response) + 2);
     for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++)
         cr_expect_eq(text_count(head, expected[i]), 1, "%s: %s%s", what, expected[i] + 2, head);
     static const char *const once[] = {
@@ -27,7 +27,6 @@ static void expect_protected(const char *what, const char *response)
     for (size_t i = 0; i < sizeof(once) / sizeof(once[0]); i++)
         cr_expect_leq(text_count(head, once[i]), 1, "%s: %s more than once:\n%s", what, once[i] + 2, head);
     cr_expect_null(strstr(head, "\r\nServer: nginx/"), "%s: the version of nginx is told", what);
-    free(head);
 }
 
 static bool is_unreachable(void *arg)
@@ -38,24 +37,20 @@ static bool is_unreachable(void *arg)
 /* The response of HTTP/1.1, as it stands. */
 static char *ask(const struct site *site, const char *line, const char *fields)
 {
-    char *request = text_printf("%s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n%s\r\n", line, fields);
+    OWNED char *request = text_printf("%s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n%s\r\n", line, fields);
     int fd = raw_request(site, request);
     char *response = raw_rest(fd);
     close(fd);
-    free(request);
     return response;
 }
 
 static void expect_page(const struct site *site, const char *line, const char *fields, int status)
 {
-    char *what = text_printf("%s (%s)", line, fields);
-    char *start = text_printf("HTTP/1.1 %d ", status);
-    char *response = ask(site, line, fields);
+    OWNED char *what = text_printf("%s (%s)", line, fields);
+    OWNED char *start = text_printf("HTTP/1.1 %d ", status);
+    OWNED char *response = ask(site, line, fields);
     cr_expect_eq(strncmp(response, start, strlen(start)), 0, "%s: %.100s", what, response);
     expect_protected(what, response);
-    free(response);
-    free(start);
-    free(what);
 }
 
 Test(security_headers, they_are_on_every_kind_of_response_once)
@@ -140,20 +135,17 @@ Test(security_headers, requests_that_cannot_be_read_are_answered_as_all_others)
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         const char *mark = strstr(rows[i].head, "LONG");
         size_t head = mark != NULL ? (size_t)(mark - rows[i].head) : strlen(rows[i].head);
-        char *request = text_printf("%.*s%s%s", (int)head, rows[i].head, mark != NULL ? filler : "", rows[i].rest);
-        char *start = text_printf("HTTP/1.1 %d ", rows[i].status);
-        char *body = text_printf("\r\n\r\n{\"error\":\"MID_%s\",\"status\":%d,",
-                                 rows[i].status == 431 ? "TOO_LARGE" : "BAD_REQUEST", rows[i].status);
+        OWNED char *request =
+            text_printf("%.*s%s%s", (int)head, rows[i].head, mark != NULL ? filler : "", rows[i].rest);
+        OWNED char *start = text_printf("HTTP/1.1 %d ", rows[i].status);
+        OWNED char *body = text_printf("\r\n\r\n{\"error\":\"MID_%s\",\"status\":%d,",
+                                       rows[i].status == 431 ? "TOO_LARGE" : "BAD_REQUEST", rows[i].status);
         int fd = raw_request(&site, request);
-        char *response = raw_rest(fd);
+        OWNED char *response = raw_rest(fd);
         close(fd);
         cr_expect_eq(strncmp(response, start, strlen(start)), 0, "%s: %.100s", rows[i].head, response);
         cr_expect_not_null(strstr(response, body), "%s: %s", rows[i].head, response);
         expect_protected(rows[i].head, response);
-        free(response);
-        free(body);
-        free(start);
-        free(request);
     }
     site_close(&site);
 }
@@ -180,10 +172,9 @@ Test(security_headers, files_are_compressed_and_responses_of_workers_are_not)
                 {"GET /null", false}, {"GET /stream?count=1", false}, {"GET /api/session", false}};
     struct site site = site_open(NULL);
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        char *response = ask(&site, rows[i].line, "Accept-Encoding: gzip\r\n");
+        OWNED char *response = ask(&site, rows[i].line, "Accept-Encoding: gzip\r\n");
         cr_expect_eq(text_count(response, "\r\nContent-Encoding: gzip\r\n"), rows[i].is_compressed, "%s: %.600s",
                      rows[i].line, response);
-        free(response);
     }
     site_close(&site);
 }

@@ -15,20 +15,18 @@ static int new_visitor(const struct site *site, const char *path, struct http_re
 {
     struct http_response own;
     struct http_response *answer = response != NULL ? response : &own;
-    char *url = stack_url(site->stack, path);
+    OWNED char *url = stack_url(site->stack, path);
     http_send(&(struct http_request){.url = url}, answer);
     int status = answer->status;
     if (response == NULL)
         http_response_fini(&own);
-    free(url);
     return status;
 }
 
 static int retry_after(const struct http_response *response)
 {
-    char *text = http_response_header(response, "Retry-After", 0);
+    OWNED char *text = http_response_header(response, "Retry-After", 0);
     int seconds = text != NULL ? atoi(text) : -1;
-    free(text);
     return seconds;
 }
 
@@ -41,12 +39,11 @@ static bool is_shown(void *arg)
 {
     const struct shown *shown = arg;
     struct http_response response;
-    char *line = text_printf("\n%s\n", shown->line);
+    OWNED char *line = text_printf("\n%s\n", shown->line);
     http_send(&(struct http_request){.url = "http://admin/metrics", .unix_socket = shown->site->stack->admin_socket},
               &response);
     bool is_there = response.status == 200 && strstr(response.body.data, line) != NULL;
     http_response_fini(&response);
-    free(line);
     return is_there;
 }
 
@@ -77,7 +74,7 @@ Test(session_bounds, an_address_begins_so_many_sessions_in_a_minute_in_all_worke
             http_response_fini(&response);
     }
     cr_assert_eq(status, 429);
-    cr_expect_not_null(strstr(response.body.data, "this address has begun 20 sessions within a minute"), "%s",
+    cr_expect_not_null(strstr(response.body.data, "this address has created 20 sessions within a minute"), "%s",
                        response.body.data);
     cr_expect(retry_after(&response) >= 1 && retry_after(&response) <= 60, "%d", retry_after(&response));
     http_response_fini(&response);
@@ -100,9 +97,8 @@ Test(session_bounds, when_redis_fills_up_sessions_are_written_and_none_is_begun)
     long long used = redis_int(site.redis, "EVAL %s 0",
                                "return tonumber(string.match(redis.call('INFO', 'memory'), 'used_memory:(%d+)'))");
     /* Between the share and the whole. */
-    char *bytes = text_printf("%lld", used * 100 / 90);
+    OWNED char *bytes = text_printf("%lld", used * 100 / 90);
     free(redis_text(site.redis, "CONFIG SET maxmemory %s", bytes));
-    free(bytes);
     cr_assert(site_wait_log(&site, "session.store-full"));
     cr_expect_eq(new_visitor(&site, "/counter", &response), 503);
     cr_expect_not_null(strstr(response.body.data, "the session store is filled to 80 %"), "%s", response.body.data);
@@ -147,15 +143,14 @@ Test(session_bounds, a_session_has_as_many_streams_as_the_setting_says_and_not_o
     }
     struct http_stream *refused = site_stream(&site, endless);
     cr_expect_eq(http_stream_wait_head(refused, PATIENCE_MS), 429);
-    cr_expect(http_stream_wait_text(refused, "this session has 3 streams open, as many as it may have", PATIENCE_MS));
+    cr_expect(http_stream_wait_text(refused, "this session has 3 open streams, which is the maximum", PATIENCE_MS));
     http_stream_close(refused, NULL);
 
     /* Only this session, only its streams; and the place of one that has ended is free. */
-    char *url = stack_url(site.stack, endless);
+    OWNED char *url = stack_url(site.stack, endless);
     struct http_stream *other = http_stream_open(&(struct http_request){.url = url}, NULL, NULL);
     cr_expect_eq(http_stream_wait_head(other, PATIENCE_MS), 200);
     http_stream_close(other, NULL);
-    free(url);
     cr_expect_eq(site_send(&site, "GET", "/counter", NULL, NULL), 200);
     http_stream_close(streams[0], NULL);
     cr_expect(wait_until(is_admitted, &site, PATIENCE_MS));

@@ -18,18 +18,16 @@ Test(session_limits, an_increment_of_what_is_no_number_is_refused_and_changes_no
     for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
         struct http_response response;
         cr_assert_eq(site_send(&site, "PUT", "/api/session/n", values[i], NULL), 204);
-        char *key = site_key(&site);
+        OWNED char *key = site_key(&site);
         int64_t revision = stored_header(&site, key).revision;
         int status = site_send(&site, "POST", "/api/session/n/increment", NULL, &response);
-        char *stored = site_field(&site, "n");
+        OWNED char *stored = site_field(&site, "n");
         cr_expect_eq(status, 422, "\"%s\": %d", values[i], status);
         cr_expect(strstr(response.body.data, "the field \"n\" is not a whole number") != NULL, "%s",
                   response.body.data);
         cr_expect_str_eq(stored, values[i]);
         cr_expect_eq(stored_header(&site, key).revision, revision);
         http_response_fini(&response);
-        free(stored);
-        free(key);
     }
     site_close(&site);
 }
@@ -51,8 +49,8 @@ Test(session_limits, a_field_name_outside_of_the_rules_is_refused_naming_the_rul
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct http_response put;
         struct http_response increment;
-        char *path = text_printf("/api/session/%s", rows[i].name);
-        char *increment_path = text_printf("%s/increment", path);
+        OWNED char *path = text_printf("/api/session/%s", rows[i].name);
+        OWNED char *increment_path = text_printf("%s/increment", path);
         int put_status = site_send(&site, "PUT", path, "value", &put);
         int increment_status = site_send(&site, "POST", increment_path, NULL, &increment);
         cr_expect_eq(put_status, 422, "PUT %s: %d", path, put_status);
@@ -61,8 +59,6 @@ Test(session_limits, a_field_name_outside_of_the_rules_is_refused_naming_the_rul
         cr_expect(strstr(increment.body.data, rows[i].rule) != NULL, "%s: %s", increment_path, increment.body.data);
         http_response_fini(&put);
         http_response_fini(&increment);
-        free(path);
-        free(increment_path);
     }
     cr_expect_eq(stored_sessions(&site), 0, "a refused visitor was given a session");
     site_close(&site);
@@ -80,13 +76,12 @@ Test(session_limits, a_session_has_so_many_fields_and_no_more)
     http_response_fini(&response);
     cr_expect_eq(site_send(&site, "POST", "/api/session/four/increment", NULL, NULL), 422);
 
-    char *key = site_key(&site);
+    OWNED char *key = site_key(&site);
     cr_expect_eq(stored_header(&site, key).revision, 3);
     cr_expect_eq(redis_int(site.redis, "HEXISTS %s four", key), 0);
     cr_expect_eq(site_send(&site, "PUT", "/api/session/three", "new", NULL), 204, "a field that is there may change");
     cr_expect_eq(site_send(&site, "DELETE", "/api/session/one", NULL, NULL), 204);
     cr_expect_eq(site_send(&site, "PUT", "/api/session/four", "4", NULL), 204, "there is room for another one");
-    free(key);
     site_close(&site);
 }
 
@@ -98,9 +93,8 @@ Test(session_limits, a_value_has_so_many_bytes_and_no_more)
     cr_expect_eq(site_send(&site, "PUT", "/api/session/value", X16 X16 "x", &response), 422);
     cr_expect(strstr(response.body.data, "the field \"value\" would have more than 32 bytes") != NULL, "%s",
               response.body.data);
-    char *value = site_field(&site, "value");
+    OWNED char *value = site_field(&site, "value");
     cr_expect_str_eq(value, X16 X16);
-    free(value);
     http_response_fini(&response);
     site_close(&site);
 }
@@ -110,7 +104,7 @@ Test(session_limits, a_commit_that_a_limit_refuses_changes_nothing)
     struct http_response response;
     struct site site = site_open_app(NULL);
     cr_assert_eq(site_send(&site, "GET", "/tab", NULL, NULL), 204);
-    char *key = site_key(&site);
+    OWNED char *key = site_key(&site);
     redis_int(site.redis, "HSET %s kept yes counter 7", key);
     cr_expect_eq(site_send(&site, "GET", "/beyond-a-limit", NULL, &response), 422);
     cr_expect(strstr(response.body.data, "16384 bytes") != NULL, "%s", response.body.data);
@@ -124,7 +118,6 @@ Test(session_limits, a_commit_that_a_limit_refuses_changes_nothing)
     cr_expect(strstr(response.body.data, "256 operations") != NULL, "%s", response.body.data);
     cr_expect_eq(stored_number(&site, key, "counter"), 7);
     http_response_fini(&response);
-    free(key);
     site_close(&site);
 }
 
@@ -133,23 +126,19 @@ Test(session_limits, an_error_after_a_commit_keeps_what_was_committed_and_sends_
     struct http_response response;
     struct site site = site_open_app(NULL);
     cr_assert_eq(site_send(&site, "GET", "/fail-after-commit", NULL, &response), 403);
-    char *cookie = cookie_jar_get(site.visitor, "mid");
+    OWNED char *cookie = cookie_jar_get(site.visitor, "mid");
     cr_assert_not_null(cookie, "the visitor's new session is lost:\n%s", response.head.data);
-    char *key = site_key(&site);
-    char *committed = redis_text(site.redis, "HGET %s committed", key);
+    OWNED char *key = site_key(&site);
+    OWNED char *committed = redis_text(site.redis, "HGET %s committed", key);
     cr_expect_str_eq(committed, "yes");
     cr_expect_eq(redis_int(site.redis, "HEXISTS %s dropped", key), 0);
     http_response_fini(&response);
 
     /* A login whose handler fails afterwards has raised the generation: the old cookie is of no use any more. */
     cr_assert_eq(site_send(&site, "GET", "/fail-after-login", NULL, NULL), 403);
-    char *renewed = cookie_jar_get(site.visitor, "mid");
+    OWNED char *renewed = cookie_jar_get(site.visitor, "mid");
     cr_expect_str_neq(renewed, cookie);
     cr_expect_eq(site_send(&site, "GET", "/tab", NULL, NULL), 204);
     cr_expect_eq(stored_number(&site, key, "shared"), 1);
-    free(renewed);
-    free(committed);
-    free(cookie);
-    free(key);
     site_close(&site);
 }

@@ -70,16 +70,14 @@ Test(sessions, a_long_stream_does_not_overwrite_what_others_wrote_meanwhile)
     cr_assert_eq(site_send(&site, "PUT", "/api/session/colour", "violet", NULL), 204);
     cr_assert_eq(site_send(&site, "PUT", "/api/session/gone", "soon", NULL), 204);
     cr_assert_eq(site_send(&site, "DELETE", "/api/session/gone", NULL, NULL), 204);
-    char *key = site_key(&site);
+    OWNED char *key = site_key(&site);
     int64_t chunk = stored_number(&site, key, "chunk");
     cr_assert(stored_reaches(&site, key, "chunk", chunk + 3));
-    char *colour = site_field(&site, "colour");
+    OWNED char *colour = site_field(&site, "colour");
     char *gone = site_field(&site, "gone");
     cr_expect_str_eq(colour, "violet");
     cr_expect_null(gone);
     http_stream_close(stream, NULL);
-    free(colour);
-    free(key);
     site_close(&site);
 }
 
@@ -119,11 +117,10 @@ static void *run_tab(void *arg)
 
 static void start_tab(struct tab *tab, const struct site *site, const char *own)
 {
-    char *cookie = cookie_jar_get(site->visitor, "mid");
+    OWNED char *cookie = cookie_jar_get(site->visitor, "mid");
     *tab = (struct tab){.url = text_printf("%s/tab?own=%s", site->stack->url, own),
                         .cookie = text_printf("mid=%s", cookie)};
     cr_assert_eq(pthread_create(&tab->thread, NULL, run_tab, tab), 0);
-    free(cookie);
 }
 
 static void end_tab(struct tab *tab)
@@ -140,7 +137,7 @@ Test(sessions, two_tabs_and_a_stream_lose_no_increment)
     struct site site = site_open_with(&(struct stack_options){.workers = 2, .midstream = program});
     struct tab tabs[2];
     cr_assert_eq(site_send(&site, "GET", "/tab?own=start", NULL, NULL), 204);
-    char *path = text_printf("/increments?times=%d&interval_ms=1&own=stream", TAB_REQUESTS);
+    OWNED char *path = text_printf("/increments?times=%d&interval_ms=1&own=stream", TAB_REQUESTS);
     struct http_stream *stream = site_stream(&site, path);
     cr_assert_eq(http_stream_wait_head(stream, PATIENCE_MS), 200);
     start_tab(&tabs[0], &site, "left");
@@ -150,14 +147,12 @@ Test(sessions, two_tabs_and_a_stream_lose_no_increment)
     cr_assert(http_stream_wait_text(stream, "{\"end\":true}", PATIENCE_MS));
     http_stream_close(stream, NULL);
 
-    char *key = site_key(&site);
+    OWNED char *key = site_key(&site);
     cr_expect_eq(stored_number(&site, key, "left"), TAB_REQUESTS);
     cr_expect_eq(stored_number(&site, key, "right"), TAB_REQUESTS);
     cr_expect_eq(stored_number(&site, key, "stream"), TAB_REQUESTS);
     cr_expect_eq(stored_number(&site, key, "shared"), 3 * TAB_REQUESTS + 1);
     cr_expect_eq(stored_header(&site, key).revision, 3 * TAB_REQUESTS + 1);
-    free(path);
-    free(key);
     site_close(&site);
 }
 
@@ -167,9 +162,8 @@ Test(sessions, fields_are_set_deleted_incremented_and_appended_to)
 {
     struct http_response response;
     struct site site = site_open(NULL);
-    char *none = site_get(&site, "/api/session");
+    OWNED char *none = site_get(&site, "/api/session");
     cr_expect_str_eq(none, "{\"session\":null}\n");
-    free(none);
 
     cr_expect_eq(site_send(&site, "PUT", "/api/session/name", "Grace Hopper", NULL), 204);
     cr_expect_eq(site_send(&site, "PUT", "/api/session/gr%C3%BC%C3%9F", "a;b=c\r\n\"", NULL), 204);
@@ -184,8 +178,8 @@ Test(sessions, fields_are_set_deleted_incremented_and_appended_to)
     cr_expect_eq(site_send(&site, "DELETE", "/api/session/never-there", NULL, NULL), 204);
 
     char *name = site_field(&site, "name");
-    char *greeting = site_field(&site, "gr\xc3\xbc\xc3\x9f");
-    char *empty = site_field(&site, "empty");
+    OWNED char *greeting = site_field(&site, "gr\xc3\xbc\xc3\x9f");
+    OWNED char *empty = site_field(&site, "empty");
     cr_expect_null(name);
     cr_expect_str_eq(greeting, "a;b=c\r\n\"");
     cr_expect_str_eq(empty, "");
@@ -194,30 +188,25 @@ Test(sessions, fields_are_set_deleted_incremented_and_appended_to)
     struct http_stream *chat = site_stream(&site, "/chat?prompt=Why%3F");
     cr_assert(http_stream_wait_text(chat, "event: end\n", PATIENCE_MS));
     http_stream_close(chat, NULL);
-    char *transcript = site_field(&site, "transcript");
+    OWNED char *transcript = site_field(&site, "transcript");
     cr_expect(strncmp(transcript, "You: Why?\nAnswer: Most frameworks ", 34) == 0, "%s", transcript);
     cr_expect(text_ends(transcript, "is already stored.\n"), "%s", transcript);
-    free(greeting);
-    free(empty);
-    free(transcript);
     site_close(&site);
 }
 
 Test(sessions, operations_with_an_answer_tell_what_they_found)
 {
     struct site site = site_open_app(NULL);
-    char *answers = site_get(&site, "/answers");
+    OWNED char *answers = site_get(&site, "/answers");
     cr_expect_str_eq(answers, "1 0 0 1 0 fourth nothing nothing\n");
     char *view = site_get(&site, "/view"); /* before the commit, which follows */
     cr_expect_str_eq(view, "0 10 cdef\n");
     free(view);
     view = site_get(&site, "/view");
     cr_expect_str_eq(view, "10 20 cdef\n");
-    char *key = site_key(&site);
+    OWNED char *key = site_key(&site);
     cr_expect_eq(stored_number(&site, key, "counter"), 20);
     free(view);
-    free(answers);
-    free(key);
     site_close(&site);
 }
 
@@ -252,25 +241,21 @@ Test(sessions, increments_are_exact_to_the_ends_of_64_bits)
     struct site site = site_open(NULL);
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct http_response response;
-        char *path = text_printf("/api/session/n/increment?by=%s", rows[i].by);
+        OWNED char *path = text_printf("/api/session/n/increment?by=%s", rows[i].by);
         cr_assert_eq(site_send(&site, "PUT", "/api/session/n", rows[i].start, NULL), 204);
         int status = site_send(&site, "POST", path, NULL, &response);
-        char *stored = site_field(&site, "n");
+        OWNED char *stored = site_field(&site, "n");
         cr_expect_eq(status, rows[i].sum != NULL ? 200 : 422, "%s + %s", rows[i].start, rows[i].by);
         cr_expect_str_eq(stored, rows[i].sum != NULL ? rows[i].sum : rows[i].start, "%s + %s", rows[i].start,
                          rows[i].by);
         if (rows[i].sum != NULL) {
-            char *told = text_printf("{\"value\":%s}\n", rows[i].sum);
+            OWNED char *told = text_printf("{\"value\":%s}\n", rows[i].sum);
             cr_expect_str_eq(response.body.data, told);
-            free(told);
         }
         http_response_fini(&response);
-        free(stored);
-        free(path);
     }
-    char *key = site_key(&site);
+    OWNED char *key = site_key(&site);
     cr_expect_eq(redis_int(site.redis, "HLEN %s", key), 3); /* two of our own, and n */
-    free(key);
     site_close(&site);
 }
 
@@ -291,7 +276,7 @@ Test(sessions, a_session_ends_when_its_visitor_was_away_for_the_idle_timeout)
 {
     struct site site = site_open(SETTINGS("MIDSTREAM_SESSION_IDLE_MS=1000"));
     site_make_session(&site);
-    char *key = site_key(&site);
+    OWNED char *key = site_key(&site);
     long long left_ms = redis_int(site.redis, "PTTL %s", key);
     cr_expect(left_ms > 0 && left_ms <= 1000, "%lld", left_ms);
 
@@ -301,15 +286,12 @@ Test(sessions, a_session_ends_when_its_visitor_was_away_for_the_idle_timeout)
         cr_assert_eq(site_number(&site, "counter"), 1);
 
     cr_assert(key_goes(&site, key));
-    char *session = site_get(&site, "/api/session");
+    OWNED char *session = site_get(&site, "/api/session");
     cr_expect_str_eq(session, "{\"session\":null}\n");
     site_make_session(&site);
     cr_expect_eq(site_number(&site, "counter"), 1, "what begins then is another session");
-    char *new_key = site_key(&site);
+    OWNED char *new_key = site_key(&site);
     cr_expect_str_neq(new_key, key);
-    free(new_key);
-    free(session);
-    free(key);
     site_close(&site);
 }
 
@@ -317,7 +299,7 @@ Test(sessions, no_activity_carries_a_session_past_its_absolute_timeout)
 {
     struct site site = site_open(SETTINGS("MIDSTREAM_SESSION_IDLE_MS=1500", "MIDSTREAM_SESSION_ABSOLUTE_MS=2000"));
     site_make_session(&site);
-    char *key = site_key(&site);
+    OWNED char *key = site_key(&site);
     int64_t created_ms = stored_number(&site, key, "@created");
     int64_t expires_ms = stored_header(&site, key).expires_ms;
     cr_expect_eq(expires_ms - created_ms, 2000);
@@ -334,7 +316,6 @@ Test(sessions, no_activity_carries_a_session_past_its_absolute_timeout)
     cr_expect(http_stream_wait_text(stream, "event: session-ended\n", PATIENCE_MS));
     cr_expect_eq(stored_sessions(&site), 0);
     http_stream_close(stream, NULL);
-    free(key);
     site_close(&site);
 }
 
@@ -342,11 +323,10 @@ Test(sessions, work_after_the_response_does_not_count_as_activity)
 {
     struct site site = site_open(SETTINGS("MIDSTREAM_SESSION_IDLE_MS=3000"));
     cr_assert_eq(site_send(&site, "GET", "/after?delay_ms=1000", NULL, NULL), 200);
-    char *key = site_key(&site);
+    OWNED char *key = site_key(&site);
     long long end_ms = redis_int(site.redis, "PEXPIRETIME %s", key);
     cr_assert(stored_reaches(&site, key, "after", 1));
     cr_expect_eq(redis_int(site.redis, "PEXPIRETIME %s", key), end_ms);
-    free(key);
     site_close(&site);
 }
 
@@ -383,11 +363,10 @@ Test(sessions, who_only_looks_gets_neither_a_cookie_nor_a_session)
     struct site site = site_open(NULL);
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct http_response response;
-        char *url = stack_url(site.stack, rows[i].path);
+        OWNED char *url = stack_url(site.stack, rows[i].path);
         http_send(&(struct http_request){.method = rows[i].method, .url = url}, &response);
         cr_expect_eq(text_count(response.head.data, "Set-Cookie"), 0, "%s:\n%s", rows[i].path, response.head.data);
         http_response_fini(&response);
-        free(url);
     }
     cr_expect_eq(stored_sessions(&site), 0);
     site_close(&site);

@@ -24,10 +24,9 @@ static char *make_session(const struct stage *stage)
 
 static void expect_stored(const struct stage *stage, const char *key, const char *field, const char *expected)
 {
-    char *value = redis_text(stage->site.redis, "HGET %s %s", key, field);
+    OWNED char *value = redis_text(stage->site.redis, "HGET %s %s", key, field);
     cr_expect(value != NULL && strcmp(value, expected) == 0, "%s is %s, not %s", field, value ? value : "not stored",
               expected);
-    free(value);
 }
 
 /* Redis dies without having seen what was sent between the gates stop and on. */
@@ -44,42 +43,39 @@ static void die_between(struct stage *stage, const char *who)
 Test(settling, an_increment_does_not_hide_a_value_set_after_it)
 {
     struct stage stage = stage_open(NULL);
-    char *key = make_session(&stage);
+    OWNED char *key = make_session(&stage);
     stage_act(&stage, "get:old,increment:x,set:x:five,commit,get:x,take:x", NULL);
     EXPECT_NOTE(&stage, "h.5", "get:x MID_OK five");
     EXPECT_NOTE(&stage, "h.6", "take:x MID_OK five");
-    free(key);
     stage_close(&stage);
 }
 
 Test(settling, an_increment_does_not_hide_a_deletion_after_it)
 {
     struct stage stage = stage_open(NULL);
-    char *key = make_session(&stage);
+    OWNED char *key = make_session(&stage);
     stage_act(&stage, "get:old,increment:made,delete:made,commit,get:made,set-if-absent:made:again", NULL);
     EXPECT_NOTE(&stage, "h.5", "get:made MID_OK nothing");
     EXPECT_NOTE(&stage, "h.6", "set-if-absent:made:again MID_OK set");
     expect_stored(&stage, key, "made", "again");
-    free(key);
     stage_close(&stage);
 }
 
 Test(settling, operations_on_one_field_do_not_shift_the_count_of_fields)
 {
     struct stage stage = stage_open(NULL);
-    char *key = make_session(&stage);
+    OWNED char *key = make_session(&stage);
     for (int i = 0; i < 6; i++) {
         stage_act(&stage, "get:old,increment:made,delete:made,commit,set:made:1,commit&who=z", NULL);
     }
     cr_expect_eq(stored_header(&stage.site, key).fields, 3);
-    free(key);
     stage_close(&stage);
 }
 
 Test(settling, an_increment_in_doubt_does_not_hide_a_value_set_after_it)
 {
     struct stage stage = stage_open(SETTINGS(HASTY));
-    char *key = make_session(&stage);
+    OWNED char *key = make_session(&stage);
     struct http_stream *stream = stage_stream(
         &stage, "open,begin:bytes,get:old,gate:stop,increment:x,commit,gate:on,ping,set:x:five,commit,get:x,take:x");
     die_between(&stage, "h");
@@ -89,14 +85,13 @@ Test(settling, an_increment_in_doubt_does_not_hide_a_value_set_after_it)
     EXPECT_NOTE(&stage, "h.11", "get:x MID_OK five");
     EXPECT_NOTE(&stage, "h.12", "take:x MID_OK five");
     http_stream_close(stream, NULL);
-    free(key);
     stage_close(&stage);
 }
 
 Test(settling, a_take_in_doubt_does_not_hide_a_value_set_after_it)
 {
     struct stage stage = stage_open(SETTINGS(HASTY));
-    char *key = make_session(&stage);
+    OWNED char *key = make_session(&stage);
     struct http_stream *stream = stage_stream(
         &stage,
         "open,begin:bytes,get:old,gate:stop,take:flash,gate:on,ping,set:flash:mine,commit,get:flash,set-if-absent:flash:over");
@@ -108,14 +103,13 @@ Test(settling, a_take_in_doubt_does_not_hide_a_value_set_after_it)
     EXPECT_NOTE(&stage, "h.11", "set-if-absent:flash:over MID_OK not set");
     expect_stored(&stage, key, "flash", "mine");
     http_stream_close(stream, NULL);
-    free(key);
     stage_close(&stage);
 }
 
 Test(settling, a_refresh_does_not_change_the_answer_to_a_question_in_doubt)
 {
     struct stage stage = stage_open(SETTINGS(HASTY));
-    char *key = make_session(&stage);
+    OWNED char *key = make_session(&stage);
     struct http_stream *stream =
         stage_stream(&stage, "open,begin:bytes,get:old,gate:stop,take:flash,gate:on,ping,refresh,take:flash");
     stage_await_gate(&stage, "h", "stop");
@@ -127,14 +121,13 @@ Test(settling, a_refresh_does_not_change_the_answer_to_a_question_in_doubt)
     EXPECT_NOTE(&stage, "h.5", "take:flash MID_UNAVAILABLE");
     EXPECT_NOTE(&stage, "h.9", "take:flash MID_OK saved");
     http_stream_close(stream, NULL);
-    free(key);
     stage_close(&stage);
 }
 
 Test(settling, a_refresh_shows_what_is_in_doubt_once)
 {
     struct stage stage = stage_open(SETTINGS(HASTY));
-    char *key = make_session(&stage);
+    OWNED char *key = make_session(&stage);
     struct http_stream *stream = stage_stream(
         &stage, "open,begin:bytes,get:old,gate:stop,append:old:y,commit,gate:on,ping,refresh,get:old,commit,get:old");
     stage_await_gate(&stage, "h", "stop");
@@ -146,14 +139,13 @@ Test(settling, a_refresh_shows_what_is_in_doubt_once)
     EXPECT_NOTE(&stage, "h.10", "get:old MID_OK xy");
     EXPECT_NOTE(&stage, "h.12", "get:old MID_OK xy");
     http_stream_close(stream, NULL);
-    free(key);
     stage_close(&stage);
 }
 
 Test(settling, what_was_recorded_behind_a_question_in_doubt_survives_a_full_redis)
 {
     struct stage stage = stage_open(SETTINGS(HASTY));
-    char *key = make_session(&stage);
+    OWNED char *key = make_session(&stage);
     struct http_stream *stream =
         stage_stream(&stage, "open,begin:bytes,get:old,gate:stop,take:flash,gate:on,ping,set:b:1,commit");
     die_between(&stage, "h");
@@ -164,39 +156,35 @@ Test(settling, what_was_recorded_behind_a_question_in_doubt_survives_a_full_redi
     cr_assert(http_stream_wait_end(stream, PATIENCE_MS));
     http_stream_close(stream, NULL);
     cr_expect_eq(site_worker(&stage.site), before, "the worker has ended");
-    free(key);
     stage_close(&stage);
 }
 
 Test(settling, every_field_is_visited_though_the_visit_deletes_it)
 {
     struct stage stage = stage_open(NULL);
-    char *key = make_session(&stage);
+    OWNED char *key = make_session(&stage);
     stage_act(&stage, "clear,commit", NULL);
     cr_expect_eq(redis_int(stage.site.redis, "HLEN %s", key), 2, "%lld fields are left",
                  (long long)redis_int(stage.site.redis, "HLEN %s", key));
-    free(key);
     stage_close(&stage);
 }
 
 Test(settling, a_value_that_was_read_can_be_passed_on)
 {
     struct stage stage = stage_open(NULL);
-    char *key = make_session(&stage);
+    OWNED char *key = make_session(&stage);
     int status = stage_act(&stage, "keep:flash,set:flash:other,commit,kept-if-absent:before", NULL);
     cr_expect_eq(status, 200, "%d", status);
     expect_stored(&stage, key, "before", "saved");
-    char *log = site_log(&stage.site);
+    OWNED char *log = site_log(&stage.site);
     cr_expect_null(strstr(log, "AddressSanitizer"), "%.600s", strstr(log, "AddressSanitizer"));
-    free(log);
-    free(key);
     stage_close(&stage);
 }
 
 Test(settling, a_step_that_is_repeated_with_more_is_applied_once)
 {
     struct stage stage = stage_open(SETTINGS(HASTY));
-    char *key = make_session(&stage);
+    OWNED char *key = make_session(&stage);
     stage_add_task(&stage, "session,gate:stop,increment:a,step:one,gate:on,ping,increment:b,step:one,gate:look");
     stage_await_gate(&stage, "t1", "stop");
     site_stop_redis(&stage.site);
@@ -210,14 +198,13 @@ Test(settling, a_step_that_is_repeated_with_more_is_applied_once)
     expect_stored(&stage, key, "a", "1");
     cr_expect_eq(redis_int(stage.site.redis, "HEXISTS %s b", key), 0);
     stage_open_gate(&stage, "t1", "look");
-    free(key);
     stage_close(&stage);
 }
 
 Test(settling, a_renewal_that_the_response_settles_sends_its_cookie)
 {
     struct stage stage = stage_open(NULL);
-    char *key = make_session(&stage);
+    OWNED char *key = make_session(&stage);
     struct http_response response;
     struct proxy *proxy = proxy_open(&stage.site);
     cr_assert_eq(stage_act(&stage, "ping&who=p", NULL), 200);
@@ -227,14 +214,13 @@ Test(settling, a_renewal_that_the_response_settles_sends_its_cookie)
     cr_expect_eq(status, 200, "after a response of 200 the visitor gets %d %s", status, response.body.data);
     http_response_fini(&response);
     proxy_close(proxy);
-    free(key);
     stage_close(&stage);
 }
 
 Test(settling, what_was_answered_with_503_is_not_stored_after_the_response)
 {
     struct stage stage = stage_open(NULL);
-    char *key = make_session(&stage);
+    OWNED char *key = make_session(&stage);
     struct proxy *proxy = proxy_open(&stage.site);
     cr_assert_eq(stage_act(&stage, "ping&who=p", NULL), 200);
     proxy_lose_next(proxy, LOSE_COMMIT);
@@ -244,14 +230,13 @@ Test(settling, what_was_answered_with_503_is_not_stored_after_the_response)
     sleep(1);
     cr_expect_eq(redis_int(stage.site.redis, "HEXISTS %s c", key), 0, "an after-response function has stored it");
     proxy_close(proxy);
-    free(key);
     stage_close(&stage);
 }
 
 Test(settling, an_answer_does_not_hold_for_a_record_that_went_back)
 {
     struct stage stage = stage_open(NULL);
-    char *key = make_session(&stage);
+    OWNED char *key = make_session(&stage);
     struct http_stream *stream = stage_stream(&stage, "open,begin:bytes,get:flash,gate:x,take:flash");
     stage_await_gate(&stage, "h", "x");
     redis_int(
@@ -261,17 +246,15 @@ Test(settling, an_answer_does_not_hold_for_a_record_that_went_back)
     stage_open_gate(&stage, "h", "x");
     EXPECT_NOTE(&stage, "h.5", "take:flash MID_OK older");
     http_stream_close(stream, NULL);
-    free(key);
     stage_close(&stage);
 }
 
 static struct stage with_cookie_of(const struct stage *stage)
 {
-    char *cookie = cookie_jar_get(stage->site.visitor, "mid");
+    OWNED char *cookie = cookie_jar_get(stage->site.visitor, "mid");
     struct stage other = *stage;
     other.site.visitor = cookie_jar_new();
     cookie_jar_set(other.site.visitor, "mid", cookie);
-    free(cookie);
     return other;
 }
 
@@ -281,7 +264,7 @@ Test(settling, an_old_cookie_does_not_get_the_cookie_of_a_higher_privilege)
 {
     struct stage stage = stage_open(NULL);
     struct http_response response;
-    char *key = make_session(&stage);
+    OWNED char *key = make_session(&stage);
     struct stage thief = with_cookie_of(&stage); /* of generation 1 */
     cr_assert_eq(stage_act(&stage, "renew:grace,return&who=v", NULL), 200);
     stage_act(&thief, "renew:grace,return&who=w", NULL); /* generation 2 */
@@ -290,7 +273,6 @@ Test(settling, an_old_cookie_does_not_get_the_cookie_of_a_higher_privilege)
     cr_expect_neq(status, 200, "%d %s", status, response.body.data);
     http_response_fini(&response);
     EXPECT_NOTE(&stage, "y.2", "get:mfa MID_ENDED");
-    free(key);
     stage_close(&stage);
 }
 
@@ -325,7 +307,7 @@ Test(settling, a_late_creation_does_not_revive_a_session)
 Test(settling, a_commit_from_before_a_login_tells_no_value_from_after_it)
 {
     struct stage stage = stage_open(SETTINGS(HASTY));
-    char *key = make_session(&stage);
+    OWNED char *key = make_session(&stage);
     struct http_stream *stream = stage_stream(
         &stage, "open,begin:bytes,get:old,gate:stop,increment:balance,commit,gate:on,ping,commit,get:balance");
     struct stage victim = with_cookie_of(&stage);
@@ -339,14 +321,13 @@ Test(settling, a_commit_from_before_a_login_tells_no_value_from_after_it)
     EXPECT_NOTE(&stage, "h.9", "commit MID_OK"); /* it was stored, before the login */
     EXPECT_NOTE(&stage, "h.10", "get:balance MID_ENDED");
     http_stream_close(stream, NULL);
-    free(key);
     stage_close(&stage);
 }
 
 Test(settling, a_refusal_behind_a_commit_in_doubt_is_told)
 {
     struct stage stage = stage_open(SETTINGS(HASTY));
-    char *key = make_session(&stage);
+    OWNED char *key = make_session(&stage);
     struct http_stream *stream =
         stage_stream(&stage, "open,begin:bytes,get:old,gate:stop,take:flash,gate:on,ping,big:b,commit,commit,commit");
     die_between(&stage, "h");
@@ -359,7 +340,6 @@ Test(settling, a_refusal_behind_a_commit_in_doubt_is_told)
     const char *line = strstr(log, "AddressSanitizer");
     cr_expect_null(line, "%.700s", line);
     cr_expect_null(strstr(log, "panic"), "%.300s", strstr(log, "panic"));
-    free(key);
     stage_close(&stage);
 }
 
@@ -367,7 +347,7 @@ Test(settling, a_refusal_behind_a_commit_in_doubt_is_told)
 Test(settling, a_question_that_a_full_redis_refused_is_answered_when_it_is_asked_again)
 {
     struct stage stage = stage_open(SETTINGS(HASTY));
-    char *key = make_session(&stage);
+    OWNED char *key = make_session(&stage);
     struct http_stream *stream =
         stage_stream(&stage, "open,begin:bytes,get:old,set:c:1,gate:on,take:flash,gate:off,take:flash,get:c,commit");
     stage_await_gate(&stage, "h", "on");
@@ -382,7 +362,6 @@ Test(settling, a_question_that_a_full_redis_refused_is_answered_when_it_is_asked
     expect_stored(&stage, key, "c", "1");
     cr_expect_eq(redis_int(stage.site.redis, "HEXISTS %s flash", key), 0);
     http_stream_close(stream, NULL);
-    free(key);
     stage_close(&stage);
 }
 
@@ -390,7 +369,7 @@ Test(settling, a_question_that_a_full_redis_refused_is_answered_when_it_is_asked
 Test(settling, a_commit_in_doubt_whose_session_went_survives_a_refused_creation)
 {
     struct stage stage = stage_open(NULL);
-    char *key = make_session(&stage);
+    OWNED char *key = make_session(&stage);
     struct proxy *proxy = proxy_open(&stage.site);
     cr_assert_eq(stage_act(&stage, "ping&who=p", NULL), 200);
     proxy_lose_next(proxy, LOSE_COMMIT);
@@ -401,10 +380,8 @@ Test(settling, a_commit_in_doubt_whose_session_went_survives_a_refused_creation)
     stage_open_gate(&stage, "h", "on");
     cr_assert(http_stream_wait_end(stream, PATIENCE_MS));
     http_stream_close(stream, NULL);
-    char *log = site_log(&stage.site);
+    OWNED char *log = site_log(&stage.site);
     cr_expect_null(strstr(log, "panic"), "%.300s", strstr(log, "panic"));
-    free(log);
-    free(key);
     proxy_close(proxy);
     stage_close(&stage);
 }
@@ -416,10 +393,10 @@ static pid_t start_crowd(const struct stage *stage, const char *key)
                                  "local revision = struct.unpack('>I6', string.sub(h, 11, 16)) "
                                  "redis.call('HSET', KEYS[1], '@', string.sub(h, 1, 10) .. "
                                  "struct.pack('>I6', revision + 10) .. string.sub(h, 17))";
-    char *command = text_printf("exec redis-benchmark -s %s -n 1000000000 -c 50 -P 50 EVAL \"%s\" 1 '%s' >/dev/null",
-                                stage->site.stack->redis_socket, script, key);
+    OWNED char *command =
+        text_printf("exec redis-benchmark -s %s -n 1000000000 -c 50 -P 50 EVAL \"%s\" 1 '%s' >/dev/null",
+                    stage->site.stack->redis_socket, script, key);
     pid_t crowd = process_spawn((const char *const[]){"/bin/sh", "-c", command, NULL}, NULL);
-    free(command);
     int64_t begun_at = stored_header(&stage->site, key).revision;
     while (stored_header(&stage->site, key).revision < begun_at + 1000)
         cr_assert(process_is_alive(crowd), "nobody crowds");
@@ -429,7 +406,7 @@ static pid_t start_crowd(const struct stage *stage, const char *key)
 Test(settling, a_stream_is_not_starved_by_a_crowd_on_its_session)
 {
     struct stage stage = stage_open(NULL);
-    char *key = make_session(&stage);
+    OWNED char *key = make_session(&stage);
     pid_t crowd = start_crowd(&stage, key);
     struct http_stream *stream =
         stage_stream(&stage, "open,begin:bytes,increment:a,commit,set-if-absent:c:1,take:flash,increment:a,commit");
@@ -440,6 +417,5 @@ Test(settling, a_stream_is_not_starved_by_a_crowd_on_its_session)
     EXPECT_NOTE(&stage, "h.6", "take:flash MID_OK saved");
     expect_stored(&stage, key, "a", "2");
     http_stream_close(stream, NULL);
-    free(key);
     stage_close(&stage);
 }

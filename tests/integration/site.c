@@ -50,21 +50,18 @@ static void run_or_fail(const char *const argv[])
 {
     struct buffer output = {0};
     const char *program = getenv("MIDSTREAM");
-    char *environment = text_printf("MIDSTREAM=%s", program != NULL ? program : "build/asan/midstream");
+    OWNED char *environment = text_printf("MIDSTREAM=%s", program != NULL ? program : "build/asan/midstream");
     int code = process_run(argv, (const char *const[]){environment, NULL}, &output, 60000);
     cr_assert_eq(code, 0, "%s: %.*s", argv[0], (int)output.length, output.data);
     buffer_fini(&output);
-    free(environment);
 }
 
 static pid_t read_pid(const struct site *site, const char *name)
 {
-    char *path = text_printf("%s/%s", site->stack->dir, name);
-    char *text = file_read(path, NULL);
+    OWNED char *path = text_printf("%s/%s", site->stack->dir, name);
+    OWNED char *text = file_read(path, NULL);
     cr_assert_not_null(text, "there is no %s", path);
     pid_t pid = (pid_t)strtol(text, NULL, 10);
-    free(text);
-    free(path);
     return pid;
 }
 
@@ -75,12 +72,11 @@ void site_restart(struct site *site)
     run_or_fail((const char *const[]){"scripts/run", "--stop", "--dir", stack->dir, NULL});
     run_or_fail(
         (const char *const[]){"scripts/run", "--port", "0", "--dir", stack->dir, "--workers", "1", "--detach", NULL});
-    char *path = text_printf("%s/url", stack->dir);
+    OWNED char *path = text_printf("%s/url", stack->dir);
     free(stack->url);
     stack->url = file_read(path, NULL);
     cr_assert_not_null(stack->url);
     stack->url[strcspn(stack->url, "\n")] = '\0';
-    free(path);
     stack->master = read_pid(site, "midstream.pid");
     stack->nginx = read_pid(site, "nginx.pid");
     stack->redis = read_pid(site, "redis.pid");
@@ -93,7 +89,7 @@ int site_send(const struct site *site, const char *method, const char *path, con
               struct http_response *response)
 {
     struct http_response own;
-    char *url = stack_url(site->stack, path);
+    OWNED char *url = stack_url(site->stack, path);
     http_send(&(struct http_request){.method = method, .url = url, .visitor = site->visitor, .body = body}, &own);
     cr_assert_eq(own.curl_code, 0, "%s %s: %s", method, path, own.error);
     int status = own.status;
@@ -101,7 +97,6 @@ int site_send(const struct site *site, const char *method, const char *path, con
         *response = own;
     else
         http_response_fini(&own);
-    free(url);
     return status;
 }
 
@@ -122,10 +117,9 @@ void site_make_session(const struct site *site)
 
 struct http_stream *site_stream(const struct site *site, const char *path)
 {
-    char *url = stack_url(site->stack, path);
+    OWNED char *url = stack_url(site->stack, path);
     struct http_stream *stream =
         http_stream_open(&(struct http_request){.url = url, .visitor = site->visitor, .timeout_ms = 60000}, NULL, NULL);
-    free(url);
     return stream;
 }
 
@@ -158,10 +152,9 @@ void site_wait_new_worker(const struct site *site, pid_t old)
 
 char *site_log(const struct site *site)
 {
-    char *path = text_printf("%s/midstream.log", site->stack->dir);
+    OWNED char *path = text_printf("%s/midstream.log", site->stack->dir);
     char *text = file_read(path, NULL);
     cr_assert_not_null(text);
-    free(path);
     return text;
 }
 
@@ -173,9 +166,8 @@ struct log_wish {
 static bool log_has(void *arg)
 {
     const struct log_wish *wish = arg;
-    char *log = site_log(wish->site);
+    OWNED char *log = site_log(wish->site);
     bool has = strstr(log, wish->text) != NULL;
-    free(log);
     return has;
 }
 
@@ -187,17 +179,14 @@ bool site_wait_log(const struct site *site, const char *text)
 pid_t site_start_pool(const struct site *site, const char *name, const char *flag, char **socket_path)
 {
     *socket_path = text_printf("%s/%s.sock", site->stack->dir, name);
-    char *listen = text_printf("unix:%s", *socket_path);
-    char *redis = text_printf("unix:%s", site->stack->redis_socket);
-    char *keys = text_printf("%s/keys", site->stack->dir);
+    OWNED char *listen = text_printf("unix:%s", *socket_path);
+    OWNED char *redis = text_printf("unix:%s", site->stack->redis_socket);
+    OWNED char *keys = text_printf("%s/keys", site->stack->dir);
     const char *program = getenv("MIDSTREAM");
     pid_t master =
         process_spawn((const char *const[]){program ? program : "build/asan/midstream", "serve", "--workers", "2",
                                             "--listen", listen, "--redis", redis, "--keys", keys, flag, NULL},
                       NULL);
-    free(keys);
-    free(redis);
-    free(listen);
     return master;
 }
 
@@ -206,21 +195,18 @@ pid_t site_start_pool(const struct site *site, const char *name, const char *fla
 static bool is_stopped(void *arg)
 {
     const struct site *site = arg;
-    char *path = text_printf("/proc/%d/stat", (int)site->stack->redis);
-    char *text = file_read(path, NULL);
+    OWNED char *path = text_printf("/proc/%d/stat", (int)site->stack->redis);
+    OWNED char *text = file_read(path, NULL);
     cr_assert_not_null(text, "Redis has ended");
     bool is_so = strstr(text, ") T ") != NULL;
-    free(text);
-    free(path);
     return is_so;
 }
 
 static bool is_written(void *arg)
 {
     const struct site *site = arg;
-    char *info = redis_text(site->redis, "INFO persistence");
+    OWNED char *info = redis_text(site->redis, "INFO persistence");
     bool is_so = info != NULL && strstr(info, "\r\naof_buffer_length:0\r\n") != NULL;
-    free(info);
     return is_so;
 }
 
@@ -272,9 +258,9 @@ static bool redis_answers(void *arg)
 /* In the same directory, so with the same data; stack_stop() ends it by its pid file. */
 void site_start_redis(struct site *site)
 {
-    char *data = text_printf("%s/redis", site->stack->dir);
-    char *pid_file = text_printf("%s/redis.pid", site->stack->dir);
-    char *log = text_printf("%s/redis.log", site->stack->dir);
+    OWNED char *data = text_printf("%s/redis", site->stack->dir);
+    OWNED char *pid_file = text_printf("%s/redis.pid", site->stack->dir);
+    OWNED char *log = text_printf("%s/redis.log", site->stack->dir);
     unlink(site->stack->redis_socket);
     site->stack->redis =
         process_spawn((const char *const[]){"redis-server", "scripts/redis.conf", "--port", "0", "--unixsocket",
@@ -283,16 +269,13 @@ void site_start_redis(struct site *site)
                       NULL);
     cr_assert(wait_until(redis_answers, site, PATIENCE_MS), "Redis did not start again");
     site->redis = redis_probe_open(site->stack->redis_socket);
-    free(log);
-    free(pid_file);
-    free(data);
 }
 
 /* -------------------- the session -------------------- */
 
 char *site_key(const struct site *site)
 {
-    char *cookie = cookie_jar_get(site->visitor, "mid");
+    OWNED char *cookie = cookie_jar_get(site->visitor, "mid");
     cr_assert_not_null(cookie, "the visitor has no cookie");
     unsigned char token[TOKEN_BYTES];
     size_t bytes;
@@ -302,20 +285,18 @@ char *site_key(const struct site *site)
     cr_assert_eq(bytes, sizeof(token));
     char *key = malloc(STORE_KEY_BYTES);
     store_key(token + 2, key); /* behind version and key id */
-    free(cookie);
     return key;
 }
 
 char *site_field(const struct site *site, const char *name)
 {
-    char *body = site_get(site, "/api/session");
+    OWNED char *body = site_get(site, "/api/session");
     json_t *answer = json_loads(body, 0, NULL);
     cr_assert_not_null(answer, "not JSON: %s", body);
     json_t *fields = json_object_get(json_object_get(answer, "session"), "fields");
     const char *value = json_string_value(json_object_get(fields, name));
     char *copy = value != NULL ? strdup(value) : NULL;
     json_decref(answer);
-    free(body);
     return copy;
 }
 
@@ -346,10 +327,9 @@ int64_t stored_number(const struct site *site, const char *key, const char *fiel
 struct header stored_header(const struct site *site, const char *key)
 {
     struct header header;
-    char *bytes = redis_text(site->redis, "HGET %s @", key);
+    OWNED char *bytes = redis_text(site->redis, "HGET %s @", key);
     cr_assert_not_null(bytes, "%s has no header", key);
     cr_assert(header_parse(bytes, HEADER_BYTES, &header), "%s has another header", key);
-    free(bytes);
     return header;
 }
 
@@ -389,14 +369,12 @@ char *stored_wait(const struct site *site, const char *key, const char *field)
 
 int64_t resident_kib(pid_t pid)
 {
-    char *path = text_printf("/proc/%d/status", (int)pid);
-    char *text = file_read(path, NULL);
+    OWNED char *path = text_printf("/proc/%d/status", (int)pid);
+    OWNED char *text = file_read(path, NULL);
     cr_assert_not_null(text);
     const char *line = strstr(text, "VmRSS:");
     cr_assert_not_null(line);
     int64_t kib = strtoll(line + 6, NULL, 10);
-    free(text);
-    free(path);
     return kib;
 }
 

@@ -23,7 +23,7 @@ struct stage stage_open(const char *const settings[])
     const char *environment[SETTINGS_MAX] = {0};
     snprintf(stage.dir, sizeof(stage.dir), "/tmp/midstream-stage-XXXXXX");
     cr_assert(mkdtemp(stage.dir) != NULL && chmod(stage.dir, 0777) == 0); /* workers are of another user */
-    char *dir = text_printf("STAGE=%s", stage.dir);
+    OWNED char *dir = text_printf("STAGE=%s", stage.dir);
     environment[0] = dir;
     for (size_t i = 0; settings != NULL && settings[i] != NULL; i++) {
         cr_assert_lt(i + 2, SETTINGS_MAX);
@@ -31,7 +31,6 @@ struct stage stage_open(const char *const settings[])
     }
     stage.site =
         site_open_with(&(struct stack_options){.workers = 1, .environment = environment, .midstream = app_path()});
-    free(dir);
     return stage;
 }
 
@@ -47,34 +46,30 @@ void stage_close(struct stage *stage)
 
 int stage_act(const struct stage *stage, const char *acts, struct http_response *response)
 {
-    char *path = text_printf("/act?acts=%s", acts);
+    OWNED char *path = text_printf("/act?acts=%s", acts);
     int status = site_send(&stage->site, "POST", path, "", response);
-    free(path);
     return status;
 }
 
 struct http_stream *stage_stream(const struct stage *stage, const char *acts)
 {
-    char *path = text_printf("/act?acts=%s", acts);
+    OWNED char *path = text_printf("/act?acts=%s", acts);
     struct http_stream *stream = site_stream(&stage->site, path);
-    free(path);
     return stream;
 }
 
 void stage_add_task(const struct stage *stage, const char *acts)
 {
-    char *path = text_printf("/act-task?acts=%s", acts);
+    OWNED char *path = text_printf("/act-task?acts=%s", acts);
     cr_assert_eq(site_send(&stage->site, "POST", path, "", NULL), 202);
-    free(path);
 }
 
 void stage_open_gate(const struct stage *stage, const char *who, const char *gate)
 {
-    char *path = text_printf("%s/%s.%s", stage->dir, who, gate);
+    OWNED char *path = text_printf("%s/%s.%s", stage->dir, who, gate);
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     cr_assert_geq(fd, 0, "%s was open already", path);
     close(fd);
-    free(path);
 }
 
 /* -------------------- notes -------------------- */
@@ -87,9 +82,8 @@ struct note_wish {
 
 char *stage_notes(const struct stage *stage)
 {
-    char *path = text_printf("%s/notes", stage->dir);
+    OWNED char *path = text_printf("%s/notes", stage->dir);
     char *notes = file_read(path, NULL);
-    free(path);
     return notes != NULL ? notes : strdup("");
 }
 
@@ -97,11 +91,10 @@ static bool has_note(void *arg)
 {
     struct note_wish *wish = arg;
     size_t length = strlen(wish->start);
-    char *notes = stage_notes(wish->stage);
+    OWNED char *notes = stage_notes(wish->stage);
     for (const char *line = notes, *end; wish->rest == NULL && (end = strchr(line, '\n')) != NULL; line = end + 1)
         if (strncmp(line, wish->start, length) == 0)
             wish->rest = strndup(line + length, (size_t)(end - line) - length);
-    free(notes);
     return wish->rest != NULL;
 }
 
@@ -117,17 +110,15 @@ static char *await_note(const struct stage *stage, const char *start)
 
 char *stage_note(const struct stage *stage, const char *number)
 {
-    char *start = text_printf("%s ", number);
+    OWNED char *start = text_printf("%s ", number);
     char *note = await_note(stage, start);
-    free(start);
     return note;
 }
 
 void stage_await_gate(const struct stage *stage, const char *who, const char *gate)
 {
-    char *start = text_printf("%s at %s", who, gate);
+    OWNED char *start = text_printf("%s at %s", who, gate);
     free(await_note(stage, start));
-    free(start);
 }
 
 /* -------------------- task workers -------------------- */
@@ -135,12 +126,10 @@ void stage_await_gate(const struct stage *stage, const char *who, const char *ga
 pid_t stage_task_worker(const struct stage *stage)
 {
     pid_t workers[STACK_WORKERS_MAX];
-    char *path = text_printf("%s/work.pid", stage->site.stack->dir);
-    char *text = file_read(path, NULL);
+    OWNED char *path = text_printf("%s/work.pid", stage->site.stack->dir);
+    OWNED char *text = file_read(path, NULL);
     cr_assert_not_null(text);
     cr_assert_eq(workers_of((pid_t)strtol(text, NULL, 10), workers), 1);
-    free(text);
-    free(path);
     return workers[0];
 }
 

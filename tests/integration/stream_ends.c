@@ -25,7 +25,7 @@ Test(stream_ends, a_killed_worker_leaves_a_visible_cut_and_the_next_request_succ
         pid_t worker = site_worker(&site);
         char *url =
             text_printf("%s/stream?count=1000&interval_ms=50", version == 20 ? site.stack->url_h2 : site.stack->url);
-        char *next = stack_url(site.stack, "/counter");
+        OWNED char *next = stack_url(site.stack, "/counter");
         struct http_stream *stream =
             http_stream_open(&(struct http_request){.url = url, .has_http2 = version == 20}, NULL, NULL);
         cr_assert(http_stream_wait_text(stream, "Chunk 2\n", PATIENCE_MS));
@@ -46,13 +46,11 @@ Test(stream_ends, a_killed_worker_leaves_a_visible_cut_and_the_next_request_succ
         } while (clock_monotonic_ms() - killed_ms < 1000);
         cr_expect_lt(clock_monotonic_ms() - killed_ms, 1000);
         site_wait_new_worker(&site, worker);
-        free(next);
         free(url);
     }
-    char *log = site_log(&site);
+    OWNED char *log = site_log(&site);
     cr_expect_eq(text_count(log, "worker.killed"), 2, "%s", log);
     cr_expect(strstr(log, "signal=KILL") != NULL);
-    free(log);
     site_close(&site);
 }
 
@@ -72,9 +70,8 @@ Test(stream_ends, a_stopped_pool_lets_its_streams_end)
               "%s", response.body.data);
     http_response_fini(&response);
     cr_expect(site_wait_log(&site, "master.end"));
-    char *log = site_log(&site);
+    OWNED char *log = site_log(&site);
     cr_expect(strstr(log, "unfinished=0") != NULL, "%s", log);
-    free(log);
     site_close(&site);
 }
 
@@ -128,7 +125,7 @@ Test(stream_ends, a_client_that_leaves_is_noticed_within_100_ms)
     struct site site = site_open_app(NULL);
     int64_t least_ms = INT64_MAX; /* of several, since this machine may be busy */
     cr_assert_eq(site_send(&site, "GET", "/tab", NULL, NULL), 204);
-    char *key = site_key(&site);
+    OWNED char *key = site_key(&site);
     for (int i = 0; i < CLIENTS; i++) {
         redis_int(site.redis, "HDEL %s over_ms", key);
         struct http_stream *stream = site_stream(&site, "/rest"); /* sleeps for an hour */
@@ -140,7 +137,6 @@ Test(stream_ends, a_client_that_leaves_is_noticed_within_100_ms)
         least_ms = noticed_ms < least_ms ? noticed_ms : least_ms;
     }
     cr_expect_leq(least_ms, 100, "%lld ms", (long long)least_ms);
-    free(key);
     site_close(&site);
 }
 
@@ -149,7 +145,7 @@ Test(stream_ends, a_stream_whose_client_left_changes_its_session_no_more)
     struct site site = site_open(NULL);
     struct http_stream *stream = site_stream(&site, "/events?count=100000&interval_ms=10");
     cr_assert(http_stream_wait_text(stream, "id: 3\n", PATIENCE_MS));
-    char *key = site_key(&site);
+    OWNED char *key = site_key(&site);
     http_stream_close(stream, NULL);
     int64_t before;
     int64_t now = stored_number(&site, key, "event");
@@ -160,7 +156,6 @@ Test(stream_ends, a_stream_whose_client_left_changes_its_session_no_more)
         now = stored_number(&site, key, "event");
     } while (now != before && clock_monotonic_ms() < end_ms);
     cr_expect_eq(now, before, "it goes on without its client");
-    free(key);
     site_close(&site);
 }
 
@@ -169,12 +164,10 @@ Test(stream_ends, a_handler_may_carry_on_without_its_client)
     struct site site = site_open_app(NULL);
     struct http_stream *stream = site_stream(&site, "/outlive");
     cr_assert(http_stream_wait_text(stream, "step 2\n", PATIENCE_MS));
-    char *key = site_key(&site);
+    OWNED char *key = site_key(&site);
     http_stream_close(stream, NULL);
     cr_expect(stored_reaches(&site, key, "step", 10), "it ended at %lld", (long long)stored_number(&site, key, "step"));
-    char *outcomes = stored_wait(&site, key, "outcomes");
+    OWNED char *outcomes = stored_wait(&site, key, "outcomes");
     cr_expect_str_eq(outcomes, "outlive:left ");
-    free(outcomes);
-    free(key);
     site_close(&site);
 }

@@ -35,19 +35,16 @@ Test(streams, each_format_has_an_end_that_only_a_complete_stream_has)
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         for (int version = 11; version <= 20; version += 9) {
             struct http_response response;
-            char *url = text_printf("%s%s", version == 20 ? site.stack->url_h2 : site.stack->url, rows[i].path);
+            OWNED char *url = text_printf("%s%s", version == 20 ? site.stack->url_h2 : site.stack->url, rows[i].path);
             http_send(&(struct http_request){.url = url, .has_http2 = version == 20}, &response);
-            char *type = http_response_header(&response, "Content-Type", 0);
-            char *length = http_response_header(&response, "Content-Length", 0);
+            OWNED char *type = http_response_header(&response, "Content-Type", 0);
+            OWNED char *length = http_response_header(&response, "Content-Length", 0);
             cr_expect_eq(response.curl_code, 0, "%s: %s", url, response.error);
             cr_expect_eq(response.http_version, version);
             cr_expect_str_eq(type, rows[i].type);
             cr_expect_str_eq(behind_retry(response.body.data), rows[i].body);
             cr_expect_null(length, "a stream's length is not known before its end");
             http_response_fini(&response);
-            free(length);
-            free(type);
-            free(url);
         }
     }
     site_close(&site);
@@ -70,7 +67,7 @@ Test(streams, a_head_request_starts_no_work)
     static const char *const paths[] = {"/stream", "/events", "/rows", "/fail", "/chat?prompt=x"};
     struct site site = site_open(NULL);
     site_make_session(&site);
-    char *key = site_key(&site);
+    OWNED char *key = site_key(&site);
     int64_t revision = stored_header(&site, key).revision;
     for (size_t i = 0; i < 4; i++) {
         struct http_response response;
@@ -81,7 +78,6 @@ Test(streams, a_head_request_starts_no_work)
     cr_expect_eq(site_send(&site, "GET", "/null", NULL, NULL), 200); /* by the same worker, behind them */
     cr_expect_eq(stored_header(&site, key).revision, revision, "a HEAD has changed the session");
     cr_expect_eq(redis_int(site.redis, "HEXISTS %s chunk", key), 0);
-    free(key);
     site_close(&site);
 }
 
@@ -89,8 +85,8 @@ Test(streams, a_handler_that_fails_in_the_middle_leaves_a_visible_cut)
 {
     struct http_response response;
     struct site site = site_open(NULL);
-    char *url = stack_url(site.stack, "/fail?at=3");
-    char *url_h2 = text_printf("%s/fail?at=3", site.stack->url_h2);
+    OWNED char *url = stack_url(site.stack, "/fail?at=3");
+    OWNED char *url_h2 = text_printf("%s/fail?at=3", site.stack->url_h2);
     http_send(&(struct http_request){.url = url}, &response);
     cr_expect_eq(response.curl_code, CURLE_PARTIAL_FILE, "%d %s", response.curl_code, response.error);
     cr_expect_eq(response.status, 200);
@@ -106,8 +102,6 @@ Test(streams, a_handler_that_fails_in_the_middle_leaves_a_visible_cut)
     pid_t worker = site_worker(&site);
     cr_expect_eq(site_send(&site, "GET", "/null", NULL, NULL), 200);
     cr_expect_eq(site_worker(&site), worker);
-    free(url_h2);
-    free(url);
     site_close(&site);
 }
 
@@ -126,23 +120,20 @@ Test(streams, a_silent_stream_sends_heartbeats)
     struct site site = site_open(SETTINGS("MIDSTREAM_HEARTBEAT_MS=100"));
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct http_stream *stream = site_stream(&site, rows[i].path);
-        char *expected = text_printf("%s%s", rows[i].first, rows[i].beats);
+        OWNED char *expected = text_printf("%s%s", rows[i].first, rows[i].beats);
         cr_assert(http_stream_wait_text(stream, expected, PATIENCE_MS), "%s sends nothing", rows[i].path);
-        char *body = http_stream_body(stream);
+        OWNED char *body = http_stream_body(stream);
         cr_expect(strncmp(behind_retry(body), expected, strlen(expected)) == 0, "%s: %s", rows[i].path, body);
         size_t last = http_stream_piece_count(stream) - 1;
         int64_t between_us = http_stream_piece(stream, last).at_us - http_stream_piece(stream, 0).at_us;
         cr_expect_geq(between_us, 90000 * (int64_t)last, "they come too often");
         http_stream_close(stream, NULL);
-        free(body);
-        free(expected);
     }
     /* Bytes have no heartbeat: whatever was sent would be part of them. */
     struct http_stream *stream = site_stream(&site, "/stream?count=2&interval_ms=400");
     cr_assert(http_stream_wait_end(stream, PATIENCE_MS));
-    char *body = http_stream_body(stream);
+    OWNED char *body = http_stream_body(stream);
     cr_expect_str_eq(body, "Chunk 1\nChunk 2\n");
-    free(body);
     http_stream_close(stream, NULL);
     site_close(&site);
 }
@@ -150,9 +141,8 @@ Test(streams, a_silent_stream_sends_heartbeats)
 /* Reads what is left for a client that had stopped reading; true when HTTP says that it is complete. */
 static bool rest_is_complete(int fd)
 {
-    char *rest = raw_rest(fd);
+    OWNED char *rest = raw_rest(fd);
     bool is_complete = text_ends(rest, "0\r\n\r\n");
-    free(rest);
     return is_complete;
 }
 
@@ -162,9 +152,9 @@ Test(streams, a_stalled_client_is_dropped_with_a_visible_cut_while_others_go_on_
     struct site site = site_open_app(SETTINGS("MIDSTREAM_STALL_TIMEOUT_MS=1500"));
     int clients[STALLED];
     cr_assert_eq(site_send(&site, "GET", "/tab", NULL, NULL), 204);
-    char *key = site_key(&site);
-    char *cookie = cookie_jar_get(site.visitor, "mid");
-    char *request = text_printf("GET /flood HTTP/1.1\r\nHost: localhost\r\nCookie: mid=%s\r\n\r\n", cookie);
+    OWNED char *key = site_key(&site);
+    OWNED char *cookie = cookie_jar_get(site.visitor, "mid");
+    OWNED char *request = text_printf("GET /flood HTTP/1.1\r\nHost: localhost\r\nCookie: mid=%s\r\n\r\n", cookie);
     struct http_stream *other = site_stream(&site, "/increments?times=100000&interval_ms=10");
     cr_assert_eq(http_stream_wait_head(other, PATIENCE_MS), 200);
     int64_t before_kib = resident_kib(site_worker(&site));
@@ -189,9 +179,6 @@ Test(streams, a_stalled_client_is_dropped_with_a_visible_cut_while_others_go_on_
     }
     http_stream_close(other, NULL);
     free(outcomes);
-    free(request);
-    free(cookie);
-    free(key);
     site_close(&site);
 }
 
@@ -199,12 +186,11 @@ Test(streams, a_slow_client_gets_everything)
 {
     struct http_response response;
     struct site site = site_open_app(NULL);
-    char *url = stack_url(site.stack, "/big?bytes=3000000");
+    OWNED char *url = stack_url(site.stack, "/big?bytes=3000000");
     http_send(&(struct http_request){.url = url, .receive_bytes_per_s = 2000000}, &response);
     cr_expect_eq(response.curl_code, 0, "%s", response.error);
     cr_expect_eq(response.body.length, 3000000);
     http_response_fini(&response);
-    free(url);
     site_close(&site);
 }
 
@@ -214,7 +200,7 @@ Test(streams, a_piece_of_any_size_arrives_whole)
     struct site site = site_open_app(NULL);
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
         struct http_response response;
-        char *path = text_printf("/big?bytes=%zu", sizes[i]);
+        OWNED char *path = text_printf("/big?bytes=%zu", sizes[i]);
         cr_expect_eq(site_send(&site, "GET", path, NULL, &response), 200);
         cr_assert_eq(response.body.length, sizes[i], "%zu of %zu bytes", response.body.length, sizes[i]);
         size_t wrong = 0;
@@ -222,7 +208,6 @@ Test(streams, a_piece_of_any_size_arrives_whole)
             wrong += response.body.data[k] != (char)('a' + k % 23);
         cr_expect_eq(wrong, 0, "%zu bytes of %zu are others", wrong, sizes[i]);
         http_response_fini(&response);
-        free(path);
     }
     site_close(&site);
 }
@@ -232,7 +217,7 @@ Test(streams, ten_thousand_commits_in_one_stream_leave_the_worker_as_small_as_it
     struct site site = site_open_app(NULL);
     struct http_stream *stream = site_stream(&site, "/increments?times=12000");
     cr_assert_eq(http_stream_wait_head(stream, PATIENCE_MS), 200);
-    char *key = site_key(&site);
+    OWNED char *key = site_key(&site);
     cr_assert(stored_reaches(&site, key, "own", 2000)); /* by then, whatever is kept for good is there */
     int64_t before_kib = resident_kib(site_worker(&site));
     cr_assert(http_stream_wait_text(stream, "{\"end\":true}\n", 60000));
@@ -241,7 +226,6 @@ Test(streams, ten_thousand_commits_in_one_stream_leave_the_worker_as_small_as_it
     /* ASan keeps freed memory for a while (its quarantine), which is why this is not a few pages. */
     cr_expect_lt(grown_kib, 64 * 1024, "it grew by %lld KiB", (long long)grown_kib);
     http_stream_close(stream, NULL);
-    free(key);
     site_close(&site);
 }
 

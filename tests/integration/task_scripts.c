@@ -11,6 +11,7 @@
 #include "redis/server.h"
 #include "integration/random.h"
 #include "task/queue.h"
+#include "support/owned.h"
 
 TestSuite(task_scripts, .fini = server_fini, .timeout = 120);
 
@@ -76,10 +77,9 @@ static struct count count_by_force(struct redis_probe *probe)
     struct count count = {0};
     struct redis_texts keys = redis_texts(probe, "KEYS mid:q:{default}:task:*");
     for (size_t i = 0; i < keys.count; i++) {
-        char *state = redis_text(probe, "HGET %s state", keys.items[i]);
+        OWNED char *state = redis_text(probe, "HGET %s state", keys.items[i]);
         cr_assert_not_null(state, "%s has no state", keys.items[i]);
         count_state(&count, state);
-        free(state);
     }
     redis_texts_fini(&keys);
     return count;
@@ -163,9 +163,8 @@ static struct owned take_owned(struct play *play)
 
 static long long lease_of(struct play *play, const char *id)
 {
-    char *score = redis_text(play->probe, "ZSCORE %s %s", "mid:q:{default}:leases", id);
+    OWNED char *score = redis_text(play->probe, "ZSCORE %s %s", "mid:q:{default}:leases", id);
     long long until = score != NULL ? strtoll(score, NULL, 10) : -1;
-    free(score);
     return until;
 }
 

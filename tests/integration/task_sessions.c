@@ -80,7 +80,7 @@ Test(task_sessions, a_task_whose_lease_was_lost_cannot_log_its_visitor_out)
 {
     struct stage stage = stage_open(
         SETTINGS("MIDSTREAM_TASK_LEASE_MS=1500", "MIDSTREAM_WATCHDOG_MS=0", "MIDSTREAM_REDIS_TIMEOUT_MS=60000"));
-    char *key = make_session(&stage);
+    OWNED char *key = make_session(&stage);
     cr_assert_eq(
         site_send(&stage.site, "POST", "/act-task?attempts=5&acts=get:cart,deaf:end,destroy,get:cart", "", NULL), 202);
     stage_await_gate(&stage, "t1", "end");
@@ -102,6 +102,5 @@ Test(task_sessions, a_task_whose_lease_was_lost_cannot_log_its_visitor_out)
     cr_expect_eq(redis_int(stage.site.redis, "EXISTS %s", key), 0);
     process_signal(others, SIGTERM);
     cr_expect_eq(process_wait(others, 20000), 0);
-    free(key);
     stage_close(&stage);
 }

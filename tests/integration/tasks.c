@@ -20,15 +20,13 @@ Test(tasks, a_task_is_done_by_another_process_and_can_be_looked_up)
     char id[TEXT_BYTES];
     must_add(&office, "/add/sleep", "10", id);
     await(&office, id, "done 1/5");
-    char *log = file_read(office.log, NULL);
-    char *line = text_printf("begin %s 1 %d ", id, (int)work_process(&office));
+    OWNED char *log = file_read(office.log, NULL);
+    OWNED char *line = text_printf("begin %s 1 %d ", id, (int)work_process(&office));
     cr_expect_not_null(strstr(log, line), "%s is not in %s", line, log);
     char *payload = field(&office, id, "payload");
     cr_expect_null(payload); /* nobody needs it any more */
     cr_expect_gt(redis_int(office.site.redis, "PTTL mid:q:{default}:task:%s", id), 0);
     cr_expect_eq(redis_int(office.site.redis, "XLEN mid:q:{default}:stream"), 0);
-    free(line);
-    free(log);
     office_close(&office);
 }
 
@@ -38,9 +36,8 @@ Test(tasks, a_task_can_ask_redis_for_the_applications_own_data)
     char id[TEXT_BYTES];
     must_add(&office, "/add/keep", "x", id);
     await(&office, id, "done 1/5");
-    char *kept = redis_text(office.site.redis, "GET app:kept");
+    OWNED char *kept = redis_text(office.site.redis, "GET app:kept");
     cr_expect_str_eq(kept, id);
-    free(kept);
     office_close(&office);
 }
 
@@ -90,9 +87,8 @@ Test(tasks, a_task_that_nobody_knows_is_a_dead_letter_at_once)
     char id[TEXT_BYTES];
     must_add(&office, "/add/unheard-of", "x", id);
     await(&office, id, "dead 1/5 MID_UNPROCESSABLE");
-    char *detail = field(&office, id, "detail");
-    cr_expect_str_eq(detail, "no worker knows a task called \"unheard-of\"");
-    free(detail);
+    OWNED char *detail = field(&office, id, "detail");
+    cr_expect_str_eq(detail, "no worker has a handler for the task \"unheard-of\"");
     office_close(&office);
 }
 
@@ -100,7 +96,7 @@ Test(tasks, what_cannot_be_a_task_is_refused)
 {
     struct office office = office_open(SETTINGS(QUICK));
     char id[TEXT_BYTES];
-    char *big = calloc(1, 64 * 1024 + 2);
+    OWNED char *big = calloc(1, 64 * 1024 + 2);
     memset(big, 'x', 64 * 1024);
     must_add(&office, "/add/empty", big, id);
     big[64 * 1024] = 'x';
@@ -111,7 +107,6 @@ Test(tasks, what_cannot_be_a_task_is_refused)
     cr_expect_eq(site_send(&office.site, "GET", "/task/nonsense", NULL, NULL), 400);
     cr_expect_eq(site_send(&office.site, "DELETE", "/task/default.0123456789ABCDEF0123456789ABCDEF", NULL, NULL), 400);
     cr_expect_eq(site_send(&office.site, "GET", "/task/default.0123456789abcdef0123456789abcdef", NULL, NULL), 404);
-    free(big);
     office_close(&office);
 }
 
@@ -122,11 +117,10 @@ Test(tasks, a_full_queue_says_so)
     for (int i = 0; i < 3; i++)
         must_add(&office, "/add/sleep?delay_ms=60000", "0", ids[i]);
     cr_expect_eq(add(&office, "/add/sleep", "0", ids[3]), 503);
-    char *path = text_printf("/task/%s", ids[0]);
+    OWNED char *path = text_printf("/task/%s", ids[0]);
     cr_expect_eq(site_send(&office.site, "DELETE", path, NULL, NULL), 204);
     must_add(&office, "/add/sleep", "0", ids[3]);
     await(&office, ids[3], "done");
-    free(path);
     office_close(&office);
 }
 
@@ -134,16 +128,14 @@ Test(tasks, an_enqueue_that_is_repeated_with_its_id_adds_one_task)
 {
     struct office office = office_open(SETTINGS(QUICK));
     char id[TEXT_BYTES];
-    char *new_id = site_get(&office.site, "/new-id");
-    char *path = text_printf("/add/sleep?id=%s", new_id);
+    OWNED char *new_id = site_get(&office.site, "/new-id");
+    OWNED char *path = text_printf("/add/sleep?id=%s", new_id);
     for (int i = 0; i < 3; i++) {
         must_add(&office, path, "0", id);
         cr_expect_str_eq(id, new_id);
         await(&office, id, "done 1/5"); /* also after it has ended */
     }
     cr_expect_eq(noted(&office, "begin", id), 1);
-    free(path);
-    free(new_id);
     office_close(&office);
 }
 
@@ -193,14 +185,13 @@ Test(tasks, a_step_is_applied_once_whatever_number_of_attempts_come_to_it)
     make_session(&office);
     must_add(&office, "/add/count?attempts=5", "3", id);
     await(&office, id, "done 3/5");
-    char *key = site_key(&office.site);
+    OWNED char *key = site_key(&office.site);
     cr_expect_eq(stored_number(&office.site, key, "once"), 1);
     cr_expect_eq(stored_number(&office.site, key, "plain"), 3);
     cr_expect_eq(stored_number(&office.site, key, "end"), 1);
     cr_expect_eq(noted(&office, "applied", id), 1);
     cr_expect_eq(noted(&office, "skipped", id), 2);
     cr_expect_eq(redis_int(office.site.redis, "EXISTS %s:task:%s", key, id), 0); /* the claim is given up */
-    free(key);
     office_close(&office);
 }
 
@@ -211,9 +202,8 @@ Test(tasks, a_task_can_add_a_task_for_the_same_session)
     make_session(&office);
     must_add(&office, "/add/parent", "", id);
     await(&office, id, "done 1/5  default.");
-    char *key = site_key(&office.site);
+    OWNED char *key = site_key(&office.site);
     cr_expect(stored_reaches(&office.site, key, "once", 1));
-    free(key);
     office_close(&office);
 }
 
@@ -222,13 +212,12 @@ Test(tasks, after_a_logout_nothing_is_written_and_the_task_ends)
     struct office office = office_open(SETTINGS(QUICK));
     char id[TEXT_BYTES];
     make_session(&office);
-    char *key = site_key(&office.site);
+    OWNED char *key = site_key(&office.site);
     must_add(&office, "/add/late", "500", id);
     await_note(&office, "begin", id, 1);
     cr_assert_eq(site_send(&office.site, "POST", "/logout", NULL, NULL), 204);
     await(&office, id, "cancelled 1/5 MID_ENDED");
     cr_expect_eq(redis_int(office.site.redis, "EXISTS %s", key), 0);
-    free(key);
     office_close(&office);
 }
 
@@ -311,13 +300,11 @@ static bool is_shown(void *arg)
 {
     const struct shown *shown = arg;
     struct http_response response;
-    char *socket = text_printf("%s/work-admin.sock", shown->office->site.stack->dir);
-    char *line = text_printf("\n%s\n", shown->line);
+    OWNED char *socket = text_printf("%s/work-admin.sock", shown->office->site.stack->dir);
+    OWNED char *line = text_printf("\n%s\n", shown->line);
     http_send(&(struct http_request){.url = "http://admin/metrics", .unix_socket = socket}, &response);
     bool is_there = response.status == 200 && strstr(response.body.data, line) != NULL;
     http_response_fini(&response);
-    free(line);
-    free(socket);
     return is_there;
 }
 

@@ -20,9 +20,8 @@ Test(tasks_crashes, a_task_that_crashes_its_worker_is_dead_after_its_attempts_an
     must_add(&office, "/add/crash?attempts=3", "50", crasher);
     await(&office, crasher, "dead 3/3 MID_FAILED");
     cr_expect_eq(noted(&office, "begin", crasher), 3);
-    char *detail = field(&office, crasher, "detail");
+    OWNED char *detail = field(&office, crasher, "detail");
     cr_expect_str_eq(detail, "its worker crashed or hung while it ran");
-    free(detail);
     for (int i = 0; i < 10; i++) { /* of one attempt only, and still */
         await(&office, others[i], "done 1/1");
         cr_expect_geq(number(&office, others[i], "displaced"), 1);
@@ -89,7 +88,7 @@ Test(tasks_crashes, a_stopped_worker_that_wakes_after_its_lease_has_moved_change
     struct office office = office_open(SETTINGS(QUICK, "MIDSTREAM_WATCHDOG_MS=0", "MIDSTREAM_REDIS_TIMEOUT_MS=60000"));
     char id[TEXT_BYTES];
     make_session(&office);
-    char *key = site_key(&office.site);
+    OWNED char *key = site_key(&office.site);
     must_add(&office, "/add/late?attempts=1", "1000", id);
     await_note(&office, "begin", id, 1);
     pid_t stopped = work_process(&office);
@@ -108,7 +107,6 @@ Test(tasks_crashes, a_stopped_worker_that_wakes_after_its_lease_has_moved_change
     await(&office, id, "done 1/1");
     process_signal(others, SIGTERM);
     cr_expect_eq(process_wait(others, 20000), 0);
-    free(key);
     office_close(&office);
 }
 

@@ -32,9 +32,8 @@ static void make_room(const struct office *office)
 
 static int64_t lease_end(const struct office *office, const char *id)
 {
-    char *score = redis_text(office->site.redis, "ZSCORE mid:q:{default}:leases %s", id);
+    OWNED char *score = redis_text(office->site.redis, "ZSCORE mid:q:{default}:leases %s", id);
     int64_t end_ms = score != NULL ? strtoll(score, NULL, 10) : -1;
-    free(score);
     return end_ms;
 }
 
@@ -81,14 +80,13 @@ Test(tasks_full, a_running_task_can_fail_be_cancelled_and_be_given_back)
     await_note(&office, "begin", cancelled, 1);
     await_note(&office, "begin", given_back, 1);
     fill(&office);
-    char *path = text_printf("/task/%s", cancelled);
+    OWNED char *path = text_printf("/task/%s", cancelled);
     cr_expect_eq(site_send(&office.site, "DELETE", path, NULL, NULL), 204);
     await(&office, cancelled, "cancelled 1/5");
     process_signal(work_process(&office), SIGTERM);
     await(&office, given_back, "waiting 0/1");
     make_room(&office);
     await(&office, given_back, "running 1/1");
-    free(path);
     office_close(&office);
 }
 

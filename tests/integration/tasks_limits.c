@@ -14,9 +14,8 @@ Test(tasks_limits, an_attempt_that_waits_beyond_its_deadline_fails_and_is_tried_
     char id[TEXT_BYTES];
     must_add(&office, "/add/sleep?attempts=2&deadline_ms=300", "60000", id);
     await(&office, id, "dead 2/2");
-    char *error = field(&office, id, "error");
+    OWNED char *error = field(&office, id, "error");
     cr_expect(strncmp(error, "MID_TIMEOUT", 11) == 0, "%s", error);
-    free(error);
     office_close(&office);
 }
 
@@ -66,9 +65,8 @@ Test(tasks_limits, a_worker_with_room_for_ten_thousand_takes_thousands_that_wait
                                                 "MIDSTREAM_TASK_QUEUE_MAX=20000", "MIDSTREAM_FIBERS_MAX=20000"));
     pid_t worker = work_process(&office);
     process_signal(worker, SIGSTOP);
-    char *path = text_printf("/add-many/empty?count=%d", MANY);
+    OWNED char *path = text_printf("/add-many/empty?count=%d", MANY);
     cr_assert_eq(site_send(&office.site, "POST", path, "", NULL), 202);
-    free(path);
     process_signal(worker, SIGCONT);
     struct count count = {.office = &office};
     cr_expect(wait_until(are_done, &count, 4 * PATIENCE_MS), "%lld are done", count.done);

@@ -27,14 +27,13 @@ static char *upload_bytes(void)
 
 static int begin_upload(const struct site *site, const char *framing)
 {
-    char *cookie = cookie_jar_get(site->visitor, "mid");
+    OWNED char *cookie = cookie_jar_get(site->visitor, "mid");
     char *head =
         text_printf("POST /upload HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost\r\nConnection: close\r\n"
                     "Cookie: mid=%s\r\n%s\r\n\r\n",
                     cookie, framing);
     int fd = raw_request(site, head);
     free(head);
-    free(cookie);
     return fd;
 }
 
@@ -47,9 +46,9 @@ Test(uploads, an_upload_is_read_as_it_comes_and_its_progress_is_seen_meanwhile)
 {
     struct site site = site_open(NULL);
     site_make_session(&site);
-    char *key = site_key(&site);
-    char *bytes = upload_bytes();
-    char *framing = text_printf("Content-Length: %d", UPLOAD_BYTES);
+    OWNED char *key = site_key(&site);
+    OWNED char *bytes = upload_bytes();
+    OWNED char *framing = text_printf("Content-Length: %d", UPLOAD_BYTES);
     int64_t before_kib = resident_kib(site_worker(&site));
     int fd = begin_upload(&site, framing);
     send_all(fd, bytes, UPLOAD_BYTES / 2);
@@ -58,21 +57,16 @@ Test(uploads, an_upload_is_read_as_it_comes_and_its_progress_is_seen_meanwhile)
     int64_t grown_kib = resident_kib(site_worker(&site)) - before_kib;
     cr_expect_lt(grown_kib, 16 * 1024, "the worker has grown by %lld KiB", (long long)grown_kib);
     send_all(fd, bytes + UPLOAD_BYTES / 2, UPLOAD_BYTES - UPLOAD_BYTES / 2);
-    char *response = raw_rest(fd);
+    OWNED char *response = raw_rest(fd);
 
     unsigned char hash[crypto_generichash_BYTES];
     char hex[2 * crypto_generichash_BYTES + 1];
     crypto_generichash(hash, sizeof(hash), (const unsigned char *)bytes, UPLOAD_BYTES, NULL, 0);
     sodium_bin2hex(hex, sizeof(hex), hash, sizeof(hash));
-    char *expected = text_printf("\r\n\r\n{\"bytes\":%d,\"blake2b\":\"%s\"}\n", UPLOAD_BYTES, hex);
+    OWNED char *expected = text_printf("\r\n\r\n{\"bytes\":%d,\"blake2b\":\"%s\"}\n", UPLOAD_BYTES, hex);
     cr_expect(text_ends(response, expected), "%s", response);
     cr_expect_eq(site_number(&site, "uploaded"), UPLOAD_BYTES);
     close(fd);
-    free(expected);
-    free(response);
-    free(framing);
-    free(bytes);
-    free(key);
     site_close(&site);
 }
 
@@ -83,32 +77,29 @@ Test(uploads, an_upload_in_chunks_has_the_same_hash)
     int fd = begin_upload(&site, "Transfer-Encoding: chunked");
     static const char chunks[] = "5\r\nhello\r\n6;x=y\r\n world\r\n0\r\n\r\n";
     send_all(fd, chunks, sizeof(chunks) - 1);
-    char *response = raw_rest(fd);
+    OWNED char *response = raw_rest(fd);
     unsigned char hash[crypto_generichash_BYTES];
     char hex[2 * crypto_generichash_BYTES + 1];
     crypto_generichash(hash, sizeof(hash), (const unsigned char *)"hello world", 11, NULL, 0);
     sodium_bin2hex(hex, sizeof(hex), hash, sizeof(hash));
     cr_expect(strstr(response, "{\"bytes\":11,") != NULL && strstr(response, hex) != NULL, "%s", response);
     close(fd);
-    free(response);
     site_close(&site);
 }
 
 /* The numbers of the worker's sockets, by which the kernel tells one from another. */
 static void add_sockets(pid_t pid, json_t *numbers)
 {
-    char *path = text_printf("/proc/%d/fd", (int)pid);
+    OWNED char *path = text_printf("/proc/%d/fd", (int)pid);
     DIR *directory = opendir(path);
     cr_assert_not_null(directory);
     for (struct dirent *entry; (entry = readdir(directory)) != NULL;) {
         char target[64] = "";
-        char *link = text_printf("%s/%s", path, entry->d_name);
+        OWNED char *link = text_printf("%s/%s", path, entry->d_name);
         if (readlink(link, target, sizeof(target) - 1) > 0 && strncmp(target, "socket:", 7) == 0)
             json_object_set_new(numbers, target, json_true());
-        free(link);
     }
     closedir(directory);
-    free(path);
 }
 
 static size_t socket_count(pid_t pid)
@@ -135,11 +126,11 @@ Test(uploads, an_upload_that_its_client_gives_up_is_given_up)
 {
     struct site site = site_open(NULL);
     site_make_session(&site);
-    char *key = site_key(&site);
-    char *bytes = upload_bytes();
+    OWNED char *key = site_key(&site);
+    OWNED char *bytes = upload_bytes();
     pid_t worker = site_worker(&site);
     size_t sockets = socket_count(worker);
-    char *framing = text_printf("Content-Length: %d", UPLOAD_BYTES);
+    OWNED char *framing = text_printf("Content-Length: %d", UPLOAD_BYTES);
     int fd = begin_upload(&site, framing);
     send_all(fd, bytes, UPLOAD_BYTES / 10);
     cr_assert(stored_reaches(&site, key, "uploaded", 1));
@@ -148,9 +139,6 @@ Test(uploads, an_upload_that_its_client_gives_up_is_given_up)
               "the worker keeps the connection");
     cr_expect_lt(site_number(&site, "uploaded"), UPLOAD_BYTES);
     cr_expect_eq(site_worker(&site), worker);
-    free(framing);
-    free(bytes);
-    free(key);
     site_close(&site);
 }
 

@@ -18,7 +18,7 @@ Test(waiting, a_descriptor_that_is_ready_during_the_question_of_a_heartbeat_ends
     enum { HEARTBEAT_MS = 3000, READY_MS = 3300, NEXT_HEARTBEAT_MS = 2 * HEARTBEAT_MS };
     struct site site = site_open_app(SETTINGS("MIDSTREAM_HEARTBEAT_MS=3000"));
     cr_assert_eq(site_send(&site, "GET", "/timer?ms=1", NULL, NULL), 200); /* a session is made */
-    char *path = text_printf("/timer?ms=%d", READY_MS);
+    OWNED char *path = text_printf("/timer?ms=%d", READY_MS);
     struct http_stream *stream = site_stream(&site, path);
     struct http_response response;
     cr_assert_eq(http_stream_wait_head(stream, PATIENCE_MS), 200);
@@ -33,6 +33,5 @@ Test(waiting, a_descriptor_that_is_ready_during_the_question_of_a_heartbeat_ends
     long woken_ms = atol(data + strlen("data: "));
     cr_expect(woken_ms >= READY_MS && woken_ms < NEXT_HEARTBEAT_MS - 500, "it was woken after %ld ms", woken_ms);
     http_response_fini(&response);
-    free(path);
     site_close(&site);
 }

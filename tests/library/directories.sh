@@ -117,3 +117,38 @@ END
     gcc -O2 -Wall -Wextra -Werror -o "$root/handlers" "$root/handlers.c" $(pkg-config --cflags --static --libs midstream-test) &&
         "$root/handlers"
 }
+
+check_limits() {
+    head -c 2000000 /dev/zero >"$root/large"
+    head -c 5000000 /dev/zero >"$root/larger"
+    says '2000000' curl -s --data-binary "@$root/large" "$url/import" &&
+        says '413' curl -s -o /dev/null -w '%{http_code}' --data-binary "@$root/larger" "$url/import" &&
+        says '413' curl -s -o /dev/null -w '%{http_code}' --data-binary "@$root/large" "$url/small"
+}
+
+# nginx lets through what a route allows, and stops elsewhere what it stops everywhere.
+limits_of_routes_reach_nginx() {
+    cat >"$root/limits.c" <<'END'
+#include <midstream.h>
+
+static enum mid_error import(struct mid_request *rq)
+{
+    const char *data;
+    size_t bytes;
+    MID_TRY(mid_body_all(rq, 1 << 24, &data, &bytes));
+    return mid_respond_printf(rq, 200, "text/plain", "%zu", bytes);
+}
+
+static const struct mid_route routes[] = {
+    MID_POST("/import", import, .body_max_bytes = 4 << 20),
+    MID_POST("/small", import),
+    {0},
+};
+
+int main(int argc, char **argv)
+{
+    return mid_main(argc, argv, routes);
+}
+END
+    compile "$root/limits.c" "$root/limits" && with "$root/limits" check_limits
+}

@@ -8,6 +8,7 @@ url_says() {
     url=$(tail -n 1 "$watch_dir/run/url" 2>/dev/null) && [[ $(curl -s "$url/hello") == "$1" ]]
 }
 
+# write_hello TEXT [BODY_MAX_BYTES]
 write_hello() {
     cat >"$watch_dir/main.c" <<END
 #include <midstream.h>
@@ -22,7 +23,7 @@ static enum mid_error take(struct mid_request *rq)
     return mid_respond_text(rq, 200, "sent there");
 }
 
-static const struct mid_route routes[] = {MID_GET("/hello", hello), MID_POST("/", take), {0}};
+static const struct mid_route routes[] = {MID_GET("/hello", hello), MID_POST("/", take, .body_max_bytes = ${2:-0}), {0}};
 
 int main(int argc, char **argv)
 {
@@ -60,9 +61,11 @@ watch_follows_the_source() {
     wait_until 30 url_says one && says '<title>mine</title>' curl -s "$url/" && says 'sent there' curl -s -d x "$url/" || status=1
     write_hello '"two'
     wait_until 10 grep -q 'the build failed' "$watch_dir/log" && url_says one || status=1
-    write_hello '"three"'
+    write_hello '"three"' 3000000
     touch -d '1 hour' "$watch_dir/main.c"
     wait_until 30 url_says three || status=1
+    head -c 2000000 /dev/zero >"$watch_dir/large"
+    wait_until 10 says 'sent there' curl -s --data-binary "@$watch_dir/large" "$url/" || status=1
     sleep 3
     [[ $(grep -c 'a source has changed' "$watch_dir/log") == 2 ]] || status=1
     watch_end "$status"

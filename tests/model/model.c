@@ -99,22 +99,18 @@ static const char *const settings[] = {
 
 static void start_more_work(struct model *model, const char *app)
 {
-    char *redis = text_printf("unix:%s", model->stack->redis_socket);
-    char *keys = text_printf("%s/keys", model->stack->dir);
+    OWNED char *redis = text_printf("unix:%s", model->stack->redis_socket);
+    OWNED char *keys = text_printf("%s/keys", model->stack->dir);
     model->more_work = process_spawn((const char *const[]){app, "work", "--workers", "1", "--redis", redis, "--keys",
                                                            keys, "--cookie-secure", "no", NULL},
                                      &(struct process_options){.environment = settings});
-    free(keys);
-    free(redis);
 }
 
 static pid_t work_master(const struct model *model)
 {
-    char *path = text_printf("%s/work.pid", model->stack->dir);
-    char *text = file_read(path, NULL);
+    OWNED char *path = text_printf("%s/work.pid", model->stack->dir);
+    OWNED char *text = file_read(path, NULL);
     pid_t pid = text != NULL ? (pid_t)strtol(text, NULL, 10) : 0;
-    free(text);
-    free(path);
     return pid;
 }
 
@@ -259,14 +255,12 @@ static void check_logs(struct model *model)
     static const char *const names[] = {"midstream.log", "work.log"};
     static const char *const signs[] = {"AddressSanitizer", "runtime error:", "panic", "LeakSanitizer"};
     for (size_t i = 0; i < 2; i++) {
-        char *path = text_printf("%s/%s", model->stack->dir, names[i]);
-        char *log = file_read(path, NULL);
+        OWNED char *path = text_printf("%s/%s", model->stack->dir, names[i]);
+        OWNED char *log = file_read(path, NULL);
         for (size_t k = 0; log != NULL && k < 4; k++) {
             const char *at = strstr(log, signs[k]);
             cr_expect_null(at, "a worker died: %.2000s", at != NULL ? at : "");
         }
-        free(log);
-        free(path);
     }
 }
 
@@ -335,11 +329,10 @@ static void print_report(const struct model *model, const struct writers_counts 
         printf(" %s=%zu", fault_name(fault), proxy_count(model->proxy, fault));
     printf("\n");
     const struct findings *findings = model->findings.count > 0 ? &model->findings : &model->early;
-    char *text = findings_text(findings);
+    OWNED char *text = findings_text(findings);
     if (findings->count > 0)
         printf("%smodel: to see it again: SEED=%llu; the journal is %s\n", text, (unsigned long long)model->seed,
                model->journal_path);
-    free(text);
     fflush(stdout);
 }
 
@@ -350,9 +343,8 @@ static void check_journal(const char *path)
     cr_assert_geq(model.journal_fd, 0, "%s: %s", path, strerror(errno));
     history_read(model.history, model.journal_fd);
     check_records(&model, true);
-    char *text = findings_text(&model.findings);
+    OWNED char *text = findings_text(&model.findings);
     cr_expect_eq(model.findings.count, 0, "%s", text);
-    free(text);
     findings_fini(&model.findings);
     history_free(model.history);
     close(model.journal_fd);

@@ -10,6 +10,7 @@
 #include "app/script.h"
 #include "base/panic.h"
 #include "check.h"
+#include "support/owned.h"
 
 enum { FIELDS_MAX = 64 };
 
@@ -61,12 +62,10 @@ static char *text_with(const char *before, const char *behind)
 
 static void append(struct field *field, const char *value, size_t max_bytes)
 {
-    char *part = text_with(value, ";");
-    char *whole = text_with(field->value != NULL ? field->value : "", part);
+    OWNED char *part = text_with(value, ";");
+    OWNED char *whole = text_with(field->value != NULL ? field->value : "", part);
     size_t length = strlen(whole);
     put(field, strdup(length > max_bytes ? whole + length - max_bytes : whole));
-    free(whole);
-    free(part);
 }
 
 static void increment(struct field *field, int64_t by)

@@ -9,6 +9,7 @@
 
 #include "check.h"
 #include "sort.h"
+#include "support/owned.h"
 
 TestSuite(model_check, .timeout = 30);
 
@@ -29,7 +30,7 @@ static struct findings findings_of(const char *journal)
 {
     struct history *history = history_new();
     struct findings findings = {0};
-    char *text = strdup(journal);
+    OWNED char *text = strdup(journal);
     char *rest = NULL;
     for (char *line = strtok_r(text, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest))
         history_add(history, line);
@@ -38,25 +39,22 @@ static struct findings findings_of(const char *journal)
     for (size_t i = 0; i < records->count; i++)
         check_record(history, records->items[i], &findings);
     history_free(history);
-    free(text);
     return findings;
 }
 
 static void expect_found(const char *rule, const char *journal)
 {
     struct findings findings = findings_of(journal);
-    char *text = findings_text(&findings);
+    OWNED char *text = findings_text(&findings);
     cr_expect_gt(findings_count(&findings, rule), 0, "%s is not found, but:\n%s", rule, text);
-    free(text);
     findings_fini(&findings);
 }
 
 static void expect_nothing(const char *journal)
 {
     struct findings findings = findings_of(journal);
-    char *text = findings_text(&findings);
+    OWNED char *text = findings_text(&findings);
     cr_expect_eq(findings.count, 0, "%s", text);
-    free(text);
     findings_fini(&findings);
 }
 

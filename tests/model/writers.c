@@ -80,11 +80,10 @@ struct outcome {
 
 static void read_cookie(const struct http_response *response, struct cookie *cookie)
 {
-    char *field = http_response_header(response, "Set-Cookie", 0);
+    OWNED char *field = http_response_header(response, "Set-Cookie", 0);
     *cookie = cookie_none();
     if (field != NULL && strncmp(field, "mid=", 4) == 0)
         cookie_read(cookie, field + 4);
-    free(field);
 }
 
 static bool is_whole_stream(const struct http_response *response)
@@ -110,8 +109,8 @@ static struct outcome send_run(struct lane *lane, unsigned long run, const char 
 {
     struct outcome outcome;
     struct http_response response;
-    char *url = text_printf("%s/run", lane->writers->options.url);
-    char *field = text_printf("Cookie: mid=%s", cookie->value);
+    OWNED char *url = text_printf("%s/run", lane->writers->options.url);
+    OWNED char *field = text_printf("Cookie: mid=%s", cookie->value);
     const char *const headers[] = {"Sec-Fetch-Site: same-origin", cookie->value[0] != '\0' ? field : NULL, NULL};
     visitor_count_marks(lane->visitor, text_count(script, "app:log"));
     note_sent(run, kind, cookie);
@@ -125,8 +124,6 @@ static struct outcome send_run(struct lane *lane, unsigned long run, const char 
     outcome.is_accepted = strcmp(outcome.verdict, "ok") == 0;
     outcome.heard = outcome.is_accepted ? HEARD_OK : strcmp(outcome.verdict, "ended") == 0 ? HEARD_ENDED : HEARD_OTHER;
     http_response_fini(&response);
-    free(field);
-    free(url);
     return outcome;
 }
 
@@ -148,14 +145,13 @@ static bool have_session(struct lane *lane, struct cookie *cookie)
     *cookie = visitor_cookie(lane->visitor);
     if (cookie->value[0] == '\0') {
         unsigned long run = take_run(lane);
-        char *script = scenario_write_new(run);
+        OWNED char *script = scenario_write_new(run);
         struct outcome outcome = send_run(lane, run, "request", cookie, script);
         if (outcome.is_accepted && outcome.cookie.value[0] != '\0') {
             visitor_hear(lane->visitor, cookie, HEARD_OK, &outcome.cookie, NULL);
             writers->sessions++;
         }
         *cookie = visitor_cookie(lane->visitor);
-        free(script);
     }
     pthread_mutex_unlock(making);
     return cookie->value[0] != '\0';
@@ -178,9 +174,8 @@ static void repeat_login(struct lane *lane, const struct cookie *cookie, const c
     for (int i = 0; i < TRIES_MAX; i++) {
         pause_ms(PAUSE_MS);
         unsigned long run = take_run(lane);
-        char *script = scenario_write_login_again(run, user);
+        OWNED char *script = scenario_write_login_again(run, user);
         struct outcome outcome = send_run(lane, run, "request", cookie, script);
-        free(script);
         writers->logins_repeated++;
         visitor_hear(lane->visitor, cookie, outcome.heard, &outcome.cookie, user);
         if (outcome.is_accepted)
@@ -237,7 +232,7 @@ static void run_request(struct lane *lane, const struct cookie *cookie)
     struct scenario scenario = {.kind = lane->kind, .lane = lane->number, .run = take_run(lane), .user = user};
     scenario.end = choose_end(lane);
     choose_user(lane, &scenario, user);
-    char *script = scenario_write(&scenario, &lane->random);
+    OWNED char *script = scenario_write(&scenario, &lane->random);
     if (scenario.end == END_LOGOUT)
         look_at(lane->writers->options.glass, cookie->rid); /* nobody can later */
     visitor_set_login(lane->visitor, scenario.end == END_LOGIN || scenario.end == END_RENEW);
@@ -247,7 +242,6 @@ static void run_request(struct lane *lane, const struct cookie *cookie)
     lane->patience_ms = 0;
     conclude(lane, &scenario, cookie, &outcome);
     visitor_set_login(lane->visitor, false);
-    free(script);
     if (strcmp(outcome.verdict, "unknown") == 0)
         pause_ms(PAUSE_MS);
     else if (lane->kind != SCENARIO_STREAM)
@@ -316,9 +310,8 @@ static void run_task(struct lane *lane, const struct cookie *cookie)
     while (tries++ < TRIES_MAX) {
         scenario.run = take_run(lane);
         lane->random = random;
-        char *script = scenario_write(&scenario, &lane->random);
+        OWNED char *script = scenario_write(&scenario, &lane->random);
         outcome = send_run(lane, scenario.run, "request", cookie, script);
-        free(script);
         visitor_hear(lane->visitor, cookie, outcome.heard, &outcome.cookie, NULL);
         if (outcome.heard != HEARD_OTHER)
             break;

@@ -9,6 +9,7 @@
 
 #include "base/buffer.h"
 #include "base/panic.h"
+#include "support/owned.h"
 
 enum { COOKIES_MAX = 16 };
 
@@ -87,7 +88,7 @@ void cookie_jar_take(struct cookie_jar *jar, const char *line, size_t bytes)
     static const char field[] = "set-cookie:";
     if (bytes < sizeof(field) - 1 || strncasecmp(line, field, sizeof(field) - 1) != 0)
         return;
-    char *text = strndup(line + sizeof(field) - 1, bytes - (sizeof(field) - 1));
+    OWNED char *text = strndup(line + sizeof(field) - 1, bytes - (sizeof(field) - 1));
     ENSURE(text != NULL);
     text[strcspn(text, "\r\n")] = '\0';
     bool is_removed = strcasestr(text, "; max-age=0") != NULL;
@@ -98,7 +99,6 @@ void cookie_jar_take(struct cookie_jar *jar, const char *line, size_t bytes)
         *value++ = '\0';
         put(jar, name, is_removed ? NULL : value);
     }
-    free(text);
 }
 
 char *cookie_jar_get(struct cookie_jar *jar, const char *name)

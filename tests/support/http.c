@@ -18,6 +18,7 @@
 
 #include "base/clock.h"
 #include "base/panic.h"
+#include "support/owned.h"
 
 enum {
     DEFAULT_TIMEOUT_MS = 30000,
@@ -223,16 +224,14 @@ static CURL *easy_for(const struct http_request *request, struct http_stream *st
     set_method(easy, request);
     for (const char *const *header = request->headers; header && *header; header++)
         stream->headers = curl_slist_append(stream->headers, *header);
-    char *origin = origin_field(request);
+    OWNED char *origin = origin_field(request);
     if (origin)
         stream->headers = curl_slist_append(stream->headers, origin);
-    free(origin);
     /* No 100-continue: a test that wants the exchange asks for it with a header of its own. */
     stream->headers = curl_slist_append(stream->headers, "Expect:");
-    char *cookies = request->visitor ? cookie_jar_field(request->visitor) : NULL;
+    OWNED char *cookies = request->visitor ? cookie_jar_field(request->visitor) : NULL;
     if (cookies)
         stream->headers = curl_slist_append(stream->headers, cookies);
-    free(cookies);
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, stream->headers);
     return easy;
 }

@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/panic.h"
+#include "support/owned.h"
 
 enum { WAIT_STEP_MS = 5 };
 
@@ -105,7 +106,7 @@ static bool read_stat(pid_t pid, char *state, pid_t *parent)
 {
     char path[64];
     snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-    char *text = file_read(path, NULL);
+    OWNED char *text = file_read(path, NULL);
     if (!text)
         return false;
     /* The second field is the program's name in parentheses, and may itself hold anything. */
@@ -114,7 +115,6 @@ static bool read_stat(pid_t pid, char *state, pid_t *parent)
     bool is_read = after_name && sscanf(after_name + 1, " %c %d", state, &parent_read) == 2;
     if (is_read)
         *parent = parent_read;
-    free(text);
     return is_read;
 }
 

@@ -12,6 +12,7 @@
 
 #include "base/buffer.h"
 #include "base/panic.h"
+#include "support/owned.h"
 
 enum { REPLY_TIMEOUT_S = 10 };
 
@@ -124,9 +125,8 @@ struct redis_monitor *redis_monitor_start(const char *socket_path)
     ENSURE(monitor != NULL);
     monitor->listener = redis_probe_open(socket_path);
     monitor->marker = redis_probe_open(socket_path);
-    char *answer = redis_text(monitor->listener, "MONITOR");
+    OWNED char *answer = redis_text(monitor->listener, "MONITOR");
     ENSURE(answer != NULL && strcmp(answer, "OK") == 0);
-    free(answer);
     return monitor;
 }
 

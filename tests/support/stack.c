@@ -20,6 +20,7 @@
 #include "base/buffer.h"
 #include "base/panic.h"
 #include "support/process.h"
+#include "support/owned.h"
 
 enum {
     START_TIMEOUT_MS = 60000,
@@ -70,7 +71,7 @@ static void run_script(struct stack *stack, const struct stack_options *options)
         argv[7] = workers;
     }
     const char *program = options->midstream ? options->midstream : getenv("MIDSTREAM");
-    char *midstream = text_printf("MIDSTREAM=%s", program ? program : "build/asan/midstream");
+    OWNED char *midstream = text_printf("MIDSTREAM=%s", program ? program : "build/asan/midstream");
     /* A test's machine may be slow, and all visitors come from it; tests of these limits themselves set them. */
     const char *environment[ENVIRONMENT_MAX + 1] = {midstream, "MIDSTREAM_REDIS_HEAD_TIMEOUT_MS=2000",
                                                     "MIDSTREAM_SESSION_NEW_MAX=0"};
@@ -87,18 +88,16 @@ static void run_script(struct stack *stack, const struct stack_options *options)
         panic("scripts/run --dir %s: exit code %d", stack->dir, code);
     }
     buffer_fini(&output);
-    free(midstream);
 }
 
 /* One line of a file of the stack's directory. */
 static char *read_line(const struct stack *stack, const char *name)
 {
-    char *path = text_printf("%s/%s", stack->dir, name);
+    OWNED char *path = text_printf("%s/%s", stack->dir, name);
     char *text = file_read(path, NULL);
     if (!text)
         panic("scripts/run did not write %s", path);
     text[strcspn(text, "\n")] = '\0';
-    free(path);
     return text;
 }
 
@@ -113,11 +112,10 @@ static char *read_url(const struct stack *stack, const char *name)
 
 static pid_t read_pid(const struct stack *stack, const char *name)
 {
-    char *text = read_line(stack, name);
+    OWNED char *text = read_line(stack, name);
     long pid = strtol(text, NULL, 10);
     if (pid <= 1)
         panic("%s/%s does not hold a process id", stack->dir, name);
-    free(text);
     return (pid_t)pid;
 }
 
@@ -167,11 +165,9 @@ void stack_stop(struct stack *stack)
 /* The master's other child serves metrics; it tells itself from the workers by its name. */
 static bool is_admin(pid_t pid)
 {
-    char *path = text_printf("/proc/%d/comm", (int)pid);
-    char *name = file_read(path, NULL);
+    OWNED char *path = text_printf("/proc/%d/comm", (int)pid);
+    OWNED char *name = file_read(path, NULL);
     bool is_so = name && strcmp(name, "midstream-admin\n") == 0;
-    free(name);
-    free(path);
     return is_so;
 }
 

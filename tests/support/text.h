@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 #include "midstream.h"
+#include "support/owned.h"
 
 char *text_printf(const char *format, ...) MID_FORMAT(1, 2);
 bool text_ends(const char *text, const char *end);

@@ -19,6 +19,7 @@
 #include "base/panic.h"
 #include "support/http.h"
 #include "support/process.h"
+#include "support/owned.h"
 
 enum {
     START_TIMEOUT_MS = 30000,
@@ -57,7 +58,7 @@ static json_t *command(struct browser *browser, const char *method, const char *
     struct buffer url = {0};
     buffer_printf(&url, "%s%s", browser->session_url, path);
     buffer_append(&url, "", 1);
-    char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+    OWNED char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
     struct http_response response;
     http_send(&(struct http_request){.method = method,
                                      .url = url.data,
@@ -78,7 +79,6 @@ static json_t *command(struct browser *browser, const char *method, const char *
     json_decref(answer);
     json_decref(body);
     http_response_fini(&response);
-    free(text);
     buffer_fini(&url);
     return value;
 }
@@ -108,10 +108,9 @@ static int read_port(const char *log_path)
     static const char phrase[] = "started successfully on port ";
     int64_t deadline_ms = clock_monotonic_ms() + START_TIMEOUT_MS;
     while (clock_monotonic_ms() < deadline_ms) {
-        char *text = file_read(log_path, NULL);
+        OWNED char *text = file_read(log_path, NULL);
         const char *place = text ? strstr(text, phrase) : NULL;
         int port = place && strchr(place, '\n') ? atoi(place + sizeof(phrase) - 1) : 0;
-        free(text);
         if (port > 0)
             return port;
         usleep(WAIT_STEP_US);
@@ -216,28 +215,24 @@ void browser_visit(struct browser *browser, const char *url)
 
 void browser_click(struct browser *browser, const char *css)
 {
-    char *path = element_path(browser, css, "click");
+    OWNED char *path = element_path(browser, css, "click");
     order(browser, "POST", path, json_object());
-    free(path);
 }
 
 void browser_type(struct browser *browser, const char *css, const char *text)
 {
-    char *clear = element_path(browser, css, "clear");
-    char *keys = element_path(browser, css, "value");
+    OWNED char *clear = element_path(browser, css, "clear");
+    OWNED char *keys = element_path(browser, css, "value");
     order(browser, "POST", clear, json_object());
     order(browser, "POST", keys, json_pack("{s:s}", "text", text));
-    free(clear);
-    free(keys);
 }
 
 char *browser_text(struct browser *browser, const char *css)
 {
-    char *path = element_path(browser, css, "text");
+    OWNED char *path = element_path(browser, css, "text");
     json_t *value = command(browser, "GET", path, NULL);
     char *text = strdup(json_string_value(value));
     json_decref(value);
-    free(path);
     return text;
 }
 

@@ -51,7 +51,9 @@ struct mid_route {
      * Use it for what several routes have in common, such as a required login. May suspend. */
     mid_handler *before;
 
-    /* The body limit, as set by mid_body_limit(); 0: the setting body-max-bytes. */
+    /* The body limit, as set by mid_body_limit(); 0: the setting body-max-bytes. nginx has a limit of 1 MiB as well,
+     * and one of 60 s for the response: `midstream nginx` prints locations that raise them, and midstream-run uses
+     * these. */
     uint64_t body_max_bytes;
 
     /* The time limit, as set by mid_time_limit(); 0: the setting request-timeout-ms; -1: none. */

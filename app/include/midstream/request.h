@@ -69,7 +69,8 @@ MID_PUBLIC MID_CHECK enum mid_error mid_body_read(struct mid_request *rq, void *
 /*
  * Sets the time limit of this request, in milliseconds from now (-1: none). It applies to the rest of the body and to
  * calls that wait before the response begins. The default is the setting request-timeout-ms, counted from the first
- * byte of the request. No effect once a stream has begun, after the response, and in tasks.
+ * byte of the request; each KiB of the body adds a second to it. No effect once a stream has begun, after the response,
+ * and in tasks.
  */
 MID_PUBLIC void mid_time_limit(struct mid_request *rq, int64_t ms);
 
@@ -77,18 +78,24 @@ MID_PUBLIC void mid_time_limit(struct mid_request *rq, int64_t ms);
 MID_PUBLIC MID_CHECK enum mid_error mid_body_all(struct mid_request *rq, size_t max_bytes, const char **data,
                                                  size_t *bytes);
 
-/* Sets the body limit of this request; the default is the setting body-max-bytes. Call it before reading.
- */
+/* Sets the body limit of this request; the default is the setting body-max-bytes. Call it before reading. nginx's own
+ * limit (client_max_body_size) applies first. */
 MID_PUBLIC void mid_body_limit(struct mid_request *rq, uint64_t max_bytes);
 
 /*
- * A field of an application/x-www-form-urlencoded body of at most 64 KiB; *value is NULL if it is absent. The first
- * call may suspend. MID_BAD_REQUEST: another content type.
+ * A field of an application/x-www-form-urlencoded body of at most 64 KiB; *value is NULL if it is absent. Bytes that
+ * are not UTF-8 are replaced by U+FFFD, as in mid_query(). The first call may suspend. MID_BAD_REQUEST: another content
+ * type.
  */
 MID_PUBLIC MID_CHECK enum mid_error mid_form(struct mid_request *rq, const char *name, const char **value);
 
+/* The same for integers, as mid_query_int(). The first call may suspend. */
+MID_PUBLIC MID_CHECK enum mid_error mid_form_int(struct mid_request *rq, const char *name, int64_t min, int64_t max,
+                                                 int64_t fallback, int64_t *value);
+
 /*
- * Forms with files, multipart/form-data (RFC 7578), of any size. Parts are read one after another, and each in pieces.
+ * Forms with files, multipart/form-data (RFC 7578), up to the body limit. Parts are read one after another, and each in
+ * pieces.
  *
  *     const struct mid_part *part;
  *     for (;;) {
@@ -103,7 +110,7 @@ MID_PUBLIC MID_CHECK enum mid_error mid_form(struct mid_request *rq, const char 
  */
 struct mid_part {
     const char *name;         /* of the form field; never NULL */
-    const char *filename;     /* as sent by the client; NULL: not a file */
+    const char *filename;     /* as sent by the client; NULL: not a file; "": a file field without a file */
     const char *content_type; /* NULL: text/plain (RFC 7578, 4.4) */
 };
 

@@ -18,8 +18,8 @@ struct mid_request;
  * When a worker stops or is replaced during a reload, handlers continue for half of the setting drain-timeout-ms. After
  * that, calls of this header and midstream/wait.h that would suspend or send return MID_DRAINING; return it like any
  * other error. Clients are told to reconnect: an event stream ends with the event "reconnect" and a `retry` time
- * instead of "end"; rows end with {"reconnect":true,"retry_ms":2000}; byte streams are truncated. Requests without a
- * head get 503. After-response functions continue until the end of the timeout.
+ * instead of "end"; rows end with {"reconnect":true,"retry_ms":2000} and are truncated, as byte streams are. Requests
+ * without a head get 503. After-response functions continue until the end of the timeout.
  */
 
 /*

@@ -27,7 +27,8 @@ MID_PUBLIC MID_CHECK enum mid_error mid_wait(struct mid_request *rq, int fd, sho
 
 /*
  * Runs blocking code on a thread of the pool (offload-threads threads; further calls wait) and suspends until it has
- * returned. `work` must not call this library. A thread cannot be stopped and uses what `arg` points to, so the call
+ * returned; also for a request whose client has left and for a task that was cancelled. `work` must not call this
+ * library. A thread cannot be stopped and uses what `arg` points to, so the call
  * returns only when `work` has returned. MID_TIMEOUT: that was after the time limit of the request. Code that may block
  * for long needs its own limit: a connect timeout, SO_RCVTIMEO, alarm(2) in a child process.
  */

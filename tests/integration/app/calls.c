@@ -79,6 +79,7 @@ static const struct mid_redis_argument ping[] = {{"PING", 4}};
     X(mid_body_json, mid_body_json(c->rq, 100, &got.json))                                                             \
     X(mid_defer, NO_ERROR((mid_defer(c->rq, do_nothing, NULL), 0)))                                                    \
     X(mid_form, mid_form(c->rq, "a", &got.text))                                                                       \
+    X(mid_form_int, mid_form_int(c->rq, "a", 0, 9, 1, &got.number))                                                    \
     X(mid_release, NO_ERROR((mid_release(c->rq), 0)))                                                                  \
     X(mid_alloc, NO_ERROR(mid_alloc(c->rq, 100)))                                                                      \
     X(mid_printf, NO_ERROR(mid_printf(c->rq, "%d", 1)))                                                                \
@@ -218,7 +219,7 @@ static void carry_on(struct call *c)
     (void)!mid_session_commit(c->session);
 }
 
-/* Until the client has left, or the worker has to. */
+/* Until the client has disconnected, or the worker has to. */
 static void wait_for_trouble(struct call *c, const char *name, const char *state)
 {
     note(c->rq, name, state, "waits");

@@ -10,6 +10,7 @@
 
 #include "server.h"
 #include "support/process.h"
+#include "support/owned.h"
 
 enum { FIBERS = 1000, ROUNDS = 3 };
 
@@ -97,7 +98,7 @@ static void store_and_read_bytes(void *arg)
 {
     (void)arg;
     enum { BIG = 8 * 1024 * 1024 }; /* more than a socket takes at once */
-    char *big = malloc(BIG);
+    OWNED char *big = malloc(BIG);
     for (size_t i = 0; i < BIG; i++)
         big[i] = (char)(i * 31 % 251);
     const struct redis_argument values[] = {{"a\0b\r\n*1\r\n$4\r\nPING\r\n", 20}, {"", 0}, {big, BIG}};
@@ -110,7 +111,6 @@ static void store_and_read_bytes(void *arg)
         cr_assert_eq(redis_command(client, 2, (struct redis_argument[]){REDIS_TEXT("ECHO"), value}, &call), MID_OK);
     }
     redis_client_free(client);
-    free(big);
 }
 
 Test(redis_client, arguments_and_answers_may_be_any_bytes_of_any_size)
@@ -130,7 +130,7 @@ static void fill_the_socket(void *arg)
 {
     (void)arg;
     enum { BIG = 8 * 1024 * 1024 };
-    char *big = calloc(1, BIG);
+    OWNED char *big = calloc(1, BIG);
     struct redis_argument value = {big, BIG};
     struct redis_call call = {.on_reply = compare_bytes, .arg = &value};
     struct redis_options options = quick_options();
@@ -140,7 +140,6 @@ static void fill_the_socket(void *arg)
     cr_assert(loop_spawn(let_redis_go_on, NULL));
     cr_assert_eq(redis_command(client, 2, (struct redis_argument[]){REDIS_TEXT("ECHO"), value}, &call), MID_OK);
     redis_client_free(client);
-    free(big);
 }
 
 Test(redis_client, other_fibers_run_while_redis_takes_nothing)
@@ -358,13 +357,11 @@ static void run_scripts_through_a_flush(void *arg)
     free(redis_text(probe, "CONFIG RESETSTAT"));
     run_script(NULL);
 
-    char *sum = redis_text(probe, "HGET mid:sum sum");
+    OWNED char *sum = redis_text(probe, "HGET mid:sum sum");
     cr_assert_str_eq(sum, "103");
-    free(sum);
-    char *stats = redis_text(probe, "INFO commandstats");
+    OWNED char *stats = redis_text(probe, "INFO commandstats");
     cr_assert_not_null(strstr(stats, "cmdstat_evalsha:calls=1,"), "%s", stats);
     cr_assert_null(strstr(stats, "cmdstat_eval:"), "%s", stats);
-    free(stats);
     redis_probe_close(probe);
     redis_client_free(shared);
 }

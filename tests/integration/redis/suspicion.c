@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "server.h"
 #include "support/process.h"
+#include "support/owned.h"
 
 TestSuite(redis_suspicion, .fini = server_fini, .timeout = 60);
 
@@ -167,10 +168,9 @@ Test(redis_suspicion, a_stall_is_noticed_once_refuses_the_impatient_and_is_ridde
 static long long pings(void)
 {
     struct redis_probe *probe = redis_probe_open(server.socket_path);
-    char *stats = redis_text(probe, "INFO commandstats");
+    OWNED char *stats = redis_text(probe, "INFO commandstats");
     const char *line = strstr(stats, "cmdstat_ping:calls=");
     long long calls = line != NULL ? atoll(line + strlen("cmdstat_ping:calls=")) : 0;
-    free(stats);
     redis_probe_close(probe);
     return calls;
 }

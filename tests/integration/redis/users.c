@@ -6,6 +6,7 @@
 
 #include "server.h"
 #include "support/redis.h"
+#include "support/owned.h"
 
 TestSuite(redis_users, .fini = server_fini, .timeout = 60);
 
@@ -93,10 +94,9 @@ static bool may(struct redis_probe *probe, const char *user, const char *command
 {
     char line[200];
     snprintf(line, sizeof(line), "ACL DRYRUN %s %s", user, command);
-    char *answer = redis_text(probe, line); /* its words are separated by blanks, as hiredis's formats are */
+    OWNED char *answer = redis_text(probe, line); /* its words are separated by blanks, as hiredis's formats are */
     bool is_allowed = strcmp(answer, "OK") == 0;
     cr_expect(is_allowed || strstr(answer, "has no permissions") != NULL, "%s: %s", line, answer);
-    free(answer);
     return is_allowed;
 }
 

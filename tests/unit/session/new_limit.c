@@ -133,7 +133,7 @@ Test(new_limit, a_request_is_told_which_limit_it_is_and_when_to_come_again)
     for (int i = 0; i < 3 && error == MID_OK; i++) /* a minute may end in between */
         error = new_limit_enter(&rq);
     cr_expect_eq(error, MID_TOO_MANY);
-    cr_expect_str_eq(rq.error_detail, "this address has begun 1 sessions within a minute, as many as it may");
+    cr_expect_str_eq(rq.error_detail, "this address has created 1 sessions within a minute, which is the maximum");
     cr_expect(rq.retry_after_s >= 1 && rq.retry_after_s <= 60, "%d", rq.retry_after_s);
     request_finish(&rq);
 }

@@ -1,0 +1,15 @@
+/*
+ * `midstream nginx`: the locations that nginx needs for routes with limits of their own, because it has limits as well,
+ * and answers first.
+ */
+#ifndef COMMAND_NGINX_COMMAND_H
+#define COMMAND_NGINX_COMMAND_H
+
+#include <stdio.h>
+
+#include "midstream.h"
+
+/* Prints them; nothing where the limits of nginx/site.conf do. */
+void nginx_command_print(FILE *out, const struct mid_route routes[]);
+
+#endif

@@ -1,0 +1,41 @@
+/*
+ * Redis as a URL, as other programs and hosts of Redis write it:
+ *
+ *     redis://[USER[:PASSWORD]@]HOST[:PORT][/DATABASE]
+ *     unix://[USER[:PASSWORD]@]/PATH[?db=DATABASE]
+ *
+ * (the IANA schemes "redis" and "rediss", and those of redis-py.) What is percent-encoded is decoded (RFC 3986, 2.1).
+ */
+#ifndef REDIS_URL_H
+#define REDIS_URL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "redis/address.h"
+
+enum {
+    REDIS_USER_BYTES_MAX = 255,
+    REDIS_URL_PASSWORD_BYTES_MAX = 510,
+    REDIS_DATABASE_MAX = 65535,
+    REDIS_PORT = 6379, /* without another one */
+};
+
+struct redis_url {
+    char address[REDIS_HOST_LENGTH_MAX + sizeof("[]:65535")]; /* as redis_address_parse() takes it */
+    char user[REDIS_USER_BYTES_MAX + 1];                      /* "": none */
+    char password[REDIS_URL_PASSWORD_BYTES_MAX + 1];          /* "": none. The caller wipes it. */
+    int database;                                             /* -1: not said */
+};
+
+/* Whether the text is one, rather than an address: it has "://". */
+bool redis_url_is(const char *text);
+
+/* Whether a URL, which may be malformed otherwise, has a password in it. */
+bool redis_url_has_password(const char *text);
+
+/* False with a sentence in `reason` (NUL-terminated, cut at its size), which shows nothing of the text but its scheme:
+ * there may be a password in it. `url` is wiped then. */
+bool redis_url_parse(const char *text, struct redis_url *url, char *reason, size_t reason_size);
+
+#endif

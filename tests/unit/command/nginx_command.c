@@ -1,0 +1,76 @@
+/* `midstream nginx`: which locations it prints. */
+#include <criterion/criterion.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "command/nginx_command.h"
+
+static enum mid_error handler(struct mid_request *rq)
+{
+    (void)rq;
+    return MID_OK;
+}
+
+/* The caller's to free. */
+static char *printed(const struct mid_route routes[])
+{
+    char *text;
+    size_t bytes;
+    FILE *out = open_memstream(&text, &bytes);
+    nginx_command_print(out, routes);
+    fclose(out);
+    return text;
+}
+
+Test(nginx_command, routes_within_nginxs_limits_need_nothing)
+{
+    static const struct mid_route routes[] = {
+        MID_GET("/a", handler),
+        MID_POST("/b", handler, .body_max_bytes = 1 << 20, .timeout_ms = 50000),
+        {0},
+    };
+    char *text = printed(routes);
+    cr_expect_str_eq(text, "");
+    free(text);
+}
+
+Test(nginx_command, methods_of_one_place_are_one_location_with_the_larger_limits)
+{
+    static const struct mid_route routes[] = {
+        MID_GET("/import", handler, .timeout_ms = 600000),
+        MID_POST("/import", handler, .body_max_bytes = 1 << 30),
+        MID_PUT("/photos/{name}.jpg", handler, .body_max_bytes = 2 << 20),
+        MID_DELETE("/photos/{id}.jpg", handler, .timeout_ms = -1),
+        {0},
+    };
+    char *text = printed(routes);
+    cr_expect_str_eq(text, "location = \"/import\" {\n"
+                           "    fastcgi_pass midstream;\n"
+                           "    client_max_body_size 1073741824;\n"
+                           "    fastcgi_read_timeout 610s;\n"
+                           "}\n"
+                           "location ~ \"^/photos/[^/]+[.]jpg$\" {\n"
+                           "    fastcgi_pass midstream;\n"
+                           "    client_max_body_size 2097152;\n"
+                           "    fastcgi_read_timeout 3600s;\n"
+                           "}\n");
+    free(text);
+}
+
+Test(nginx_command, patterns_become_regular_expressions_that_match_the_same_paths)
+{
+    static const struct mid_route routes[] = {
+        MID_PUT("/a+b (c)/{path...}", handler, .body_max_bytes = 2 << 20),
+        MID_PUT("/{path}", handler, .body_max_bytes = 2 << 20),
+        MID_PUT("/{path...}", handler, .body_max_bytes = 3 << 20),
+        MID_PUT("/a\"b", handler, .body_max_bytes = 2 << 20),
+        {0},
+    };
+    char *text = printed(routes);
+    cr_expect_not_null(strstr(text, "location ~ \"^/a[+]b [(]c[)]/.+$\" {"), "%s", text);
+    cr_expect_not_null(strstr(text, "location ~ \"^/[^/]+$\" {"), "%s", text);
+    cr_expect_not_null(strstr(text, "location ~ \"^/.+$\" {"), "%s", text);
+    cr_expect_not_null(strstr(text, "# A pattern with such characters"), "%s", text);
+    free(text);
+}
