@@ -74,16 +74,13 @@ static void print_expression(FILE *out, const char *pattern)
     }
 }
 
+/* Always a regular expression: a location that somebody has written by hand (location = PATH) goes before it, and nginx
+ * refuses none for being there twice. */
 static void print_location(FILE *out, const char *pattern, const struct needs *needs)
 {
-    if (strchr(pattern, '{') == NULL)
-        fprintf(out, "location = \"%s", pattern);
-    else {
-        fputs("location ~ \"^", out);
-        print_expression(out, pattern);
-        fputs("$", out);
-    }
-    fputs("\" {\n    fastcgi_pass midstream;\n", out);
+    fputs("location ~ \"^", out);
+    print_expression(out, pattern);
+    fputs("$\" {\n    fastcgi_pass midstream;\n", out);
     if (needs->body_bytes > NGINX_BODY_BYTES)
         fprintf(out, "    client_max_body_size %" PRIu64 ";\n", needs->body_bytes);
     if (needs->timeout_s > NGINX_TIMEOUT_S)

@@ -130,7 +130,7 @@ midstream_upstream() {
 # nginx_start PORT PROGRAM: 0 picks a free port. Writes DIR/url and DIR/url-h2. Between the look at a port and its use somebody
 # else may have taken it, hence the repetition.
 nginx_start() {
-    local port h2_port attempt polls=0
+    local port h2_port attempt has_failed=no looked_at=$SECONDS
     for ((attempt = 1; attempt <= NGINX_STARTS; attempt++)); do
         port=$1
         ((port != 0)) || port=$(port_pick)
@@ -138,7 +138,7 @@ nginx_start() {
         h2_port=$(port_pick)
         nginx_launch "$port" "$h2_port" "$2"
         if server_await nginx answers_or_failed "http://127.0.0.1:$port"; then
-            ((polls < 20)) || ! application_failed || server_failed midstream "did not start: the application's on_start has failed"
+            [[ $has_failed == no ]] || server_failed midstream "did not start: the application's on_start has failed"
             # shellcheck disable=SC2016  # the other shell's
             as_user sh -c 'printf "%s\n" "$2" >"$1/url" && printf "%s\n" "$3" >"$1/url-h2"' - "$DIR" \
                 "http://127.0.0.1:$port" "http://127.0.0.1:$h2_port"
@@ -169,9 +169,9 @@ nginx_launch() {
     server_start nginx nginx -e "$DIR/nginx.log" -c "$DIR/nginx/nginx.conf" -g "$global"
 }
 
-# routes_render PROGRAM: the locations of routes with limits of their own, unless the application has written them itself.
+# routes_render PROGRAM: the locations of routes with limits of their own.
 routes_render() {
-    [[ -z $application || -e ${nginx:-/nonexistent}/application.conf ]] && return 0
+    [[ -n $application ]] || return 0
     # shellcheck disable=SC2016  # the other shell's
     as_user sh -c '"$1" nginx >"$2"' - "$1" "$DIR/nginx/routes.conf" ||
         die "$1 does not say which locations its routes need"
@@ -209,14 +209,15 @@ nginx_answers() {
     status=$(curl -s --noproxy '*' --max-time 5 -o /dev/null -w '%{http_code}' "$1/null") && ((status < 500))
 }
 
-# The log is only looked at now and then: each look is several processes.
+# answers_or_failed URL: sets `has_failed` when the application says so itself. It is tried again; whoever develops it need not
+# wait for that. The log is looked at once a second: each look is several processes.
 answers_or_failed() {
-    nginx_answers "$1" || { ((++polls % 20 == 0)) && application_failed; }
-}
-
-# The application says so itself, and is tried again; whoever develops it need not wait for that.
-application_failed() {
-    server_log midstream | grep -q 'worker\.start-failed'
+    ! nginx_answers "$1" || return 0
+    if ((SECONDS > looked_at)); then
+        looked_at=$SECONDS
+        ! server_log midstream | grep -q 'worker\.start-failed' || has_failed=yes
+    fi
+    [[ $has_failed == yes ]]
 }
 
 # -------------------- stopping --------------------

@@ -23,7 +23,7 @@ static enum mid_error take(struct mid_request *rq)
     return mid_respond_text(rq, 200, "sent there");
 }
 
-static const struct mid_route routes[] = {MID_GET("/hello", hello), MID_POST("/", take, .body_max_bytes = ${2:-0}), {0}};
+static const struct mid_route routes[] = {MID_GET("/hello", hello), MID_POST("/", take), MID_POST("/take", take, .body_max_bytes = ${2:-0}), {0}};
 
 int main(int argc, char **argv)
 {
@@ -65,7 +65,7 @@ watch_follows_the_source() {
     touch -d '1 hour' "$watch_dir/main.c"
     wait_until 30 url_says three || status=1
     head -c 2000000 /dev/zero >"$watch_dir/large"
-    wait_until 10 says 'sent there' curl -s --data-binary "@$watch_dir/large" "$url/" || status=1
+    wait_until 10 says 'sent there' curl -s --data-binary "@$watch_dir/large" "$url/take" || status=1
     sleep 3
     [[ $(grep -c 'a source has changed' "$watch_dir/log") == 2 ]] || status=1
     watch_end "$status"

@@ -45,7 +45,7 @@ Test(nginx_command, methods_of_one_place_are_one_location_with_the_larger_limits
         {0},
     };
     char *text = printed(routes);
-    cr_expect_str_eq(text, "location = \"/import\" {\n"
+    cr_expect_str_eq(text, "location ~ \"^/import$\" {\n"
                            "    fastcgi_pass midstream;\n"
                            "    client_max_body_size 1073741824;\n"
                            "    fastcgi_read_timeout 610s;\n"
