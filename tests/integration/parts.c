@@ -148,7 +148,7 @@ Test(parts, a_malformed_form_is_refused_with_its_fault)
         {TYPE, "--b\r\n" NAME NAME "\r\nx\r\n--b--", 400, "needs one Content-Disposition"},
         {TYPE, "--b\r\nContent-Disposition: form-data\r\n\r\nx\r\n--b--", 400, "the name of a part is missing"},
         {TYPE, "--b\r\nContent-Disposition: form-data; name=\"\xff\"\r\n\r\nx\r\n--b--", 400, "UTF-8"},
-        {TYPE, "--b\r\nno field\r\n\r\nx\r\n--b--", 400, "no field"},
+        {TYPE, "--b\r\nno field\r\n\r\nx\r\n--b--", 400, "not a header field"},
         {TYPE, "--bc\r\n" NAME "\r\nx\r\n--b--", 400, "something else than a line break"},
         {TYPE, "--b--x", 400, "something else than a line break"},
         {TYPE, "--b--\r", 400, "something else than a line break"},
