@@ -41,7 +41,7 @@ enum { REASON_BYTES = 1024, TURN_MS = 500, PIDFILE_MODE = 0644 };
 
 static struct {
     const struct command_line *line;
-    worker_fn *run; /* what the workers do */
+    const struct worker_kind *kind; /* of its workers */
     struct configuration *configuration;
     char admin[256]; /* the admin listener's address: outlives the configuration that it comes from */
     sigset_t signals;
@@ -278,7 +278,7 @@ static int fail_start(const char *reason)
 static bool start(char *reason, size_t reason_size)
 {
     const struct settings *settings = &master.configuration->settings;
-    bool serves = master.run == request_worker_run;
+    bool serves = master.kind == &request_worker_kind;
     if (!configuration_apply_log(settings, reason, reason_size))
         return false;
     keep_memory_private();
@@ -304,11 +304,12 @@ static bool application_is_valid(const struct mid_app *app, char *reason, size_t
     return router != NULL && task_types_are_valid(reason, reason_size);
 }
 
-static int run(struct settings *settings, const struct command_line *line, const struct mid_app *app, worker_fn *worker)
+static int run(struct settings *settings, const struct command_line *line, const struct mid_app *app,
+               const struct worker_kind *kind)
 {
     char reason[REASON_BYTES];
     master.line = line;
-    master.run = worker;
+    master.kind = kind;
     if (!application_is_valid(app, reason, sizeof(reason)))
         return fail_start(reason);
     master.configuration = check_configuration(settings, reason, sizeof(reason));
@@ -326,10 +327,11 @@ static int run(struct settings *settings, const struct command_line *line, const
         return fail_start(reason);
     }
     log_event(MID_INFO, "master.start", "version=%s pid=%d workers=%d listen=%s", MIDSTREAM_VERSION, (int)getpid(),
-              configuration_workers(master.configuration), master.configuration->settings.listen);
+              configuration_workers(master.configuration),
+              kind == &request_worker_kind ? master.configuration->settings.listen : "nothing");
     filter_system_calls();
     master.is_starting = true;
-    pool_init(app, worker);
+    pool_init(app, kind);
     pool_configure(master.configuration);
     supervise();
 
@@ -347,12 +349,12 @@ static int run(struct settings *settings, const struct command_line *line, const
 
 int master_run(struct settings *settings, const struct command_line *line, const struct mid_app *app)
 {
-    return run(settings, line, app, request_worker_run);
+    return run(settings, line, app, &request_worker_kind);
 }
 
 int master_run_tasks(struct settings *settings, const struct command_line *line, const struct mid_app *app)
 {
-    return run(settings, line, app, task_worker_run);
+    return run(settings, line, app, &task_worker_kind);
 }
 
 int master_check(struct settings *settings, const struct mid_app *app)

@@ -50,7 +50,7 @@ struct slot {
 
 static struct {
     const struct mid_app *app;
-    worker_fn *run;
+    const struct worker_kind *kind;
     const struct configuration *configuration;
     struct slot slots[WORKERS_MAX];
     int slot_count;
@@ -71,14 +71,15 @@ _Noreturn static void become_worker(const struct worker_process *process, pid_t 
     log_after_fork();
     sockets_keep_only(process->slot);
     admin_leave();
-    exit(pool.run(&(struct worker_options){
+    const struct worker_options options = {
         .configuration = pool.configuration,
         .app = pool.app,
         .number = process->slot,
         .metrics_slot = process->metrics_slot,
         .sockets = sockets_of_worker(process->slot),
         .liveness = process->liveness,
-    }));
+    };
+    exit(worker_run(&options, pool.kind));
 }
 
 static void not_started(int slot, const char *reason)
@@ -296,10 +297,10 @@ int64_t pool_look(void)
 
 /* -------------------- the interface -------------------- */
 
-void pool_init(const struct mid_app *app, worker_fn *run)
+void pool_init(const struct mid_app *app, const struct worker_kind *kind)
 {
     pool.app = app;
-    pool.run = run;
+    pool.kind = kind;
     list_init(&pool.processes);
     pool.looked_ms = clock_monotonic_ms();
 }

@@ -16,10 +16,10 @@
 
 #include "midstream.h"
 #include "settings/configuration.h"
-#include "worker/request_worker.h"
+#include "worker/worker.h"
 
-/* `run` is what the processes do. */
-void pool_init(const struct mid_app *app, worker_fn *run);
+/* `kind` is what the processes do. */
+void pool_init(const struct mid_app *app, const struct worker_kind *kind);
 void pool_fini(void);
 
 /* From now on processes are started with this configuration, which has to stay; those that run are replaced. */

@@ -110,6 +110,11 @@ int64_t redis_client_unix_ms(const struct redis_client *client)
     return clock_unix_ms() + (client != NULL ? client->clock.offset_ms : 0);
 }
 
+void redis_client_release_waiters(struct redis_client *client)
+{
+    release_waiters(client, false);
+}
+
 void redis_client_became_ready(struct redis_client *client)
 {
     release_waiters(client, true);

@@ -94,8 +94,11 @@ bool redis_client_is_suspect(const struct redis_client *client);
  */
 int64_t redis_client_unix_ms(const struct redis_client *client);
 
-/* Suspends until ready, at most `timeout_ms`. False when the time is over. */
+/* Suspends until ready, at most `timeout_ms`. False when the time is over, or by the function behind it. */
 MAY_SUSPEND bool redis_client_wait_ready(struct redis_client *client, int64_t timeout_ms);
+
+/* Whoever waits for it now does so no longer. */
+void redis_client_release_waiters(struct redis_client *client);
 
 /*
  * Takes what is needed out of a reply, which is gone when it returns: copies into memory that `arg` names. Runs on the

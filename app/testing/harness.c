@@ -17,6 +17,8 @@
 #include "http/router.h"
 #include "metrics/metrics.h"
 #include "midstream/test.h"
+#include "session/known_headers.h"
+#include "session/new_limit.h"
 #include "testing/clock.h"
 #include "testing/exchange.h"
 #include "testing/redis_server.h"
@@ -183,18 +185,6 @@ static void listen_for_exchanges(void)
     own.sockets = (struct socket_set){.count = 1, .sockets = {{.fd = fd}}};
 }
 
-/* The worker reads these from a descriptor. */
-static void block_signals(void)
-{
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGHUP);
-    sigaddset(&set, SIGUSR1);
-    sigprocmask(SIG_BLOCK, &set, NULL);
-    signal(SIGPIPE, SIG_IGN);
-}
-
 static bool serves(const void *arg)
 {
     (void)arg;
@@ -204,6 +194,8 @@ static bool serves(const void *arg)
 static void begin_worker(void)
 {
     metrics_create(own.app.routes);
+    known_headers_create();
+    new_limit_create();
     own.liveness = liveness_new();
     ENSURE(own.liveness != NULL);
     own.options = (struct worker_options){.configuration = own.configuration,
@@ -236,7 +228,7 @@ void mid_test_begin(const struct mid_app *app, const char *const settings[])
         mid_task_register(own.app.tasks);
     make_directory();
     read_settings(settings);
-    block_signals();
+    worker_block_signals();
     listen_for_exchanges();
     own.redis = redis_server_start(own.redis_path);
     own.is_begun = true;
@@ -269,6 +261,7 @@ void mid_test_end(void)
     redis_server_end(own.redis);
     configuration_free(own.configuration);
     liveness_free(own.liveness);
+    new_limit_destroy();
     metrics_destroy();
     for (int i = 0; i < own.flag_count; i++)
         free(own.flags[i]);

@@ -152,8 +152,3 @@ const struct worker_kind request_worker_kind = {
     .continue_drain = continue_drain,
     .stop = stop,
 };
-
-int request_worker_run(const struct worker_options *options)
-{
-    return worker_run(options, &request_worker_kind);
-}

@@ -8,8 +8,6 @@
 
 #include "worker/worker.h"
 
-worker_fn request_worker_run;
-
-extern const struct worker_kind request_worker_kind; /* what it hands to worker_run() */
+extern const struct worker_kind request_worker_kind;
 
 #endif

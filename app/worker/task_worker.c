@@ -148,15 +148,11 @@ static bool start(const struct worker *worker)
     return true;
 }
 
-int task_worker_run(const struct worker_options *options)
-{
-    static const struct worker_kind kind = {
-        .prepare = prepare,
-        .start = start,
-        .publish = publish,
-        .drain = drain,
-        .continue_drain = continue_drain,
-        .stop = stop,
-    };
-    return worker_run(options, &kind);
-}
+const struct worker_kind task_worker_kind = {
+    .prepare = prepare,
+    .start = start,
+    .publish = publish,
+    .drain = drain,
+    .continue_drain = continue_drain,
+    .stop = stop,
+};

@@ -12,6 +12,6 @@
 /* In the master, before any process is started. False with a sentence in `reason`. */
 bool task_worker_prepare(const struct configuration *configuration, char *reason, size_t reason_size);
 
-worker_fn task_worker_run;
+extern const struct worker_kind task_worker_kind;
 
 #endif

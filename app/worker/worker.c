@@ -32,6 +32,7 @@ static struct {
     int64_t drain_end_ms; /* -1: not draining */
     int exit_code;
     bool has_started;             /* the application has, in this process */
+    bool is_up;                   /* so has the kind: nothing is waited for any more */
     struct mid_request *starting; /* while the application's on_start runs; what it waits with */
     struct fiber *starting_fiber;
 } own = {.drain_end_ms = -1};
@@ -64,7 +65,8 @@ static void start(void *arg)
     (void)arg;
     const struct mid_app *app = own.worker.options->app;
     own.has_started = app->on_start == NULL || start_application(app) == MID_OK;
-    if (own.has_started && (own.drain_end_ms >= 0 || own.kind->start(&own.worker)))
+    own.is_up = own.has_started && (own.drain_end_ms >= 0 || own.kind->start(&own.worker));
+    if (own.is_up)
         return;
     own.exit_code = own.drain_end_ms < 0 ? 1 : 0;
     loop_stop();
@@ -88,6 +90,8 @@ static void begin_drain(int64_t timeout_ms)
         return;
     own.drain_end_ms = end_ms;
     own.kind->drain(timeout_ms, end_ms, is_first);
+    if (!own.is_up)
+        redis_client_release_waiters(own.worker.redis);
     if (own.starting != NULL) {
         own.starting->wait.interruption = MID_STOPPING;
         loop_wake(own.starting_fiber);
@@ -116,13 +120,26 @@ static void on_signal(struct watch *watch, uint32_t events)
     }
 }
 
-static void watch_signals(void)
+static sigset_t signals(void)
 {
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGHUP);
     sigaddset(&set, SIGUSR1);
+    return set;
+}
+
+void worker_block_signals(void)
+{
+    sigset_t set = signals();
+    ENSURE(sigprocmask(SIG_BLOCK, &set, NULL) == 0);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static void watch_signals(void)
+{
+    sigset_t set = signals();
     int fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
     ENSURE(fd >= 0);
     ENSURE(watch_start(&own.signals, fd, EPOLLIN, on_signal));

@@ -67,15 +67,15 @@ struct worker_kind {
     bool (*stop)(void);
 };
 
-/* What a worker process does; returns its exit code. The signals have to be blocked. */
-typedef int worker_fn(const struct worker_options *options);
-
 /*
  * Starts the application (struct mid_app's on_start), then serves until SIGTERM, then finishes what is under way, for
  * the drain timeout at most; SIGHUP is the same with the reload timeout. SIGUSR1 opens the log file again. Returns the
- * exit code. Once per process.
+ * exit code. Once per process, in which worker_block_signals() was called.
  */
 int worker_run(const struct worker_options *options, const struct worker_kind *kind);
+
+/* In a process that will run one, or in its parent. */
+void worker_block_signals(void);
 
 /* The two ends of worker_run(), for whoever turns the loop in between (app/testing): what there is to do before, NULL
  * with the reason logged where there is no way; and after. False: suspended fibers hold what cannot be given back. */

@@ -137,7 +137,7 @@ Test(application, a_start_that_takes_long_is_not_cut_in_a_process_for_tasks)
 /* While it is waited for Redis, nothing of the application has begun. */
 Test(application, what_has_to_stop_before_its_start_does_not_start)
 {
-    static const char *const flags[] = {"--workers", "1", "--redis-timeout-ms", "2000", NULL};
+    static const char *const flags[] = {"--workers", "1", "--redis-timeout-ms", "60000", NULL};
     struct master master = master_open(
         &(struct master_options){.is_app = true, .fails = true, .flags = flags, .environment = SETTINGS("X=1")});
     cr_expect(master_wait_log(&master, "redis.unreachable", 1));
