@@ -32,6 +32,7 @@ struct mid_test_exchange {
     struct buffer records; /* received, not taken apart yet */
     struct buffer content; /* head and body */
     size_t head_bytes;     /* with the empty line; 0: it is not whole */
+    char *fields;          /* a line each, with a NUL behind; the last one is empty. NULL: the head is not whole */
     size_t searched;       /* of the body, by mid_test_wait_for() */
     int status;
     bool is_stalled;
@@ -157,22 +158,25 @@ static void terminate(struct buffer *content)
     *buffer_reserve(content, 1) = '\0';
 }
 
-/* The head's lines, without their CRLF; NULL at its end. */
-static const char *next_line(struct mid_test_exchange *exchange, size_t *at)
-{
-    if (*at + 2 >= exchange->head_bytes)
-        return NULL;
-    const char *line = exchange->content.data + *at;
-    const char *end = strstr(line, "\r\n");
-    *at += (size_t)(end - line) + 2;
-    return arena_strndup(&exchange->arena, line, (size_t)(end - line));
-}
-
 static const char *value_of(const char *line, const char *name)
 {
     size_t length = strlen(name);
     bool is_it = strncasecmp(line, name, length) == 0 && line[length] == ':';
     return is_it ? line + length + 1 + strspn(line + length + 1, " ") : NULL;
+}
+
+static const char *next_line(const char *line)
+{
+    return line + strlen(line) + 1;
+}
+
+/* Keeps the head's lines, with a NUL for each CRLF. */
+static void split_fields(struct mid_test_exchange *exchange)
+{
+    char *to = exchange->fields = arena_alloc(&exchange->arena, exchange->head_bytes);
+    for (size_t i = 0; i < exchange->head_bytes; i++)
+        if (exchange->content.data[i] != '\n')
+            *to++ = exchange->content.data[i] == '\r' ? '\0' : exchange->content.data[i];
 }
 
 static void take_head(struct mid_test_exchange *exchange)
@@ -181,10 +185,9 @@ static void take_head(struct mid_test_exchange *exchange)
     if (end == NULL)
         return;
     exchange->head_bytes = (size_t)(end - exchange->content.data) + 4;
-    exchange->status = 200;
-    size_t at = 0;
-    const char *line;
-    while ((line = next_line(exchange, &at)) != NULL) {
+    exchange->status = 200; /* RFC 3875, 6.3.3 */
+    split_fields(exchange);
+    for (const char *line = exchange->fields; *line != '\0'; line = next_line(line)) {
         const char *status = value_of(line, "Status");
         const char *cookie = value_of(line, "Set-Cookie");
         if (status != NULL)
@@ -330,13 +333,10 @@ int mid_test_status(const struct mid_test_exchange *exchange)
 
 const char *mid_test_header(const struct mid_test_exchange *exchange, const char *name)
 {
-    struct mid_test_exchange *own = (struct mid_test_exchange *)(uintptr_t)exchange; /* its arena holds the value */
-    size_t at = 0;
-    const char *line;
-    while ((line = next_line(own, &at)) != NULL)
-        if (value_of(line, name) != NULL)
-            return value_of(line, name);
-    return NULL;
+    const char *line = exchange->fields != NULL ? exchange->fields : "";
+    while (*line != '\0' && value_of(line, name) == NULL)
+        line = next_line(line);
+    return *line != '\0' ? value_of(line, name) : NULL;
 }
 
 const char *mid_test_body(const struct mid_test_exchange *exchange, size_t *bytes)

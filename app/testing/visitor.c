@@ -1,7 +1,7 @@
 /* The cookies of a visitor. See visitor.h. */
 #include "testing/visitor.h"
 
-#include <stdint.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,19 +34,16 @@ void mid_test_visitor_free(struct mid_test_visitor *visitor)
     free(visitor);
 }
 
-/* Where the cookie of that name hangs, or where one would. */
-static struct cookie **place_of(struct mid_test_visitor *visitor, const char *name, size_t length)
+static bool has_name(const struct cookie *cookie, const char *name, size_t length)
 {
-    struct cookie **place = &visitor->first;
-    while (*place != NULL && ((*place)->name_length != length || memcmp((*place)->text, name, length) != 0))
-        place = &(*place)->next;
-    return place;
+    return cookie->name_length == length && memcmp(cookie->text, name, length) == 0;
 }
 
 const char *mid_test_visitor_cookie(const struct mid_test_visitor *visitor, const char *name)
 {
-    struct mid_test_visitor *own = (struct mid_test_visitor *)(uintptr_t)visitor; /* and is not changed */
-    const struct cookie *cookie = *place_of(own, name, strlen(name));
+    const struct cookie *cookie = visitor->first;
+    while (cookie != NULL && !has_name(cookie, name, strlen(name)))
+        cookie = cookie->next;
     return cookie != NULL ? cookie->text + cookie->name_length + 1 : NULL;
 }
 
@@ -59,24 +56,31 @@ void visitor_put_cookies(const struct mid_test_visitor *visitor, struct buffer *
     }
 }
 
+static bool is_deleted(const char *attributes)
+{
+    const char *age = strcasestr(attributes, "Max-Age=");
+    return age != NULL && strtoll(age + strlen("Max-Age="), NULL, 10) <= 0; /* RFC 6265, 5.2.2 */
+}
+
 void visitor_take_cookie(struct mid_test_visitor *visitor, const char *set_cookie)
 {
     size_t length = strcspn(set_cookie, ";");
     const char *equals = memchr(set_cookie, '=', length);
     ENSURE(equals != NULL);
-    struct cookie **place = place_of(visitor, set_cookie, (size_t)(equals - set_cookie));
-    struct cookie *next = NULL;
-    if (*place != NULL) {
-        next = (*place)->next;
-        free(*place);
-        *place = next;
+    size_t name_length = (size_t)(equals - set_cookie);
+    struct cookie **place = &visitor->first;
+    while (*place != NULL && !has_name(*place, set_cookie, name_length))
+        place = &(*place)->next;
+    struct cookie *old = *place;
+    if (old != NULL) {
+        *place = old->next;
+        free(old);
     }
-    if (strstr(set_cookie + length, "; Max-Age=0") != NULL)
+    if (is_deleted(set_cookie + length))
         return;
     struct cookie *cookie = malloc(sizeof(*cookie) + length + 1);
     ENSURE(cookie != NULL);
-    cookie->next = next;
-    cookie->name_length = (size_t)(equals - set_cookie);
+    *cookie = (struct cookie){.next = *place, .name_length = name_length};
     memcpy(cookie->text, set_cookie, length);
     cookie->text[length] = '\0';
     *place = cookie;

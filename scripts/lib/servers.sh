@@ -113,9 +113,8 @@ midstream_restart() {
         as_user rm -f "$DIR/$name.pid"
     done
     FAILURE_ENDS=start
-    midstream_start "$1" "$2" && work_start "$1" "$3" || status=1
+    midstream_start "$1" "$2" && work_start "$1" "$3" && nginx_reload "$1" || status=1
     FAILURE_ENDS=run
-    ((status != 0)) || nginx_reload "$1"
     return "$status"
 }
 
@@ -130,20 +129,22 @@ midstream_upstream() {
 # nginx_start PORT PROGRAM: 0 picks a free port. Writes DIR/url and DIR/url-h2. Between the look at a port and its use somebody
 # else may have taken it, hence the repetition.
 nginx_start() {
-    local port h2_port attempt has_failed=no looked_at=$SECONDS
+    local port h2_port attempt status
     for ((attempt = 1; attempt <= NGINX_STARTS; attempt++)); do
         port=$1
         ((port != 0)) || port=$(port_pick)
         port_is_free "$port" || die "port $port is taken by another program; name another with --port, or 0 for any"
         h2_port=$(port_pick)
         nginx_launch "$port" "$h2_port" "$2"
-        if server_await nginx answers_or_failed "http://127.0.0.1:$port"; then
-            [[ $has_failed == no ]] || server_failed midstream "did not start: the application's on_start has failed"
+        status=0
+        application_await "http://127.0.0.1:$port" || status=$?
+        if ((status == 0)); then
             # shellcheck disable=SC2016  # the other shell's
             as_user sh -c 'printf "%s\n" "$2" >"$1/url" && printf "%s\n" "$3" >"$1/url-h2"' - "$DIR" \
                 "http://127.0.0.1:$port" "http://127.0.0.1:$h2_port"
             return 0
         fi
+        ((status == 1)) || start_failed
         server_log nginx | grep -q 'Address already in use' || break
     done
     tell_log midstream
@@ -174,7 +175,7 @@ routes_render() {
     [[ -n $application ]] || return 0
     # shellcheck disable=SC2016  # the other shell's
     as_user sh -c '"$1" nginx >"$2"' - "$1" "$DIR/nginx/routes.conf" ||
-        die "$1 does not say which locations its routes need"
+        say "the program does not say which locations its routes need; nginx's own limits hold"
 }
 
 # As nginx_render, by whoever the files will belong to.
@@ -187,10 +188,11 @@ render() {
     fi
 }
 
-# nginx_reload PROGRAM: its routes may have other limits than those of the program before.
+# nginx_reload PROGRAM: another one than before, whose routes may have other limits.
 nginx_reload() {
     routes_render "$1"
     signal_process HUP "${SERVER_PID[nginx]}"
+    application_await "$(as_user cat "$DIR/url")" || start_failed
 }
 
 nginx_access_log() {
@@ -209,15 +211,28 @@ nginx_answers() {
     status=$(curl -s --noproxy '*' --max-time 5 -o /dev/null -w '%{http_code}' "$1/null") && ((status < 500))
 }
 
-# answers_or_failed URL: sets `has_failed` when the application says so itself. It is tried again; whoever develops it need not
-# wait for that. The log is looked at once a second: each look is several processes.
-answers_or_failed() {
-    ! nginx_answers "$1" || return 0
-    if ((SECONDS > looked_at)); then
-        looked_at=$SECONDS
-        ! server_log midstream | grep -q 'worker\.start-failed' || has_failed=yes
+# application_await URL: 1 when it does not answer; 2 when it says itself that it does not start. It is tried again then, but
+# whoever develops it need not wait for that.
+application_await() {
+    local state=unknown
+    server_await nginx application_is_known "$1" || return 1
+    [[ $state == answers ]] || return 2
+}
+
+# application_is_known URL: sets `state`.
+application_is_known() {
+    [[ $state == unknown ]] || return 0
+    [[ -s $DIR/nginx.pid ]] || return 1
+    if nginx_answers "$1"; then
+        state=answers
+    elif server_log midstream | grep -q 'worker\.start-failed'; then
+        state=failed
     fi
-    [[ $has_failed == yes ]]
+    [[ $state != unknown ]]
+}
+
+start_failed() {
+    server_failed midstream "did not start: the application's on_start has failed"
 }
 
 # -------------------- stopping --------------------

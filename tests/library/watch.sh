@@ -25,6 +25,12 @@ static enum mid_error take(struct mid_request *rq)
 
 static const struct mid_route routes[] = {MID_GET("/hello", hello), MID_POST("/", take), MID_POST("/take", take, .body_max_bytes = ${2:-0}), {0}};
 
+static inline enum mid_error start(struct mid_request *rq, void *context)
+{
+    (void)context;
+    return mid_fail(rq, MID_FAILED, "not today");
+}
+
 int main(int argc, char **argv)
 {
     return mid_main(argc, argv, routes);
@@ -68,6 +74,11 @@ watch_follows_the_source() {
     wait_until 10 says 'sent there' curl -s --data-binary "@$watch_dir/large" "$url/take" || status=1
     sleep 3
     [[ $(grep -c 'a source has changed' "$watch_dir/log") == 2 ]] || status=1
+    sed -i 's/return mid_main(argc, argv, routes);/return mid_run(argc, argv, \&(struct mid_app){.routes = routes, .on_start = start});/' \
+        "$watch_dir/main.c"
+    wait_until 30 grep -q 'on_start has failed' "$watch_dir/log" || status=1
+    write_hello '"four"'
+    wait_until 30 url_says four || status=1
     watch_end "$status"
 }
 

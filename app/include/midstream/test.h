@@ -14,7 +14,9 @@
  * over a real FastCGI connection. Sessions and tasks are kept in a Redis server that is started for the test and ended
  * with it (redis-server has to be installed). Tasks can be added, but not processed.
  *
- * Misuse, and a worker that makes no progress for 10 seconds, end the process by abort(3) with a message.
+ * The signals SIGTERM, SIGHUP and SIGUSR1 are blocked from mid_test_begin() on, and SIGPIPE is ignored. Misuse, and a
+ * worker that makes no progress for 10 seconds, end the process by abort(3) with a message; the directory
+ * /tmp/midstream-in-process-* of such a test remains.
  */
 #ifndef MIDSTREAM_TEST_H
 #define MIDSTREAM_TEST_H
