@@ -52,7 +52,7 @@ static bool parse_path(const char *text, struct redis_address *address, char *re
     if (path[0] == '\0')
         return refuse(text, "the path of the socket is missing", reason, reason_size);
     if (strlen(path) > REDIS_PATH_LENGTH_MAX)
-        return refuse(text, "the path of the socket is longer than 106 bytes", reason, reason_size);
+        return refuse(text, "the path of the socket is longer than 107 bytes", reason, reason_size);
 
     *address = (struct redis_address){.is_unix = true, .is_numeric = true};
     memcpy(address->host, path, strlen(path) + 1);

@@ -9,7 +9,7 @@
 
 enum {
     REDIS_HOST_LENGTH_MAX = 253, /* RFC 1035, 2.3.4, without the root's dot */
-    REDIS_PATH_LENGTH_MAX = 106, /* hiredis leaves the last byte of sun_path unset, so it has to stay unused */
+    REDIS_PATH_LENGTH_MAX = 107, /* of sun_path, without the NUL: unix(7) */
 };
 
 struct redis_address {

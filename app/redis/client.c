@@ -91,6 +91,7 @@ void redis_client_add_script(struct redis_client *client, struct redis_script *s
 {
     ENSURE(client->state == CONNECTION_PAUSING);
     redis_script_compose(script, when_full, parts);
+    script->client = client;
     script->next = client->scripts;
     client->scripts = script;
 }

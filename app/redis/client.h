@@ -51,6 +51,7 @@ struct redis_script {
     const char *name; /* for the log */
     char *body;       /* the client's, like what follows */
     char sha1[41];    /* filled in when Redis has loaded it */
+    struct redis_client *client;
     struct redis_script *next;
 };
 

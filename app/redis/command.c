@@ -8,6 +8,8 @@
 
 #include <stdlib.h>
 
+#include <hiredis/hiredis.h>
+
 #include "base/clock.h"
 #include "base/panic.h"
 #include "redis/resp.h"
@@ -19,12 +21,10 @@ enum {
 
 /* -------------------- sending -------------------- */
 
-bool redis_request_send(struct redis_client *client, redisCallbackFn *fn, void *data)
+bool redis_request_send(struct redis_client *client, redis_answer_fn *fn, void *arg)
 {
     struct buffer *request = &client->request;
-    redisAsyncContext *context = client->adapter.context;
-    bool is_sent =
-        context != NULL && redisAsyncFormattedCommand(context, fn, data, request->data, request->length) == REDIS_OK;
+    bool is_sent = redis_socket_send(&client->socket, request, fn, arg);
     if (request->capacity > REQUEST_KEPT_BYTES)
         buffer_fini(request);
     return is_sent;
@@ -108,11 +108,9 @@ static enum mid_error take_answer(struct redis_pending *pending, const redisRepl
     return call->on_reply != NULL ? call->on_reply(reply, call->arg) : MID_OK;
 }
 
-static void on_answer(redisAsyncContext *context, void *answer, void *data)
+static void on_answer(void *arg, const redisReply *reply)
 {
-    (void)context;
-    struct redis_pending *pending = data;
-    const redisReply *reply = answer;
+    struct redis_pending *pending = arg;
     list_remove(&pending->link);
     pending->client->pending_count--;
 

@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <hiredis/hiredis.h>
+
 #include "base/clock.h"
 #include "base/backoff.h"
 #include "base/log.h"
@@ -19,7 +21,10 @@
 #include "redis/resolve.h"
 #include "redis/resp.h"
 
-enum { TELL_AGAIN_MS = 60000 }; /* an outage is mentioned once a minute */
+enum {
+    TELL_AGAIN_MS = 60000,  /* an outage is mentioned once a minute */
+    AUTH_FRAME_BYTES = 128, /* of an AUTH command, without user and password; more than enough */
+};
 
 static void on_time(struct timer *timer);
 
@@ -76,8 +81,7 @@ static void on_gone(void *owner, const char *reason)
 
 void redis_connection_drop(struct redis_client *client, const char *reason)
 {
-    snprintf(client->reason, sizeof(client->reason), "%s", reason);
-    redis_adapter_close(&client->adapter, client->reason);
+    redis_socket_close(&client->socket, reason);
 }
 
 /* -------------------- the greeting -------------------- */
@@ -96,11 +100,9 @@ static void become_ready(struct redis_client *client)
 }
 
 /* Without it this machine's clock is taken for Redis's, and everything else goes on. */
-static void on_clock_answer(redisAsyncContext *context, void *answer, void *data)
+static void on_clock_answer(void *arg, const redisReply *reply)
 {
-    (void)context;
-    struct redis_client *client = data;
-    const redisReply *reply = answer;
+    struct redis_client *client = arg;
     int64_t redis_ms;
     if (reply == NULL)
         return;
@@ -127,27 +129,25 @@ static void take_greeting_answer(struct redis_client *client, const redisReply *
 {
     if (reply->type == REDIS_REPLY_ERROR) {
         counter_add(&client->counts->errors, 1);
-        redis_refusal_copy(client->reason, sizeof(client->reason), reply->str, reply->len);
-        redis_adapter_close(&client->adapter, client->reason);
+        char reason[REFUSAL_TEXT_SIZE];
+        redis_refusal_copy(reason, sizeof(reason), reply->str, reply->len);
+        redis_connection_drop(client, reason);
         return;
     }
     if (--client->greeting_left == 0)
         ask_clock(client);
 }
 
-static void on_greeting_answer(redisAsyncContext *context, void *answer, void *data)
+static void on_greeting_answer(void *arg, const redisReply *reply)
 {
-    (void)context;
-    struct redis_client *client = data;
-    if (answer != NULL)
-        take_greeting_answer(client, answer);
+    if (reply != NULL)
+        take_greeting_answer(arg, reply);
 }
 
-static void on_script_loaded(redisAsyncContext *context, void *answer, void *data)
+static void on_script_loaded(void *arg, const redisReply *reply)
 {
-    struct redis_client *client = ((struct redis_adapter *)context->ev.data)->owner;
-    struct redis_script *script = data;
-    const redisReply *reply = answer;
+    struct redis_script *script = arg;
+    struct redis_client *client = script->client;
     if (reply == NULL)
         return;
     if (reply->type == REDIS_REPLY_STRING && reply->len == sizeof(script->sha1) - 1)
@@ -167,20 +167,29 @@ void redis_connection_load_script(struct redis_client *client, struct redis_scri
     redis_request_send(client, on_script_loaded, script);
 }
 
+/* No copy of the password stays: the request does not grow behind it and is wiped, and so is what the socket has when
+ * it has sent it. */
+static void send_password(struct redis_client *client)
+{
+    const struct redis_options *options = &client->options;
+    size_t user_bytes = options->username != NULL ? strlen(options->username) : 0;
+    resp_begin(&client->request, options->username != NULL ? 3 : 2);
+    buffer_reserve(&client->request, user_bytes + strlen(options->password) + AUTH_FRAME_BYTES);
+    resp_add_text(&client->request, "AUTH");
+    if (options->username != NULL)
+        resp_add_text(&client->request, options->username);
+    resp_add_text(&client->request, options->password);
+    redis_request_send(client, on_greeting_answer, client);
+    explicit_bzero(client->request.data, client->request.length);
+    client->greeting_left++;
+}
+
 static void send_greeting(struct redis_client *client)
 {
     const struct redis_options *options = &client->options;
     client->greeting_left = 1;
-    if (options->password != NULL) {
-        resp_begin(&client->request, options->username != NULL ? 3 : 2);
-        resp_add_text(&client->request, "AUTH");
-        if (options->username != NULL)
-            resp_add_text(&client->request, options->username);
-        resp_add_text(&client->request, options->password);
-        redis_request_send(client, on_greeting_answer, client);
-        explicit_bzero(client->request.data, client->request.length); /* hiredis has its copy until it is sent */
-        client->greeting_left++;
-    }
+    if (options->password != NULL)
+        send_password(client);
     if (options->database != 0) {
         char number[16];
         snprintf(number, sizeof(number), "%d", options->database);
@@ -205,7 +214,7 @@ static void open_connection(struct redis_client *client, const struct redis_addr
 {
     char reason[REFUSAL_TEXT_SIZE];
     client->state = CONNECTION_CONNECTING;
-    if (!redis_adapter_open(&client->adapter, address, reason, sizeof(reason))) {
+    if (!redis_socket_open(&client->socket, address, reason, sizeof(reason))) {
         connection_failed(client, reason);
         return;
     }
@@ -261,7 +270,7 @@ static void on_time(struct timer *timer)
 
 void redis_connection_init(struct redis_client *client)
 {
-    redis_adapter_init(&client->adapter, on_gone, client, &client->counts->writes);
+    redis_socket_init(&client->socket, on_gone, client, &client->counts->writes);
     client->state = CONNECTION_PAUSING;
     client->began_ms = loop_now_ms();
     redis_connection_start_timer(client, 0); /* and not at once: scripts are still to be registered */
@@ -271,7 +280,7 @@ void redis_connection_fini(struct redis_client *client)
 {
     resolution_abandon(client->resolution);
     client->is_closing = true;
-    redis_adapter_close(&client->adapter, "closing");
+    redis_socket_close(&client->socket, "closing");
     redis_suspicion_end(client);
     timer_fini(&client->timer);
 }

@@ -18,11 +18,11 @@
 
 #include "base/buffer.h"
 #include "base/list.h"
-#include "redis/adapter.h"
 #include "redis/address.h"
 #include "redis/client.h"
 #include "redis/clock.h"
 #include "redis/refusal.h"
+#include "redis/socket.h"
 
 enum connection_state { CONNECTION_PAUSING, CONNECTION_RESOLVING, CONNECTION_CONNECTING, CONNECTION_READY };
 
@@ -36,22 +36,21 @@ struct redis_client {
     /* connection.c */
     enum connection_state state;
     bool is_closing;
-    struct redis_adapter adapter;
+    struct redis_socket socket;
     struct timer timer;
     int64_t timer_due_ms;          /* when it was to fire */
     struct resolution *resolution; /* the one under way, or NULL; see resolve.h */
     struct redis_script *scripts;
     size_t greeting_left; /* answers of the greeting that are still to come, before TIME is asked */
     struct redis_clock clock;
-    int64_t clock_asked_ms;         /* when TIME was asked, by this machine's clock */
-    unsigned attempts;              /* to connect, since Redis was last ready for a while */
-    unsigned failures;              /* attempts that failed since Redis was last ready */
-    int64_t began_ms;               /* the outage that is going on, or the start */
-    int64_t ready_ms;               /* since when, in READY */
-    int64_t told_ms;                /* when the last failure was logged */
-    char told[REFUSAL_TEXT_SIZE];   /* its reason */
-    char reason[REFUSAL_TEXT_SIZE]; /* why we end the connection ourselves */
-    struct list waiters;            /* client.c: fibers in redis_client_wait_ready() */
+    int64_t clock_asked_ms;       /* when TIME was asked, by this machine's clock */
+    unsigned attempts;            /* to connect, since Redis was last ready for a while */
+    unsigned failures;            /* attempts that failed since Redis was last ready */
+    int64_t began_ms;             /* the outage that is going on, or the start */
+    int64_t ready_ms;             /* since when, in READY */
+    int64_t told_ms;              /* when the last failure was logged */
+    char told[REFUSAL_TEXT_SIZE]; /* its reason */
+    struct list waiters;          /* client.c: fibers in redis_client_wait_ready() */
 
     /* command.c */
     struct list pending; /* struct redis_pending by deadline, the earliest first */
@@ -95,7 +94,7 @@ void redis_connection_load_script(struct redis_client *client, struct redis_scri
 void redis_command_deadline(struct redis_client *client);
 
 /* Appends the request in client->request to what leaves at the end of the turn. False when the connection is ending. */
-bool redis_request_send(struct redis_client *client, redisCallbackFn *fn, void *data);
+bool redis_request_send(struct redis_client *client, redis_answer_fn *fn, void *arg);
 
 /* -------------------- suspicion.c -------------------- */
 

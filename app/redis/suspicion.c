@@ -23,11 +23,10 @@ static void set_suspect(struct redis_client *client, bool is_suspect)
     counter_set(&client->counts->is_suspect, is_suspect);
 }
 
-static void on_pong(redisAsyncContext *context, void *answer, void *data)
+static void on_pong(void *arg, const struct redisReply *reply)
 {
-    (void)context;
-    struct redis_client *client = data;
-    if (answer == NULL || !client->is_suspect)
+    struct redis_client *client = arg;
+    if (reply == NULL || !client->is_suspect)
         return;
     set_suspect(client, false); /* whatever it says */
     if (client->is_suspicion_told)

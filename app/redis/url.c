@@ -153,7 +153,7 @@ static bool take_path(const struct parts *parts, struct redis_url *url, char *re
         return refuse(parts, "expected the absolute path of a socket, as in unix:///run/redis.sock", reason,
                       reason_size);
     if (!decode(parts->path, parts->path_length, url->address + strlen(prefix), REDIS_PATH_LENGTH_MAX + 1))
-        return refuse(parts, "the path of the socket has at most 106 bytes, and '%' as %25", reason, reason_size);
+        return refuse(parts, "the path of the socket has at most 107 bytes, and '%' as %25", reason, reason_size);
     if (parts->query == NULL)
         return true;
     bool is_database = strncmp(parts->query, "?db=", 4) == 0 &&

@@ -1,0 +1,99 @@
+/* The password of Redis is in memory where the caller has it, and nowhere else once the connection stands. */
+#include <criterion/criterion.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <sodium.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "server.h"
+
+TestSuite(redis_password, .fini = server_fini, .timeout = 60);
+
+enum { PASSWORD_BYTES = 32, WINDOW = 64 * 1024 };
+
+static char password[PASSWORD_BYTES + 1];
+
+/* Redis is given the hash, so that no argument has the password. */
+static void start_with_password(void)
+{
+    unsigned char hash[crypto_hash_sha256_BYTES];
+    char hex[2 * sizeof(hash) + 1], rule[2 * sizeof(hash) + 2];
+    cr_assert_geq(sodium_init(), 0);
+    for (size_t i = 0; i < PASSWORD_BYTES; i++)
+        password[i] = (char)('a' + randombytes_uniform(26));
+    crypto_hash_sha256(hash, (const unsigned char *)password, PASSWORD_BYTES);
+    snprintf(rule, sizeof(rule), "#%s", sodium_bin2hex(hex, sizeof(hex), hash, sizeof(hash)));
+    server_start((const char *const[]){"--user", "default", "on", rule, "~*", "&*", "+@all", NULL});
+}
+
+/* Is it here? Compared from behind, so that nothing that finds it makes a copy of it. */
+static bool is_password(const char *bytes)
+{
+    size_t i = PASSWORD_BYTES;
+    while (i > 0 && bytes[i - 1] == password[i - 1])
+        i--;
+    return i == 0;
+}
+
+/* The window is the one copy that reading makes; it is wiped. */
+static size_t count_between(int memory, uint64_t begin, uint64_t end)
+{
+    static char window[WINDOW];
+    size_t count = 0;
+    for (uint64_t at = begin; at + PASSWORD_BYTES <= end; at += WINDOW - PASSWORD_BYTES + 1) {
+        uint64_t own = (uint64_t)(uintptr_t)window;
+        if (at < own + WINDOW && own < at + WINDOW)
+            continue;
+        ssize_t bytes = pread(memory, window, end - at < WINDOW ? end - at : WINDOW, (off_t)at);
+        for (ssize_t i = 0; i + PASSWORD_BYTES <= bytes; i++)
+            count += is_password(window + i);
+        explicit_bzero(window, sizeof(window));
+    }
+    return count;
+}
+
+/* In all memory of this process that can be written. ASan's shadow is too large to be read, and holds no bytes. */
+static size_t count_copies(void)
+{
+    enum { LARGE = 1 << 30 };
+    char line[512];
+    size_t count = 0;
+    FILE *maps = fopen("/proc/self/maps", "re");
+    int memory = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
+    cr_assert(maps != NULL && memory >= 0);
+    while (fgets(line, sizeof(line), maps) != NULL) {
+        uint64_t begin, end;
+        char mode[5];
+        cr_assert_eq(sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s", &begin, &end, mode), 3);
+        if (strncmp(mode, "rw", 2) == 0 && end - begin < LARGE)
+            count += count_between(memory, begin, end);
+    }
+    fclose(maps);
+    close(memory);
+    return count;
+}
+
+static void connect_and_look(void *arg)
+{
+    (void)arg;
+    static struct redis_script script = {.name = "long"};
+    static char body[100 * 1024]; /* the output has to grow behind the password */
+    memset(body, ' ', sizeof(body) - 1);
+    struct redis_options options = quick_options();
+    options.password = password;
+    struct redis_client *client = redis_client_new(&options);
+    redis_client_add_script(client, &script, REFUSED_WHEN_FULL, (const char *const[]){"return 1", body, NULL});
+    cr_assert(redis_client_wait_ready(client, 10000));
+    cr_expect_eq(count_copies(), 1, "%zu copies", count_copies());
+    redis_client_free(client);
+    cr_expect_eq(count_copies(), 1, "%zu copies", count_copies());
+}
+
+Test(redis_password, stays_where_the_caller_has_it)
+{
+    start_with_password();
+    run_scenario(connect_and_look);
+}
