@@ -14,7 +14,7 @@ Q := $(if $(V),,@)
 # Compilers at once, of the targets that build and then run something; `make -j` is for all others.
 BUILD_JOBS ?= $(shell nproc)
 
-PACKAGES := hiredis libsodium libuv jansson
+PACKAGES := hiredis libsodium libuv jansson libssl libcrypto
 # On a fresh machine `make run` and `make test` come before what they install: no word about it then.
 PKG_CONFIG := $(if $(shell command -v pkg-config),pkg-config --silence-errors,:)
 PACKAGE_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PACKAGES))
@@ -167,7 +167,7 @@ install: $(BUILD)/libmidstream.a $(BUILD)/libmidstream-test.a ## install librari
 	install -D -m 644 -t $(SHARE)/midstream/systemd docs/systemd/*
 	install -D -m 644 -t $(SHARE)/midstream/scripts scripts/redis.conf
 	install -D -m 755 -t $(SHARE)/midstream/scripts scripts/run
-	install -D -m 644 -t $(SHARE)/midstream/scripts/lib $(addprefix scripts/lib/,common.sh nginx.sh port.sh process.sh servers.sh)
+	install -D -m 644 -t $(SHARE)/midstream/scripts/lib $(addprefix scripts/lib/,common.sh nginx.sh owner.sh port.sh process.sh servers.sh)
 	printf '#!/bin/sh\nRUN_NAME=midstream-run exec "%s" "$$@"\n' '$(PREFIX)/share/midstream/scripts/run' \
 	    >$(DESTDIR)$(PREFIX)/bin/midstream-run
 	chmod 755 $(DESTDIR)$(PREFIX)/bin/midstream-run

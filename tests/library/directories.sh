@@ -59,6 +59,44 @@ strangers_are_not_ended() {
     [[ $alive == yes ]]
 }
 
+# A directory of `nobody`, in which run is a link to one of root's: what is run there is run as nobody, who cannot write it.
+link_of_others_makes_no_root() {
+    local dir=$root/nobodys target=$root/roots
+    rm -rf "$dir" "$target"
+    install -d -o nobody -g nogroup "$dir"
+    mkdir "$target"
+    printf 'of root\n' | tee "$target/url" >"$target/other"
+    "${as_nobody[@]}" ln -s "$target" "$dir/run"
+    install -o nobody -g nogroup -m 755 "$root/application" "$dir/application"
+    (cd "$dir" && says 'cannot be written' "$prefix/bin/midstream-run" ./application --port 0 --detach) || return 1
+    [[ $(<"$target/url") == 'of root' && $(ls -A "$target") == $'other\nurl' ]]
+}
+
+# Whoever can write the sources decides what their build does.
+sources_of_others_are_not_built_by_root() {
+    local dir=$root/nobodys pid
+    rm -rf "$dir"
+    install -d -o nobody -g nogroup "$dir"
+    install -o nobody -g nogroup -m 755 "$root/application" "$dir/application"
+    printf 'all:\n\tid -un >who\n' | "${as_nobody[@]}" tee "$dir/Makefile" >/dev/null
+    (cd "$dir" && exec "$prefix/bin/midstream-run" ./application --port 0 --workers 1 --watch >"$root/watched" 2>&1) &
+    pid=$!
+    wait_until 30 test -s "$dir/run/url" || { kill "$pid"; cat "$root/watched"; return 1; }
+    kill "$pid"
+    wait "$pid" || :
+    [[ $(<"$dir/who") == nobody && $(stat -c %U "$dir/run/keys") == nobody ]]
+}
+
+# One that waits for a writer for ever.
+lock_that_is_no_file_is_refused() {
+    local dir=$root/nobodys
+    rm -rf "$dir"
+    install -d -o nobody -g nogroup "$dir"
+    "${as_nobody[@]}" mkfifo "$dir/run.lock"
+    timeout 20 "$prefix/bin/midstream-run" --stop --dir "$dir" &&
+        says 'is not a file' timeout 20 "$prefix/bin/midstream-run" "$root/application" --dir "$dir" --port 0 --detach
+}
+
 is_locked() {
     ! flock -n "$1" true
 }
