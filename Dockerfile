@@ -109,7 +109,7 @@ ENTRYPOINT ["prometheus", "--config.file=/usr/share/midstream/compose/prometheus
 FROM ${BUILD_BASE} AS build
 RUN apt-get update \
     && apt-get install -y --no-install-recommends gcc libc6-dev make pkg-config libfcgi-dev libhiredis-dev libsodium-dev \
-        libuv1-dev libjansson-dev \
+        libuv1-dev libjansson-dev libssl-dev ca-certificates \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/*
 WORKDIR /src
 COPY Makefile ./
@@ -164,6 +164,8 @@ ENTRYPOINT ["/usr/share/midstream/compose/init"]
 # -------------------- the workers, of requests and of tasks --------------------
 
 FROM program AS app-whole
+# What OpenSSL trusts by default, for a Redis with TLS (rediss://).
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /usr/lib/ssl/cert.pem
 COPY compose/healthy /usr/share/midstream/compose/
 COPY compose/slim /slim
 RUN /slim

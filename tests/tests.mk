@@ -103,8 +103,10 @@ run-test-handlers: $(HANDLER_TESTS)
 
 run-test-integration: export SEED := $(SEED)
 run-test-integration: export COUNT := $(COUNT)
+# The tests of the Redis client, a second time with TLS.
 run-test-integration: $(INTEGRATION_TESTS) $(INTEGRATION_APP) $(BUILD)/midstream
 	$(RUN_TEST)
+	$(if $(TEST_FILTER),,REDIS_TLS=1 $(subst --jobs,--filter 'redis_*/*' --jobs,$(RUN_TEST)))
 
 run-test-browser: $(BROWSER_TESTS) $(BUILD)/midstream
 	$(RUN_TEST)

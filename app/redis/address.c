@@ -7,9 +7,13 @@
 
 static const char unix_prefix[] = "unix:";
 
+/* What has an '@' was meant as a URL, and may have a password in it. */
 static bool refuse(const char *text, const char *sentence, char *reason, size_t reason_size)
 {
-    snprintf(reason, reason_size, "redis address \"%s\": %s", text, sentence);
+    if (strchr(text, '@') != NULL)
+        snprintf(reason, reason_size, "the address of Redis (not shown, as it has an '@'): a URL begins with redis://");
+    else
+        snprintf(reason, reason_size, "the address of Redis, \"%s\": %s", text, sentence);
     return false;
 }
 

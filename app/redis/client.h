@@ -19,6 +19,7 @@
 #include "midstream.h"
 
 struct redis_client;
+struct redis_tls;
 struct redisReply;
 
 /* Since the start, for metrics. */
@@ -39,8 +40,9 @@ struct redis_options {
     const char *username; /* NULL: none */
     const char *password; /* NULL: none; not copied: stays the caller's, and outlives the client */
     int database;
-    int64_t timeout_ms; /* of a command, and of connecting */
-    int64_t backoff_ms; /* first pause before reconnecting; doubles, with jitter, up to backoff_max_ms */
+    struct redis_tls *tls; /* NULL: without TLS; the caller's, and outlives the client */
+    int64_t timeout_ms;    /* of a command, and of connecting */
+    int64_t backoff_ms;    /* first pause before reconnecting; doubles, with jitter, up to backoff_max_ms */
     int64_t backoff_max_ms;
     size_t pending_limit;        /* commands in flight; above it MID_OVERLOADED */
     struct redis_counts *counts; /* NULL: the client's own */

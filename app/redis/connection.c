@@ -20,6 +20,7 @@
 #include "base/panic.h"
 #include "redis/resolve.h"
 #include "redis/resp.h"
+#include "redis/tls.h"
 
 enum {
     TELL_AGAIN_MS = 60000,  /* an outage is mentioned once a minute */
@@ -89,8 +90,12 @@ void redis_connection_drop(struct redis_client *client, const char *reason)
 static void become_ready(struct redis_client *client)
 {
     int64_t now_ms = loop_now_ms();
-    log_event(MID_INFO, "redis.connected", "address=%s attempts=%u after_ms=%" PRId64, client->options.address,
-              client->failures + 1, now_ms - client->began_ms);
+    char tls[64] = "";
+    if (client->tls != NULL)
+        snprintf(tls, sizeof(tls), " tls=%s resumed=%s", redis_tls_version(client->tls),
+                 redis_tls_is_resumed(client->tls) ? "yes" : "no");
+    log_event(MID_INFO, "redis.connected", "address=%s attempts=%u after_ms=%" PRId64 "%s", client->options.address,
+              client->failures + 1, now_ms - client->began_ms, tls);
     timer_stop(&client->timer);
     client->state = CONNECTION_READY;
     client->failures = 0;
@@ -212,7 +217,7 @@ static void send_greeting(struct redis_client *client)
 
 static void open_connection(struct redis_client *client, const struct redis_address *address)
 {
-    char reason[REFUSAL_TEXT_SIZE];
+    char reason[REDIS_REASON_SIZE];
     client->state = CONNECTION_CONNECTING;
     if (!redis_socket_open(&client->socket, address, reason, sizeof(reason))) {
         connection_failed(client, reason);
@@ -256,7 +261,9 @@ static void on_time(struct timer *timer)
         begin_attempt(client);
         break;
     case CONNECTION_CONNECTING:
-        redis_connection_drop(client, "no answer to the greeting in time");
+        redis_connection_drop(client, client->socket.state == REDIS_SOCKET_HANDSHAKE
+                                          ? "no answer to the TLS handshake in time (redis:// is without TLS)"
+                                          : "no answer to the greeting in time");
         break;
     case CONNECTION_READY:
         redis_command_deadline(client);
@@ -270,7 +277,9 @@ static void on_time(struct timer *timer)
 
 void redis_connection_init(struct redis_client *client)
 {
-    redis_socket_init(&client->socket, on_gone, client, &client->counts->writes);
+    if (client->options.tls != NULL)
+        client->tls = redis_tls_channel_new(client->options.tls, client->address.host);
+    redis_socket_init(&client->socket, client->tls, on_gone, client, &client->counts->writes);
     client->state = CONNECTION_PAUSING;
     client->began_ms = loop_now_ms();
     redis_connection_start_timer(client, 0); /* and not at once: scripts are still to be registered */
@@ -281,6 +290,7 @@ void redis_connection_fini(struct redis_client *client)
     resolution_abandon(client->resolution);
     client->is_closing = true;
     redis_socket_close(&client->socket, "closing");
+    redis_tls_channel_free(client->tls);
     redis_suspicion_end(client);
     timer_fini(&client->timer);
 }

@@ -36,6 +36,7 @@ struct redis_client {
     /* connection.c */
     enum connection_state state;
     bool is_closing;
+    struct redis_tls_channel *tls; /* NULL: without TLS */
     struct redis_socket socket;
     struct timer timer;
     int64_t timer_due_ms;          /* when it was to fire */

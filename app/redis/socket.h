@@ -30,31 +30,43 @@
 /* On the loop's stack, or within redis_socket_close(). `reason` is gone when it returns. */
 typedef void redis_gone_fn(void *owner, const char *reason);
 
-enum { REDIS_REASON_SIZE = 160 };
+enum { REDIS_REASON_SIZE = 192 };
 
 struct redisReader;
+struct redis_tls_channel;
+
+enum redis_socket_state {
+    REDIS_SOCKET_CLOSED,
+    REDIS_SOCKET_CONNECTING, /* until the descriptor is writable for the first time */
+    REDIS_SOCKET_HANDSHAKE,  /* of TLS */
+    REDIS_SOCKET_OPEN,
+};
 
 struct redis_socket {
     /* read-only after redis_socket_init() */
     redis_gone_fn *on_gone;
     void *owner;
-    uint64_t *writes; /* counts the turns in which requests left */
+    uint64_t *writes;              /* counts the turns in which requests left */
+    struct redis_tls_channel *tls; /* the owner's; NULL: without */
 
-    struct watch watch; /* its descriptor is -1: no connection */
-    uint32_t watched;   /* the EPOLL* events that it is watched for */
+    enum redis_socket_state state;
+    struct watch watch;
+    uint32_t watched; /* the EPOLL* events that it is watched for */
     struct flush flush;
     struct buffer output;
     size_t sent; /* of the output */
     struct answer_queue queue;
     struct redisReader *reader;
-    bool is_connecting; /* until the descriptor is writable for the first time */
-    bool is_first;      /* the output is the first one, and has the password in it */
-    bool is_answering;  /* within the call for an answer */
-    bool is_closing;    /* it ends when that call has returned */
+    bool is_first;     /* the output is the first one, and has the password in it */
+    bool has_received; /* anything on this connection */
+    bool is_answering; /* within the call for an answer */
+    bool is_closing;   /* it ends when that call has returned */
     char reason[REDIS_REASON_SIZE];
 };
 
-void redis_socket_init(struct redis_socket *socket, redis_gone_fn *on_gone, void *owner, uint64_t *writes);
+/* `tls` is NULL without TLS, and outlives the socket otherwise. */
+void redis_socket_init(struct redis_socket *socket, struct redis_tls_channel *tls, redis_gone_fn *on_gone, void *owner,
+                       uint64_t *writes);
 
 /*
  * Begins to connect; requests may be sent at once and leave when the connection stands. The host has to be numeric (a

@@ -102,10 +102,12 @@ static bool take_user_info(const struct parts *parts, struct redis_url *url, cha
     const char *colon = memchr(parts->user_info, ':', parts->user_info_length);
     size_t user_length = colon != NULL ? (size_t)(colon - parts->user_info) : parts->user_info_length;
     if (!decode(parts->user_info, user_length, url->user, sizeof(url->user)))
-        return refuse(parts, "the user has at most 255 bytes, no line break, and '%' as %25", reason, reason_size);
+        return refuse(parts, "the user has at most 255 bytes, no NUL or line break, and '%' as %25", reason,
+                      reason_size);
     if (colon != NULL &&
         !decode(colon + 1, parts->user_info_length - user_length - 1, url->password, sizeof(url->password)))
-        return refuse(parts, "the password has at most 510 bytes, no line break, and '%' as %25", reason, reason_size);
+        return refuse(parts, "the password has at most 510 bytes, no NUL or line break, and '%' as %25", reason,
+                      reason_size);
     return true;
 }
 
@@ -129,14 +131,29 @@ static bool has_port(const struct parts *parts)
     return memchr(from, ':', parts->host_length - (size_t)(from - parts->host)) != NULL;
 }
 
+/* The '%' before a zone is written as itself or, as RFC 6874 has it, as "%25"; no other character of a host needs one.
+ */
+static void copy_host(const struct parts *parts, char *to)
+{
+    for (size_t i = 0; i < parts->host_length; i++) {
+        *to++ = parts->host[i];
+        if (parts->host_length - i >= 3 && memcmp(parts->host + i, "%25", 3) == 0)
+            i += 2;
+    }
+    *to = '\0';
+}
+
 static bool take_host(const struct parts *parts, struct redis_url *url, char *reason, size_t reason_size)
 {
     if (parts->host_length == 0)
         return refuse(parts, "the host is missing", reason, reason_size);
     if (parts->host_length >= sizeof(url->address) - sizeof(":65535"))
         return refuse(parts, "the host has to be 1 to 253 characters long", reason, reason_size);
-    snprintf(url->address, sizeof(url->address), has_port(parts) ? "%.*s" : "%.*s:6379", (int)parts->host_length,
-             parts->host);
+    if (parts->host[0] != '[' && memchr(parts->host, '%', parts->host_length) != NULL)
+        return refuse(parts, "the host holds a '%'", reason, reason_size);
+    copy_host(parts, url->address);
+    if (!has_port(parts))
+        strcat(url->address, ":6379");
     if (parts->query != NULL)
         return refuse(parts, "it has no query and no fragment; the database is its path, /0", reason, reason_size);
     bool is_said = parts->path_length > 1;
@@ -153,7 +170,8 @@ static bool take_path(const struct parts *parts, struct redis_url *url, char *re
         return refuse(parts, "expected the absolute path of a socket, as in unix:///run/redis.sock", reason,
                       reason_size);
     if (!decode(parts->path, parts->path_length, url->address + strlen(prefix), REDIS_PATH_LENGTH_MAX + 1))
-        return refuse(parts, "the path of the socket has at most 107 bytes, and '%' as %25", reason, reason_size);
+        return refuse(parts, "the path of the socket has at most 107 bytes, no NUL or line break, and '%' as %25",
+                      reason, reason_size);
     if (parts->query == NULL)
         return true;
     bool is_database = strncmp(parts->query, "?db=", 4) == 0 &&
@@ -166,11 +184,12 @@ static bool take(const struct parts *parts, struct redis_url *url, char *reason,
 {
     if (!take_user_info(parts, url, reason, reason_size))
         return false;
-    if (scheme_is(parts, "redis"))
+    url->is_tls = scheme_is(parts, "rediss");
+    if (scheme_is(parts, "redis") || url->is_tls)
         return take_host(parts, url, reason, reason_size);
     if (scheme_is(parts, "unix"))
         return take_path(parts, url, reason, reason_size);
-    return refuse(parts, "the scheme has to be redis or unix; TLS, Sentinel and Cluster are not supported", reason,
+    return refuse(parts, "the scheme has to be redis, rediss or unix; Sentinel and Cluster are not supported", reason,
                   reason_size);
 }
 

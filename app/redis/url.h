@@ -26,6 +26,7 @@ struct redis_url {
     char user[REDIS_USER_BYTES_MAX + 1];                      /* "": none */
     char password[REDIS_URL_PASSWORD_BYTES_MAX + 1];          /* "": none. The caller wipes it. */
     int database;                                             /* -1: not said */
+    bool is_tls;
 };
 
 /* Whether the text is one, rather than an address: it has "://". */

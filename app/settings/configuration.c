@@ -75,11 +75,51 @@ static bool read_keys(struct configuration *configuration, char *reason, size_t 
 static bool check_redis_address(const struct settings *settings, char *reason, size_t reason_size)
 {
     struct redis_address address;
-    char problem[256];
+    char problem[REDIS_HOST_LENGTH_MAX * 2];
     if (redis_address_parse(settings->redis, &address, problem, sizeof(problem)))
         return true;
-    snprintf(reason, reason_size, "redis is \"%s\": %s", settings->redis, problem);
+    snprintf(reason, reason_size, "%s (setting redis)", problem);
     return false;
+}
+
+/* Half of a pair of settings is a mistake, and so are all of them without TLS. */
+static bool check_tls(const struct settings *settings, bool is_tls, char *reason, size_t reason_size)
+{
+    const struct {
+        const char *name;
+        bool is_set;
+    } rows[] = {
+        {"redis-tls-ca", settings->redis_tls_ca != NULL},
+        {"redis-tls-certificate", settings->redis_tls_certificate != NULL},
+        {"redis-tls-key", settings->redis_tls_key != NULL},
+        {"redis-tls-name", settings->redis_tls_name != NULL},
+        {"redis-tls-verify", !settings->redis_tls_verify},
+    };
+    for (size_t i = 0; !is_tls && i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (!rows[i].is_set)
+            continue;
+        snprintf(reason, reason_size, "%s is set, but redis is not a rediss:// URL, so there is no TLS", rows[i].name);
+        return false;
+    }
+    if ((settings->redis_tls_certificate == NULL) == (settings->redis_tls_key == NULL))
+        return true;
+    snprintf(reason, reason_size, "%s is missing: a certificate and its key are set together",
+             settings->redis_tls_key == NULL ? "redis-tls-key" : "redis-tls-certificate");
+    return false;
+}
+
+static bool read_tls(struct configuration *configuration, char *reason, size_t reason_size)
+{
+    const struct settings *settings = &configuration->settings;
+    const struct redis_tls_options options = {
+        .ca = settings->redis_tls_ca,
+        .certificate = settings->redis_tls_certificate,
+        .key = settings->redis_tls_key,
+        .name = settings->redis_tls_name,
+        .is_unverified = !settings->redis_tls_verify,
+    };
+    configuration->tls = redis_tls_new(&options, reason, reason_size);
+    return configuration->tls != NULL;
 }
 
 static bool said_twice(const char *what, const char *setting, char *reason, size_t reason_size)
@@ -111,15 +151,17 @@ static bool take_redis_url(struct configuration *configuration, const struct red
     }
     if (url->database >= 0)
         settings->redis_database = url->database;
-    return true;
+    return !url->is_tls || read_tls(configuration, reason, reason_size);
 }
 
 static bool read_redis(struct configuration *configuration, char *reason, size_t reason_size)
 {
     struct redis_url url;
     if (!redis_url_is(configuration->settings.redis))
-        return check_redis_address(&configuration->settings, reason, reason_size);
+        return check_redis_address(&configuration->settings, reason, reason_size) &&
+               check_tls(&configuration->settings, false, reason, reason_size);
     bool is_good = redis_url_parse(configuration->settings.redis, &url, reason, reason_size) &&
+                   check_tls(&configuration->settings, url.is_tls, reason, reason_size) &&
                    take_redis_url(configuration, &url, reason, reason_size);
     explicit_bzero(&url, sizeof(url));
     return is_good;
@@ -178,6 +220,7 @@ void configuration_free(struct configuration *configuration)
         return;
     keyring_free(configuration->keyring);
     settings_fini(&configuration->settings);
+    redis_tls_free(configuration->tls);
     sodium_free(configuration->password); /* wipes it */
     free(configuration);
 }

@@ -6,6 +6,7 @@
 #define SETTINGS_CONFIGURATION_H
 
 #include "keys/keyring.h"
+#include "redis/tls.h"
 #include "redis/url.h"
 #include "settings/settings.h"
 
@@ -16,6 +17,7 @@ struct configuration {
     char redis_address[sizeof(((struct redis_url *)NULL)->address)]; /* what they point to then */
     char redis_user[REDIS_USER_BYTES_MAX + 1];
     struct keyring *keyring; /* NULL: it was not asked for */
+    struct redis_tls *tls;   /* to Redis; NULL: without TLS */
     char *password;          /* of Redis, in memory that is locked and wiped (sodium_malloc(3)); NULL: none */
 };
 
@@ -23,8 +25,8 @@ struct configuration {
 enum configuration_secrets { SECRETS_OF_ALL, SECRETS_OF_REDIS };
 
 /*
- * Takes the settings and reads the secrets; checks the address of Redis and the log file. NULL with a sentence in
- * `reason`; the settings are given back then. Wiped and freed by configuration_free().
+ * Takes the settings and reads the secrets and what TLS needs; checks the address of Redis and the log file. NULL with
+ * a sentence in `reason`; the settings are given back then. Wiped and freed by configuration_free().
  */
 struct configuration *configuration_new(struct settings *settings, enum configuration_secrets secrets, char *reason,
                                         size_t reason_size);

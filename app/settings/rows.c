@@ -88,7 +88,7 @@ const struct setting settings_table[] = {
                    "in the log."),
 
     TEXT("redis", redis, "127.0.0.1:6379", "ADDRESS",
-         "address of Redis: redis://[USER[:PASSWORD]@]HOST[:PORT][/DATABASE], "
+         "address of Redis: redis://[USER[:PASSWORD]@]HOST[:PORT][/DATABASE], rediss:// for TLS, "
          "unix:///PATH[?db=DATABASE], HOST:PORT or unix:PATH",
          .title = "Redis",
          .more = "In a URL, special characters are percent-encoded. A password in it is not accepted on "
@@ -97,6 +97,19 @@ const struct setting settings_table[] = {
          .more = "It requires redis-password-file, or a password in the URL."),
     TEXT("redis-password-file", redis_password_file, NULL, "FILE", "file whose first line is the password"),
     NUMBER("redis-database", redis_database, "0", 0, 65535, "", "database number"),
+    TEXT("redis-tls-ca", redis_tls_ca, NULL, "PATH",
+         "certificates that are trusted for rediss://: a PEM file, or a directory prepared by openssl rehash",
+         .more = "Without it, those of the system. When this file or the two below have changed, the next "
+                 "connection to Redis reads them again."),
+    TEXT("redis-tls-certificate", redis_tls_certificate, NULL, "FILE",
+         "PEM file with the client's certificate and its chain, if Redis requires one"),
+    TEXT("redis-tls-key", redis_tls_key, NULL, "FILE", "PEM file with the key of redis-tls-certificate",
+         .more = "Others must not be able to read it. A key with a passphrase is not supported."),
+    TEXT("redis-tls-name", redis_tls_name, NULL, "NAME",
+         "name that the certificate of Redis must have, if it is not the host of the URL"),
+    CHOICE("redis-tls-verify", SETTING_YES_NO, redis_tls_verify, "yes", "yes|no",
+           "verify the certificate of Redis; with no, anyone on the network path can read and change "
+           "everything"),
     NUMBER("redis-timeout-ms", redis_timeout_ms, "3000", 10, 60000, "ms",
            "timeout of a command and of connecting; when it expires, the connection is closed"),
     NUMBER("redis-head-timeout-ms", redis_head_timeout_ms, "1000", 10, 60000, "ms",

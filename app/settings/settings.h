@@ -27,6 +27,11 @@ struct settings {
     const char *redis_user;
     const char *redis_password_file;
     int64_t redis_database;
+    const char *redis_tls_ca;
+    const char *redis_tls_certificate;
+    const char *redis_tls_key;
+    const char *redis_tls_name;
+    bool redis_tls_verify;
     int64_t redis_timeout_ms;
     int64_t redis_head_timeout_ms;
     int64_t session_idle_ms;

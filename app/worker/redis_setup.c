@@ -14,6 +14,7 @@ struct redis_options redis_setup_options(const struct configuration *configurati
         .username = settings->redis_user,
         .password = configuration->password,
         .database = (int)settings->redis_database,
+        .tls = configuration->tls,
         .timeout_ms = settings->redis_timeout_ms,
         .backoff_ms = 20,
         .backoff_max_ms = 500,

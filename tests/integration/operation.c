@@ -44,7 +44,7 @@ Test(operation, check_finds_what_a_start_would_stumble_over)
         {"--listen", "unix:a,unix:b,unix:c,unix:d,unix:e,unix:f,unix:g,unix:h,unix:i", 1, "1 to 8 addresses"},
         {"--listen-group", "no-such-group", 1, "listen-group is \"no-such-group\""},
         {"--admin", "nowhere", 1, "cannot listen on \"nowhere\""},
-        {"--redis", "localhost", 1, "redis is \"localhost\""},
+        {"--redis", "localhost", 1, "the address of Redis, \"localhost\""},
         {"--redis-password-file", "/nowhere/password", 1, "/nowhere/password"},
         {"--keys", "/nowhere/keys", 1, "/nowhere/keys"},
         {"--log-file", "/nowhere/log", 1, "/nowhere/log"},

@@ -273,7 +273,7 @@ static void ask_over_tcp(void *arg)
     for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
         char address[64];
         struct redis_options options = quick_options();
-        snprintf(address, sizeof(address), "%s:%d", hosts[i], server.port);
+        snprintf(address, sizeof(address), "%s:%d", hosts[i], server_port());
         options.address = address;
         struct redis_client *client = ready_client(&options);
         cr_assert_eq(ask(client, NULL, NULL, WORDS("PING")), MID_OK);
@@ -307,7 +307,7 @@ static void connect_beside_a_full_pool(void *arg)
     (void)arg;
     char address[64];
     struct redis_options options = quick_options();
-    snprintf(address, sizeof(address), "localhost:%d", server.port);
+    snprintf(address, sizeof(address), "localhost:%d", server_port());
     options.address = address;
     loop_set_threads(1);
     cr_assert(loop_spawn(fill_pool, NULL));

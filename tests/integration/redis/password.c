@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "server.h"
@@ -38,19 +39,14 @@ static bool is_password(const char *bytes)
     return i == 0;
 }
 
-/* The window is the one copy that reading makes; it is wiped. */
-static size_t count_between(int memory, uint64_t begin, uint64_t end)
+/* What is read goes to a mapping of its own, which is not looked at. */
+static size_t count_between(int memory, char *window, uint64_t begin, uint64_t end)
 {
-    static char window[WINDOW];
     size_t count = 0;
     for (uint64_t at = begin; at + PASSWORD_BYTES <= end; at += WINDOW - PASSWORD_BYTES + 1) {
-        uint64_t own = (uint64_t)(uintptr_t)window;
-        if (at < own + WINDOW && own < at + WINDOW)
-            continue;
         ssize_t bytes = pread(memory, window, end - at < WINDOW ? end - at : WINDOW, (off_t)at);
         for (ssize_t i = 0; i + PASSWORD_BYTES <= bytes; i++)
             count += is_password(window + i);
-        explicit_bzero(window, sizeof(window));
     }
     return count;
 }
@@ -62,17 +58,19 @@ static size_t count_copies(void)
     char line[512];
     size_t count = 0;
     FILE *maps = fopen("/proc/self/maps", "re");
+    char *window = mmap(NULL, WINDOW, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     int memory = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
-    cr_assert(maps != NULL && memory >= 0);
+    cr_assert(maps != NULL && window != MAP_FAILED && memory >= 0);
     while (fgets(line, sizeof(line), maps) != NULL) {
         uint64_t begin, end;
         char mode[5];
         cr_assert_eq(sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s", &begin, &end, mode), 3);
-        if (strncmp(mode, "rw", 2) == 0 && end - begin < LARGE)
-            count += count_between(memory, begin, end);
+        if (strncmp(mode, "rw", 2) == 0 && end - begin < LARGE && begin != (uint64_t)(uintptr_t)window)
+            count += count_between(memory, window, begin, end);
     }
     fclose(maps);
     close(memory);
+    munmap(window, WINDOW);
     return count;
 }
 
@@ -87,9 +85,9 @@ static void connect_and_look(void *arg)
     struct redis_client *client = redis_client_new(&options);
     redis_client_add_script(client, &script, REFUSED_WHEN_FULL, (const char *const[]){"return 1", body, NULL});
     cr_assert(redis_client_wait_ready(client, 10000));
-    cr_expect_eq(count_copies(), 1, "%zu copies", count_copies());
+    cr_expect_eq(count_copies(), 1);
     redis_client_free(client);
-    cr_expect_eq(count_copies(), 1, "%zu copies", count_copies());
+    cr_expect_eq(count_copies(), 1);
 }
 
 Test(redis_password, stays_where_the_caller_has_it)

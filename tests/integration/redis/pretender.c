@@ -2,7 +2,6 @@
 #include "pretender.h"
 
 #include <criterion/criterion.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -35,9 +34,7 @@ static void *pretend(void *arg)
 void pretender_start(struct pretender *pretender, pretender_fn *answer)
 {
     struct sockaddr_un name = {.sun_family = AF_UNIX};
-    server_start(NULL); /* for its directory */
-    server_stop(SIGKILL);
-    unlink(server.socket_path);
+    server_make_directory();
     snprintf(name.sun_path, sizeof(name.sun_path), "%s", server.socket_path);
     pretender->answer = answer;
     pretender->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);

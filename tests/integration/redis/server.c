@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
+#include <dirent.h>
 #include <errno.h>
 #include <hiredis/hiredis.h>
 #include <signal.h>
@@ -13,9 +14,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "certificates.h"
+#include "redis/tls.h"
 #include "support/process.h"
 
-enum { MORE_MAX = 8, WORDS_MAX = 8, START_TIMEOUT_MS = 10000 };
+enum { MORE_MAX = 24, WORDS_MAX = 8, START_TIMEOUT_MS = 10000 };
 
 struct server server;
 
@@ -42,7 +45,7 @@ static bool accepts_connections(void *arg)
     return is_accepted;
 }
 
-static void make_directory(void)
+void server_make_directory(void)
 {
     if (server.directory[0] != '\0')
         return;
@@ -53,9 +56,9 @@ static void make_directory(void)
     server.port = free_port();
 }
 
-void server_start(const char *const more[])
+static void start(const char *const more[])
 {
-    make_directory();
+    server_make_directory();
     char port[16];
     snprintf(port, sizeof(port), "%d", server.port);
     const char *arguments[32 + MORE_MAX] = {
@@ -90,6 +93,69 @@ void server_start(const char *const more[])
               server.directory);
 }
 
+void server_start(const char *const more[])
+{
+    if (server_is_by_tls())
+        server_start_with_tls(false, more);
+    else
+        start(more);
+}
+
+/* -------------------- TLS -------------------- */
+
+bool server_is_by_tls(void)
+{
+    return getenv("REDIS_TLS") != NULL;
+}
+
+void server_make_certificates(void)
+{
+    server_make_directory();
+    certificate_make("ca", NULL, NULL, CERTIFICATE_LIFE_S);
+    certificate_make("server", "ca", "DNS:localhost,IP:127.0.0.1,IP:::1", CERTIFICATE_LIFE_S);
+}
+
+int server_port(void)
+{
+    return server_is_by_tls() ? server.tls_port : server.port;
+}
+
+void server_start_with_tls(bool wants_certificates, const char *const more[])
+{
+    server_make_directory();
+    if (access(certificate_path("ca.pem"), F_OK) != 0)
+        server_make_certificates();
+    if (server.tls_port == 0)
+        server.tls_port = free_port();
+    snprintf(server.tls_address, sizeof(server.tls_address), "127.0.0.1:%d", server.tls_port);
+    const char *port = strchr(server.tls_address, ':') + 1;
+    const char *all[MORE_MAX + 1] = {"--tls-port",         port,
+                                     "--tls-cert-file",    certificate_path("server.pem"),
+                                     "--tls-key-file",     certificate_path("server.key"),
+                                     "--tls-ca-cert-file", certificate_path("ca.pem"),
+                                     "--tls-auth-clients", wants_certificates ? "yes" : "no"};
+    size_t count = 10;
+    for (size_t i = 0; more != NULL && more[i] != NULL; i++)
+        all[count++] = more[i];
+    start(all);
+}
+
+/* The options' texts outlive the context. */
+struct redis_tls *server_tls(void)
+{
+    static struct redis_tls *tls;
+    static char ca[128];
+    char reason[256] = "";
+    if (tls != NULL)
+        return tls;
+    snprintf(ca, sizeof(ca), "%s", certificate_path("ca.pem"));
+    if (access(ca, F_OK) != 0)
+        server_make_certificates();
+    tls = redis_tls_new(&(struct redis_tls_options){.ca = ca}, reason, sizeof(reason));
+    cr_assert_not_null(tls, "%s", reason);
+    return tls;
+}
+
 /* -------------------- its users -------------------- */
 
 static const char password[] = "only for tests";
@@ -117,7 +183,7 @@ void server_start_with_users(const char *const more[])
     char path[128];
     const char *all[MORE_MAX + 1] = {"--aclfile", path};
     size_t count = 2;
-    make_directory();
+    server_make_directory();
     snprintf(path, sizeof(path), "%s/users.acl", server.directory);
     write_users(path);
     for (size_t i = 0; more != NULL && more[i] != NULL; i++)
@@ -144,12 +210,12 @@ void server_fini(void)
 {
     if (server.pid != 0)
         server_stop(SIGKILL);
-    static const char *const files[] = {"socket", "log", "dump.rdb", "users.acl"};
-    char path[128];
-    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
-        snprintf(path, sizeof(path), "%s/%s", server.directory, files[i]);
-        unlink(path);
-    }
+    DIR *directory = opendir(server.directory);
+    for (struct dirent *file; directory != NULL && (file = readdir(directory)) != NULL;)
+        if (file->d_name[0] != '.')
+            unlinkat(dirfd(directory), file->d_name, 0);
+    if (directory != NULL)
+        closedir(directory);
     rmdir(server.directory);
 }
 
@@ -157,8 +223,10 @@ void server_fini(void)
 
 struct redis_options quick_options(void)
 {
+    bool is_by_tls = server_is_by_tls() && server.tls_port != 0;
     return (struct redis_options){
-        .address = server.address,
+        .address = is_by_tls ? server.tls_address : server.address,
+        .tls = is_by_tls ? server_tls() : NULL,
         .timeout_ms = 300,
         .backoff_ms = 10,
         .backoff_max_ms = 50,

@@ -18,12 +18,32 @@ struct server {
     char socket_path[96];
     char address[104]; /* "unix:" and the path */
     int port;
+    int tls_port;
+    char tls_address[32]; /* by TLS, at 127.0.0.1 */
     pid_t pid;
 };
 extern struct server server; /* a test is a process of its own */
 
+/* Chooses where it will be. Part of starting it. */
+void server_make_directory(void);
+
 /* Starts it with more arguments (at most eight, NULL at the end; or NULL), and waits until it accepts connections. */
 void server_start(const char *const more[]);
+
+/*
+ * The same, and it speaks TLS at server.tls_port too: with the certificate server.pem, for localhost and its addresses,
+ * of the authority ca.pem (certificates.h). It wants a certificate of ca.pem from its clients if `wants_certificates`.
+ */
+void server_start_with_tls(bool wants_certificates, const char *const more[]);
+void server_make_certificates(void); /* before, or anew */
+struct redis_tls *server_tls(void);  /* what trusts ca.pem; lives as long as the test */
+
+/* Where quick_options() would connect, if by TCP. */
+int server_port(void);
+
+/* The whole program is run a second time with REDIS_TLS=1: quick_options() and server_start() are with TLS then. */
+bool server_is_by_tls(void);
+
 void server_stop(int signal_number); /* and waits for its end */
 void server_fini(void);              /* stops it if it runs, and removes the directory */
 
@@ -34,7 +54,7 @@ void server_fini(void);              /* stops it if it runs, and removes the dir
 void server_start_with_users(const char *const more[]);
 struct redis_options worker_options(void);
 
-/* Short times, so that outages are short; the address is the unix socket. */
+/* Short times, so that outages are short; the address is the unix socket, or that of TLS. */
 struct redis_options quick_options(void);
 
 /* Runs the scenario on a fiber of a new loop, until it returns and all its fibers have ended. */

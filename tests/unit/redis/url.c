@@ -13,19 +13,23 @@ Test(redis_url, good_ones_are_taken_apart)
         const char *user;
         const char *password;
         int database;
+        bool is_tls;
     } rows[] = {
-        {"redis://cache.example", "cache.example:6379", "", "", -1},
-        {"redis://cache.example/", "cache.example:6379", "", "", -1},
-        {"REDIS://127.0.0.1:1234/7", "127.0.0.1:1234", "", "", 7},
-        {"redis://:secret@h", "h:6379", "", "secret", -1},
-        {"redis://app:s%40c%3Aret%2F@h:1/0", "h:1", "app", "s@c:ret/", 0},
-        {"redis://app:a:b@h", "h:6379", "app", "a:b", -1},
-        {"redis://app:a@b@h", "h:6379", "app", "a@b", -1},
-        {"redis://app@h", "h:6379", "app", "", -1},
-        {"redis://[::1]", "[::1]:6379", "", "", -1},
-        {"redis://u:p@[fe80::1%eth0]:9/65535", "[fe80::1%eth0]:9", "u", "p", 65535},
-        {"unix:///run/redis.sock", "unix:/run/redis.sock", "", "", -1},
-        {"unix://u:p@/run/a%20b%25.sock?db=3", "unix:/run/a b%.sock", "u", "p", 3},
+        {"redis://cache.example", "cache.example:6379", "", "", -1, false},
+        {"redis://cache.example/", "cache.example:6379", "", "", -1, false},
+        {"REDIS://127.0.0.1:1234/7", "127.0.0.1:1234", "", "", 7, false},
+        {"redis://:secret@h", "h:6379", "", "secret", -1, false},
+        {"redis://app:s%40c%3Aret%2F@h:1/0", "h:1", "app", "s@c:ret/", 0, false},
+        {"redis://app:a:b@h", "h:6379", "app", "a:b", -1, false},
+        {"redis://app:a@b@h", "h:6379", "app", "a@b", -1, false},
+        {"redis://app@h", "h:6379", "app", "", -1, false},
+        {"redis://[::1]", "[::1]:6379", "", "", -1, false},
+        {"redis://[fe80::1%25lo]:9", "[fe80::1%lo]:9", "", "", -1, false},
+        {"redis://u:p@[fe80::1%eth0]:9/65535", "[fe80::1%eth0]:9", "u", "p", 65535, false},
+        {"rediss://u:p@cache.example/2", "cache.example:6379", "u", "p", 2, true},
+        {"RedisS://[::1]:7", "[::1]:7", "", "", -1, true},
+        {"unix:///run/redis.sock", "unix:/run/redis.sock", "", "", -1, false},
+        {"unix://u:p@/run/a%20b%25.sock?db=3", "unix:/run/a b%.sock", "u", "p", 3, false},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct redis_url url = none;
@@ -36,6 +40,7 @@ Test(redis_url, good_ones_are_taken_apart)
         cr_expect_str_eq(url.user, rows[i].user);
         cr_expect_str_eq(url.password, rows[i].password);
         cr_expect_eq(url.database, rows[i].database, "%s", rows[i].text);
+        cr_expect_eq(url.is_tls, rows[i].is_tls, "%s", rows[i].text);
     }
 }
 
@@ -46,6 +51,8 @@ Test(redis_url, bad_ones_are_refused_and_shown_in_no_sentence)
         "redis://:secret@",
         "redis://:secret@/0",
         "redis://u:secret@h:0",
+        "redis://u:secret@h%41",
+        "redis://u:secret@[fe80::1%2525lo",
         "redis://u:secret@h:x",
         "redis://u:secret@h/x",
         "redis://u:secret@h/65536",
@@ -69,7 +76,7 @@ Test(redis_url, bad_ones_are_refused_and_shown_in_no_sentence)
         "unix://u:secret@/run/redis.sock?db=x",
         "unix://u:secret@/run/redis.sock?database=1",
         "unix://u:secret@/run/%0.sock",
-        "rediss://u:secret@h",
+        "rediss+cluster://u:secret@h",
         "redis+sentinel://u:secret@h/master",
         "redis+cluster://u:secret@h",
         "http://u:secret@h",

@@ -58,7 +58,14 @@ Test(configuration, what_is_said_twice_or_not_at_all_is_refused)
         {"redis://:secret@h", "--redis-password-file", "/etc/passwd", "the password has to be in the URL"},
         {"redis://h/1", "--redis-database", "2", "the database has to be in the URL"},
         {"redis://app@h", "--workers", "1", "redis-user is \"app\", and there is no password"},
-        {"rediss://app:secret@h", "--workers", "1", "the scheme has to be redis or unix"},
+        {"redis+sentinel://app:secret@h", "--workers", "1", "the scheme has to be redis, rediss or unix"},
+        {"redis:/u:secret@h", "--workers", "1", "not shown, as it has an '@'"},
+        {"u:secret@h:6379", "--workers", "1", "not shown, as it has an '@'"},
+        {"redis://h", "--redis-tls-ca", "ca.pem", "redis-tls-ca is set, but redis is not a rediss:// URL"},
+        {"h:6379", "--redis-tls-verify", "no", "redis-tls-verify is set, but redis is not a rediss:// URL"},
+        {"rediss://h", "--redis-tls-key", "x.key", "redis-tls-certificate is missing"},
+        {"rediss://h", "--redis-tls-certificate", "x.pem", "redis-tls-key is missing"},
+        {"rediss://h", "--redis-tls-ca", "/none/ca.pem", "/none/ca.pem (setting redis-tls-ca): No such file"},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         char reason[512] = "";
