@@ -55,7 +55,7 @@ $(HANDLER_TESTS): $(HANDLER_TEST_SOURCES) $(wildcard tests/handlers/*.h) $(BUILD
 	    $(TEST_LIBS)
 
 RUN_TEST = MIDSTREAM=$(abspath $(BUILD)/midstream) INTEGRATION_APP=$(abspath $(INTEGRATION_APP)) \
-           UBSAN_OPTIONS=print_stacktrace=1 \
+           UBSAN_OPTIONS=print_stacktrace=1 LD_BIND_NOW=1 \
            LSAN_OPTIONS=suppressions=$(abspath tests/lsan.supp):print_suppressions=0 \
            $(TEST_WRAPPER) $< --jobs $(TEST_JOBS) $(if $(TEST_FILTER),--filter '$(TEST_FILTER)')
 
