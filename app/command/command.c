@@ -65,8 +65,8 @@ static int print_nginx(const struct call *call)
         fprintf(stderr, "%s: %s\n", program_invocation_short_name, reason);
         return 1;
     }
+    nginx_command_print(stdout, router);
     router_free(router);
-    nginx_command_print(stdout, call->app->routes);
     return 0;
 }
 

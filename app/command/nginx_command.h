@@ -7,9 +7,10 @@
 
 #include <stdio.h>
 
-#include "midstream.h"
+#include "http/router.h"
 
-/* Prints them; nothing where the limits of nginx/site.conf do. */
-void nginx_command_print(FILE *out, const struct mid_route routes[]);
+/* Prints them, in the order in which the router tries the routes, because nginx takes the first one that matches;
+ * nothing where the limits of nginx/site.conf do. */
+void nginx_command_print(FILE *out, const struct router *router);
 
 #endif

@@ -93,7 +93,8 @@ enum mid_error mid_body_all(struct mid_request *rq, size_t max_bytes, const char
     return error;
 }
 
-enum mid_error mid_form(struct mid_request *rq, const char *name, const char **value)
+/* Into rq->form, once. */
+MAY_SUSPEND static enum mid_error read_form(struct mid_request *rq)
 {
     if (!media_type_is(rq->content_type, "application/x-www-form-urlencoded"))
         return mid_fail(rq, MID_BAD_REQUEST, "the body has to be of type application/x-www-form-urlencoded");
@@ -103,6 +104,12 @@ enum mid_error mid_form(struct mid_request *rq, const char *name, const char **v
         MID_TRY(mid_body_all(rq, FORM_BYTES_MAX, &form, &bytes));
         rq->form = form;
     }
+    return MID_OK;
+}
+
+enum mid_error mid_form(struct mid_request *rq, const char *name, const char **value)
+{
+    MID_TRY(read_form(rq));
     *value = query_find(rq->form, name, &rq->arena);
     return MID_OK;
 }
@@ -110,9 +117,8 @@ enum mid_error mid_form(struct mid_request *rq, const char *name, const char **v
 enum mid_error mid_form_int(struct mid_request *rq, const char *name, int64_t min, int64_t max, int64_t fallback,
                             int64_t *value)
 {
-    const char *text;
-    MID_TRY(mid_form(rq, name, &text));
-    return request_parse_int(rq, &(struct int_input){"form field", name, text, min, max, fallback}, value);
+    MID_TRY(read_form(rq));
+    return request_parse_int(rq, &(struct int_input){"form field", name, rq->form, min, max, fallback}, value);
 }
 
 void request_discard_body(struct mid_request *rq)

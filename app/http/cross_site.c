@@ -66,8 +66,11 @@ bool cross_site_admit(struct mid_request *rq, const struct mid_route *route, con
     rq->response.varies_by_origin = route->cross_site != NULL; /* whoever asks */
     if (is_listed && claims.origin != NULL)
         allow_origin(rq, route, claims.origin, trusted);
-    /* A link to here, which is safe and has no Origin, is the visitor's own step. */
-    bool is_page_elsewhere = !origin_is_ours(&claims, trusted) && (claims.origin != NULL || origin_matters(rq->method));
+    /* A link to here, which is safe and has no Origin, is the visitor's own step; an image of a page is not. */
+    const char *mode = request_field(rq, "Sec-Fetch-Mode");
+    bool is_link =
+        claims.origin == NULL && !origin_matters(rq->method) && (mode == NULL || strcasecmp(mode, "navigate") == 0);
+    bool is_page_elsewhere = !origin_is_ours(&claims, trusted) && !is_link;
     rq->is_from_elsewhere = route->cross_site != NULL && is_page_elsewhere;
     return is_listed || origin_allows(&claims, trusted);
 }

@@ -77,19 +77,30 @@ static const char *form_decode(const char *at, const char *end, struct arena *ar
     return utf8_is_valid(text, length) ? text : replace_malformed_utf8(text, length, arena);
 }
 
-const char *query_find(const char *query, const char *name, struct arena *arena)
+/* Where the first value of the name begins, and *end behind it; NULL: the name does not occur. */
+static const char *find_value(const char *query, const char *name, const char **end)
 {
-    if (query == NULL)
-        return NULL;
-    for (const char *at = query; *at != '\0';) {
-        const char *end = strchrnul(at, '&');
-        const char *equals = memchr(at, '=', (size_t)(end - at));
-        const char *name_end = equals != NULL ? equals : end;
-        if (at < end && form_equals(at, name_end, name))
-            return form_decode(equals != NULL ? equals + 1 : end, end, arena);
-        at = *end != '\0' ? end + 1 : end;
+    for (const char *at = query; at != NULL && *at != '\0'; at = **end != '\0' ? *end + 1 : *end) {
+        *end = strchrnul(at, '&');
+        const char *equals = memchr(at, '=', (size_t)(*end - at));
+        const char *name_end = equals != NULL ? equals : *end;
+        if (at < *end && form_equals(at, name_end, name))
+            return equals != NULL ? equals + 1 : *end;
     }
     return NULL;
+}
+
+const char *query_find(const char *query, const char *name, struct arena *arena)
+{
+    const char *end;
+    const char *value = find_value(query, name, &end);
+    return value != NULL ? form_decode(value, end, arena) : NULL;
+}
+
+bool query_has(const char *query, const char *name)
+{
+    const char *end;
+    return find_value(query, name, &end) != NULL;
 }
 
 bool percent_decode_path(const char *path, size_t length, struct arena *arena, char **out)

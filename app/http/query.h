@@ -21,6 +21,9 @@
  */
 const char *query_find(const char *query, const char *name, struct arena *arena);
 
+/* Whether the name occurs, whatever its value is. */
+bool query_has(const char *query, const char *name);
+
 /*
  * Decodes a path, or a piece of one, into the arena. False, with nothing written to *out: a '%' without two hexadecimal
  * digits, a NUL, or bytes that are not UTF-8. '+' is no blank here.

@@ -312,7 +312,10 @@ const char *mid_query(struct mid_request *rq, const char *name)
 enum mid_error request_parse_int(struct mid_request *rq, const struct int_input *input, int64_t *value)
 {
     int64_t number = input->fallback;
-    if (input->text != NULL && (!number_parse(input->text, &number) || number < input->min || number > input->max))
+    const char *text = query_find(input->query, input->name, &rq->arena);
+    if (text == NULL && query_has(input->query, input->name))
+        text = ""; /* its bytes cannot be a number */
+    if (text != NULL && (!number_parse(text, &number) || number < input->min || number > input->max))
         return mid_fail(rq, MID_BAD_REQUEST, "the %s \"%s\" has to be a whole number from %lld to %lld", input->kind,
                         input->name, (long long)input->min, (long long)input->max);
     *value = number;
@@ -322,8 +325,7 @@ enum mid_error request_parse_int(struct mid_request *rq, const struct int_input 
 enum mid_error mid_query_int(struct mid_request *rq, const char *name, int64_t min, int64_t max, int64_t fallback,
                              int64_t *value)
 {
-    return request_parse_int(rq, &(struct int_input){"parameter", name, mid_query(rq, name), min, max, fallback},
-                             value);
+    return request_parse_int(rq, &(struct int_input){"parameter", name, rq->query, min, max, fallback}, value);
 }
 
 void *mid_alloc(struct mid_request *rq, size_t bytes)

@@ -128,12 +128,11 @@ struct request_settings {
     void *context;           /* the application's */
 };
 
-/* A number that a client has sent, with what it is called in an error; text NULL: it has not, and the fallback holds.
- */
+/* A number that a client may have sent among the values of a query, with what it is called in an error. */
 struct int_input {
     const char *kind;
     const char *name;
-    const char *text;
+    const char *query;
     int64_t min;
     int64_t max;
     int64_t fallback;

@@ -137,6 +137,11 @@ void router_free(struct router *router)
     free(router);
 }
 
+const struct mid_route *router_route(const struct router *router, size_t number)
+{
+    return number < router->row_count ? router->rows[number].route : NULL;
+}
+
 /* -------------------- a request -------------------- */
 
 static bool route_answers(const struct mid_route *route, const char *method)

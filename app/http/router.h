@@ -48,6 +48,9 @@ void router_free(struct router *router); /* NULL is fine */
 MID_CHECK enum mid_error router_match(const struct router *router, const char *method, const char *path_raw,
                                       struct route_match *match, struct arena *arena);
 
+/* The routes in the order in which they are tried, beginning with 0; NULL behind the last one. */
+const struct mid_route *router_route(const struct router *router, size_t number);
+
 /* The value of a parameter. A name that the pattern does not have is a bug, and panics. */
 const char *route_match_param(const struct route_match *match, const char *name);
 

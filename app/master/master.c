@@ -308,6 +308,7 @@ static int run(struct settings *settings, const struct command_line *line, const
                const struct worker_kind *kind)
 {
     char reason[REASON_BYTES];
+    block_signals(); /* first: one that comes early is not lost, and ends nothing */
     master.line = line;
     master.kind = kind;
     if (!application_is_valid(app, reason, sizeof(reason)))
@@ -315,7 +316,6 @@ static int run(struct settings *settings, const struct command_line *line, const
     master.configuration = check_configuration(settings, reason, sizeof(reason));
     if (master.configuration == NULL)
         return fail_start(reason);
-    block_signals();
     raise_descriptor_limit();
     notify_init();
     metrics_create(app->routes);

@@ -80,12 +80,22 @@ static void put_param(struct buffer *params, const char *name, const char *value
     buffer_append(params, value, value_bytes);
 }
 
+/* RFC 9110, 5.1 and 5.5: what a web server passes on. */
+static bool is_header(const char *line)
+{
+    size_t name = strspn(line, "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
+    return name > 0 && line[name] == ':' && strpbrk(line, "\r\n") == NULL;
+}
+
 /* "Name: value" as HTTP_NAME. */
 static void put_header(struct buffer *params, const char *line)
 {
     const char *colon = strchr(line, ':');
-    if (colon == NULL)
+    if (!is_header(line))
         panic("a header is \"Name: value\", not \"%s\"", line);
+    if (strncasecmp(line, "Content-Type:", strlen("Content-Type:")) == 0 ||
+        strncasecmp(line, "Content-Length:", strlen("Content-Length:")) == 0)
+        panic("\"%s\" belongs into content_type or bytes of struct mid_test_request", line);
     struct buffer name = {0};
     buffer_append_text(&name, "HTTP_");
     for (const char *at = line; at < colon; at++) {
@@ -93,8 +103,11 @@ static void put_header(struct buffer *params, const char *line)
         buffer_append(&name, &c, 1);
     }
     buffer_append(&name, "", 1);
-    const char *value = colon + 1 + strspn(colon + 1, " ");
-    put_param(params, name.data, value, strlen(value));
+    const char *value = colon + 1 + strspn(colon + 1, " \t");
+    size_t value_bytes = strlen(value);
+    while (value_bytes > 0 && strchr(" \t", value[value_bytes - 1]) != NULL)
+        value_bytes--;
+    put_param(params, name.data, value, value_bytes);
     buffer_fini(&name);
 }
 
@@ -282,6 +295,8 @@ bool exchanges_serve(void)
 struct mid_test_exchange *mid_test_send(const struct mid_test_request *request)
 {
     const char *method = request->method != NULL ? request->method : request->body != NULL ? "POST" : "GET";
+    if (request->target == NULL || request->target[0] != '/' || method[0] == '\0')
+        panic("a request needs a method and a target that begins with '/'");
     struct mid_test_exchange *exchange = calloc(1, sizeof(*exchange));
     ENSURE(exchange != NULL);
     arena_init(&exchange->arena);

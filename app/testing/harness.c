@@ -2,6 +2,7 @@
 #include "testing/harness.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sodium.h>
 #include <stdatomic.h>
@@ -27,6 +28,7 @@
 enum {
     PATIENCE_MS = 10000, /* without any progress */
     LOOK_MS = 5,         /* how long a turn waits for Redis, threads and time */
+    WATCH_MS = 500,
     END_STEP_MS = 100,
     PATH_BYTES = 64,
     SETTINGS_MAX = 64,
@@ -56,9 +58,27 @@ static struct {
 
 /* -------------------- running -------------------- */
 
+/* When the turn began that goes on; 0: none does. */
+static _Atomic int64_t turn_began_ms;
+
+/* On a thread: sees to it that a turn comes to its end. */
+static void *watch_turns(void *arg)
+{
+    (void)arg;
+    for (;;) {
+        usleep(WATCH_MS * 1000);
+        int64_t began_ms = atomic_load(&turn_began_ms);
+        if (began_ms != 0 && test_clock_real_ms() - began_ms > PATIENCE_MS)
+            panic("a handler has not suspended for %d ms; does it ignore MID_GONE or MID_STOPPING in a loop?",
+                  PATIENCE_MS);
+    }
+}
+
 static void turn(int64_t wait_ms)
 {
+    atomic_store(&turn_began_ms, test_clock_real_ms());
     own.is_over = own.is_over || !loop_turn(wait_ms);
+    atomic_store(&turn_began_ms, 0);
 }
 
 static bool is_quiet(void)
@@ -104,7 +124,10 @@ void harness_run_until(bool (*condition)(const void *arg), const void *arg, cons
 
 void mid_test_advance_ms(int64_t ms)
 {
-    ENSURE(own.is_begun && ms >= 0);
+    if (!own.is_begun)
+        panic("mid_test_begin() has to be called first");
+    if (ms < 0)
+        panic("the clock does not go back: mid_test_advance_ms(%lld)", (long long)ms);
     harness_run();
     while (ms > 0 && !own.is_over) {
         int64_t next_ms = loop_next_timer_ms();
@@ -211,9 +234,40 @@ static void begin_worker(void)
         panic("the application does not start: on_start has failed");
 }
 
+/* Async-signal-safe. */
+static void remove_directory(void)
+{
+    unlink(own.redis_path);
+    unlink(own.keys_path);
+    unlink(own.address.sun_path);
+    rmdir(own.dir);
+}
+
+/* What would end the test ends it all the same, when the handler has returned; Redis has noticed by itself. */
+static void on_deadly_signal(int signal_number)
+{
+    remove_directory();
+    raise(signal_number);
+}
+
+static void catch_deadly_signals(void)
+{
+    static const int numbers[] = {SIGABRT, SIGTERM, SIGINT};
+    const struct sigaction action = {.sa_handler = on_deadly_signal, .sa_flags = (int)SA_RESETHAND};
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        struct sigaction before;
+        ENSURE(sigaction(numbers[i], NULL, &before) == 0);
+        if (before.sa_handler == SIG_DFL)
+            ENSURE(sigaction(numbers[i], &action, NULL) == 0);
+    }
+}
+
 void mid_test_begin(const struct mid_app *app, const char *const settings[])
 {
     char reason[REASON_BYTES];
+    pthread_t watcher;
+    if (app == NULL)
+        panic("mid_test_begin() needs an application, and got NULL");
     if (own.dir[0] != '\0')
         panic("mid_test_begin() can be called once in a process");
     ENSURE(sodium_init() >= 0);
@@ -228,7 +282,9 @@ void mid_test_begin(const struct mid_app *app, const char *const settings[])
         mid_task_register(own.app.tasks);
     make_directory();
     read_settings(settings);
-    worker_block_signals();
+    signal(SIGPIPE, SIG_IGN);
+    catch_deadly_signals();
+    ENSURE(pthread_create(&watcher, NULL, watch_turns, NULL) == 0 && pthread_detach(watcher) == 0);
     listen_for_exchanges();
     own.redis = redis_server_start(own.redis_path);
     own.is_begun = true;
@@ -237,20 +293,13 @@ void mid_test_begin(const struct mid_app *app, const char *const settings[])
 
 /* -------------------- the end -------------------- */
 
-static void remove_directory(void)
-{
-    unlink(own.redis_path);
-    unlink(own.keys_path);
-    unlink(own.address.sun_path);
-    rmdir(own.dir);
-}
-
 void mid_test_end(void)
 {
-    ENSURE(own.is_begun);
+    if (!own.is_begun)
+        panic("mid_test_begin() has to be called first");
     exchanges_end();
     harness_run();
-    kill(getpid(), SIGTERM);
+    worker_stop();
     while (!own.is_over) {
         turn(0);
         mid_test_advance_ms(END_STEP_MS); /* what waits is told to come to its end */

@@ -106,13 +106,18 @@ static void reopen_log(void)
               own.worker.options->number, is_open ? "done" : strerror(errno));
 }
 
+void worker_stop(void)
+{
+    begin_drain(own.worker.settings->drain_timeout_ms);
+}
+
 static void on_signal(struct watch *watch, uint32_t events)
 {
     (void)events;
     struct signalfd_siginfo info;
     while (read(watch->fd, &info, sizeof(info)) == sizeof(info)) {
         if (info.ssi_signo == SIGTERM)
-            begin_drain(own.worker.settings->drain_timeout_ms);
+            worker_stop();
         else if (info.ssi_signo == SIGHUP)
             begin_drain(own.worker.settings->reload_timeout_ms);
         else

@@ -82,4 +82,7 @@ void worker_block_signals(void);
 const struct worker *worker_begin(const struct worker_options *options, const struct worker_kind *kind);
 bool worker_end(void);
 
+/* Between them, as SIGTERM. */
+void worker_stop(void);
+
 #endif

@@ -70,6 +70,15 @@ static enum mid_error send_for_ever(struct mid_request *rq)
     return notes.slept;
 }
 
+/* As no handler should. */
+static enum mid_error ignore_all_errors(struct mid_request *rq)
+{
+    (void)!mid_stream_begin(rq, 200, "text/plain");
+    while (!notes.has_returned)
+        (void)!mid_sleep_ms(rq, 10);
+    return MID_OK;
+}
+
 static enum mid_error fail_later(struct mid_request *rq)
 {
     MID_TRY(mid_stream_begin(rq, 200, "text/plain"));
@@ -118,6 +127,7 @@ static const struct mid_route routes[] = {
     MID_POST("/echo", echo),
     MID_POST("/number", form_number),
     MID_GET("/wait", wait_for_hours),
+    MID_GET("/deaf", ignore_all_errors),
     MID_GET("/for-ever", send_for_ever),
     MID_GET("/fail-later", fail_later),
     MID_GET("/often", ask_often),

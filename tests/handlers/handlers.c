@@ -4,6 +4,7 @@
  */
 #include <criterion/criterion.h>
 #include <midstream/test.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -86,6 +87,7 @@ Test(handlers, numbers_of_forms_have_bounds_and_a_fallback)
         strstr(mid_test_body(refused, NULL), "the form field \"n\" has to be a whole number from -5 to 5"));
     cr_expect_eq(mid_test_status(mid_test_post("/number", "n=1x", NULL)), 400);
     cr_expect_eq(mid_test_status(mid_test_post("/number", "n=", NULL)), 400);
+    cr_expect_eq(mid_test_status(mid_test_post("/number", "n=5%00", NULL)), 400);
     mid_test_end();
 }
 
@@ -161,6 +163,57 @@ Test(handlers, the_application_starts_and_stops_and_open_requests_end)
     cr_expect_eq(notes.stops, 1);
     cr_expect(notes.has_returned);
 }
+
+/* -------------------- misuse -------------------- */
+
+static void send_with_header(const char *header)
+{
+    mid_test_send(&(struct mid_test_request){.target = "/countdown", .headers = (const char *const[]){header, NULL}});
+}
+
+Test(handlers, a_header_that_no_web_server_passes_on_is_misuse, .signal = SIGABRT)
+{
+    send_with_header("X-A: a\r\nX-B: b");
+}
+
+Test(handlers, a_header_without_a_name_is_misuse, .signal = SIGABRT)
+{
+    send_with_header(": a");
+}
+
+Test(handlers, a_content_type_among_the_headers_is_misuse, .signal = SIGABRT)
+{
+    send_with_header("content-type: application/json");
+}
+
+Test(handlers, a_request_without_a_target_is_misuse, .signal = SIGABRT)
+{
+    mid_test_send(&(struct mid_test_request){.method = "GET"});
+}
+
+Test(handlers, a_handler_that_ignores_its_clients_end_in_a_loop_ends_the_test, .signal = SIGABRT)
+{
+    mid_test_leave(send_get("/deaf"));
+}
+
+Test(in_process, a_call_before_the_beginning_is_misuse, .signal = SIGABRT)
+{
+    mid_test_advance_ms(1);
+}
+
+Test(in_process, no_application_is_misuse, .signal = SIGABRT)
+{
+    mid_test_begin(NULL, NULL);
+}
+
+/* As make, timeout(1) or Ctrl-C would. */
+Test(in_process, a_signal_that_ends_tests_ends_this_one, .signal = SIGTERM)
+{
+    mid_test_begin(&app, NULL);
+    raise(SIGTERM);
+}
+
+/* -------------------- settings -------------------- */
 
 Test(in_process, settings_are_those_of_the_program, .timeout = 60)
 {

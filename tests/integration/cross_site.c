@@ -101,6 +101,20 @@ Test(cross_site, a_link_to_a_route_that_other_sites_may_call_is_the_visitors_own
     site_close(&site);
 }
 
+/* Its cookie comes along if the page is one of a sibling's, which is the same site to SameSite. */
+Test(cross_site, an_image_of_a_page_elsewhere_has_no_session)
+{
+    static const char *const sites[] = {"Sec-Fetch-Site: cross-site", "Sec-Fetch-Site: same-site"};
+    struct site site = site_open_app(NULL);
+    for (size_t i = 0; i < 2; i++) {
+        const char *const image[] = {sites[i], "Sec-Fetch-Mode: no-cors", NULL};
+        struct http_response response;
+        cr_expect_eq(ask(&site, "GET", "/whose/anybody?open=1", image, &response), 403, "%s", sites[i]);
+        http_response_fini(&response);
+    }
+    site_close(&site);
+}
+
 /* What a cache holds of one origin is not given to another. */
 Test(cross_site, responses_vary_with_the_origin_whoever_asks)
 {

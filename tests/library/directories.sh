@@ -130,7 +130,7 @@ check_limits() {
     head -c 5000000 /dev/zero >"$root/larger"
     says '2000000' curl -s --data-binary "@$root/large" "$url/import" &&
         says '413' curl -s -o /dev/null -w '%{http_code}' --data-binary "@$root/larger" "$url/import" &&
-        says '413' curl -s -o /dev/null -w '%{http_code}' --data-binary "@$root/large" "$url/small"
+        says '413' curl -s -o /dev/null -w '%{http_code}' --data-binary "@$root/large" "$url/other"
 }
 
 # nginx lets through what a route allows, and stops elsewhere what it stops everywhere.
@@ -147,6 +147,7 @@ static enum mid_error import(struct mid_request *rq)
 }
 
 static const struct mid_route routes[] = {
+    MID_POST("/{rest...}", import, .body_max_bytes = 3 << 19),
     MID_POST("/import", import, .body_max_bytes = 4 << 20),
     MID_POST("/small", import),
     {0},

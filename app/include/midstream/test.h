@@ -14,9 +14,8 @@
  * over a real FastCGI connection. Sessions and tasks are kept in a Redis server that is started for the test and ended
  * with it (redis-server has to be installed). Tasks can be added, but not processed.
  *
- * The signals SIGTERM, SIGHUP and SIGUSR1 are blocked from mid_test_begin() on, and SIGPIPE is ignored. Misuse, and a
- * worker that makes no progress for 10 seconds, end the process by abort(3) with a message; the directory
- * /tmp/midstream-in-process-* of such a test remains.
+ * SIGPIPE is ignored from mid_test_begin() on. Misuse, a worker that makes no progress for 10 seconds, and a handler
+ * that does not suspend for 10 seconds (it may ignore MID_GONE in a loop) end the process by abort(3) with a message.
  */
 #ifndef MIDSTREAM_TEST_H
 #define MIDSTREAM_TEST_H
@@ -64,7 +63,7 @@ MID_PUBLIC const char *mid_test_visitor_cookie(const struct mid_test_visitor *vi
 struct mid_test_request {
     const char *method;               /* NULL: GET, or POST if there is a body */
     const char *target;               /* path and query, percent-encoded */
-    const char *const *headers;       /* "Name: value", NULL at the end; or NULL */
+    const char *const *headers;       /* "Name: value", NULL at the end; or NULL. Content-Type is content_type. */
     const char *content_type;         /* NULL: application/x-www-form-urlencoded, if there is a body */
     const void *body;                 /* NULL: none */
     size_t bytes;                     /* 0: the body is a string */
@@ -81,7 +80,8 @@ struct mid_test_exchange;
 MID_PUBLIC struct mid_test_exchange *mid_test_send(const struct mid_test_request *request);
 
 /* Runs the worker until the response has ended, or contains the text behind what an earlier call has found. False: the
- * response was cut (mid_test_finish()), or ended without the text (mid_test_wait_for()). */
+ * response was cut (mid_test_finish()), or ended without the text (mid_test_wait_for()). A stream that goes on without
+ * end, and without the text, is waited for without end: advance the clock instead. */
 MID_PUBLIC bool mid_test_finish(struct mid_test_exchange *exchange);
 MID_PUBLIC bool mid_test_wait_for(struct mid_test_exchange *exchange, const char *text);
 

@@ -1,8 +1,8 @@
 /*
  * The password of Redis is in memory where the caller has it, and nowhere else once the connection stands.
  *
- * The loader, when it resolves a function at its first call, saves the vector registers on the stack, with what memcpy()
- * has left there; so the tests are run with LD_BIND_NOW=1.
+ * The loader, when it resolves a function at its first call, saves the vector registers on the stack, with what
+ * memcpy() has left there; so the tests are run with LD_BIND_NOW=1.
  */
 #include <criterion/criterion.h>
 #include <fcntl.h>
