@@ -33,7 +33,7 @@ bool redis_request_send(struct redis_client *client, redis_answer_fn *fn, void *
 enum mid_error redis_command_admit(struct redis_client *client, struct redis_call *call)
 {
     call->was_sent = false;
-    if (client->state != CONNECTION_READY)
+    if (client->state != CONNECTION_READY || client->is_replica)
         return MID_UNAVAILABLE;
     if (client->is_suspect && call->patience_ms > 0)
         return MID_UNAVAILABLE;
@@ -91,6 +91,7 @@ static enum mid_error take_error(struct redis_client *client, struct redis_call 
 {
     enum redis_refusal refusal = redis_refusal_of(reply->str, reply->len);
     counter_add(&client->counts->errors, 1);
+    client->is_replica = client->is_replica || refusal == REDIS_IS_REPLICA;
     redis_refusal_report(&client->refusals, loop_now_ms(), reply->str, reply->len);
     if (call->on_refusal != NULL)
         call->on_refusal(reply->str, reply->len, call->arg);
@@ -108,19 +109,18 @@ static enum mid_error take_answer(struct redis_pending *pending, const redisRepl
     return call->on_reply != NULL ? call->on_reply(reply, call->arg) : MID_OK;
 }
 
-static void on_answer(void *arg, const redisReply *reply)
+/* It answers what it was sent, so that the fate of each command is known; then the connection ends. */
+static void leave_replica(struct redis_client *client)
 {
-    struct redis_pending *pending = arg;
-    list_remove(&pending->link);
-    pending->client->pending_count--;
+    if (client->is_replica && client->pending_count == 0)
+        redis_connection_drop(client, "Redis has become a replica");
+}
 
-    bool is_script_missing = reply != NULL && reply->type == REDIS_REPLY_ERROR && pending->call != NULL &&
-                             pending->run != NULL && redis_refusal_of(reply->str, reply->len) == REDIS_SCRIPT_MISSING;
-    if (is_script_missing && redis_script_heal(pending))
-        return;
-
+static void settle(struct redis_pending *pending, const redisReply *reply)
+{
+    struct redis_client *client = pending->client;
     if (reply != NULL)
-        histogram_record(&pending->client->counts->latency, clock_monotonic_us() - pending->begun_us);
+        histogram_record(&client->counts->latency, clock_monotonic_us() - pending->begun_us);
     if (pending->call == NULL) {
         give_record(pending);
         return;
@@ -128,6 +128,21 @@ static void on_answer(void *arg, const redisReply *reply)
     pending->result = take_answer(pending, reply);
     pending->is_answered = true;
     loop_wake(pending->fiber);
+}
+
+static void on_answer(void *arg, const redisReply *reply)
+{
+    struct redis_pending *pending = arg;
+    struct redis_client *client = pending->client;
+    list_remove(&pending->link);
+    client->pending_count--;
+
+    bool is_script_missing = reply != NULL && reply->type == REDIS_REPLY_ERROR && pending->call != NULL &&
+                             pending->run != NULL && redis_refusal_of(reply->str, reply->len) == REDIS_SCRIPT_MISSING;
+    if (is_script_missing && redis_script_heal(pending))
+        return;
+    settle(pending, reply);
+    leave_replica(client);
 }
 
 bool redis_command_resend(struct redis_pending *pending)

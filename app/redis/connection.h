@@ -5,9 +5,12 @@
  *        ^  \______________________^    |              |
  *        |_______________________________|______________|      whatever goes wrong
  *
- * CONNECTING lasts until Redis has answered the whole greeting: AUTH, SELECT, SCRIPT LOAD of every script, PING, and
- * then TIME, which it may refuse. So Redis is READY only when it serves: not while it loads its data, nor with a wrong
- * password.
+ * CONNECTING lasts until Redis has answered the whole greeting (greeting.c): AUTH, HELLO, SELECT, SCRIPT LOAD of every
+ * script, PING, and then TIME; HELLO and TIME it may refuse. So Redis is READY only when it serves: not while it loads
+ * its data, nor with a wrong password, nor as a replica.
+ *
+ * A READY Redis that answers READONLY has become a replica. It is sent nothing more, and left when it has answered what
+ * it was sent; the next connection may find another Redis behind the name.
  *
  * A READY Redis that lets an impatient call wait in vain is suspect until it answers a PING (suspicion.c).
  *
@@ -22,6 +25,7 @@
 #include "redis/client.h"
 #include "redis/clock.h"
 #include "redis/refusal.h"
+#include "redis/server_info.h"
 #include "redis/socket.h"
 
 enum connection_state { CONNECTION_PAUSING, CONNECTION_RESOLVING, CONNECTION_CONNECTING, CONNECTION_READY };
@@ -43,6 +47,8 @@ struct redis_client {
     struct resolution *resolution; /* the one under way, or NULL; see resolve.h */
     struct redis_script *scripts;
     size_t greeting_left; /* answers of the greeting that are still to come, before TIME is asked */
+    struct redis_server_info server;
+    bool is_replica; /* it has answered READONLY */
     struct redis_clock clock;
     int64_t clock_asked_ms;       /* when TIME was asked, by this machine's clock */
     unsigned attempts;            /* to connect, since Redis was last ready for a while */
@@ -80,13 +86,19 @@ void redis_connection_init(struct redis_client *client);
 /* Ends whatever goes on, for good; pending commands are called back. */
 void redis_connection_fini(struct redis_client *client);
 
+/* greeting.c: sends it. */
+void redis_greeting_send(struct redis_client *client);
+
+/* It has been answered. */
+void redis_connection_became_ready(struct redis_client *client);
+
 /* The client's one timer: what it does when it fires depends on the state then. */
 void redis_connection_start_timer(struct redis_client *client, int64_t delay_ms);
 
 /* Ends the connection for a reason and arranges for the next. */
 void redis_connection_drop(struct redis_client *client, const char *reason);
 
-/* Sends SCRIPT LOAD; the answer fills in script->sha1. */
+/* greeting.c: sends SCRIPT LOAD; the answer fills in script->sha1. */
 void redis_connection_load_script(struct redis_client *client, struct redis_script *script);
 
 /* -------------------- command.c -------------------- */

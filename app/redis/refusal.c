@@ -12,15 +12,14 @@ static const struct {
     const char *code;
     enum redis_refusal refusal;
 } codes[] = {
-    {"LOADING", REDIS_UNABLE_NOW},     /* reading its data after a start */
-    {"READONLY", REDIS_UNABLE_NOW},    /* a replica: a failover is under way */
-    {"OOM", REDIS_UNABLE_NOW},         /* maxmemory is reached */
-    {"MASTERDOWN", REDIS_UNABLE_NOW},  /* a replica without its master */
-    {"CLUSTERDOWN", REDIS_UNABLE_NOW}, /* slots without a node */
-    {"TRYAGAIN", REDIS_UNABLE_NOW},    /* a slot is moving */
-    {"BUSY", REDIS_UNABLE_NOW},        /* a slow script runs */
-    {"MISCONF", REDIS_UNABLE_NOW},     /* cannot save to disk, and was told to stop then */
-    {"NOREPLICAS", REDIS_UNABLE_NOW},  /* fewer than min-replicas-to-write */
+    {"LOADING", REDIS_UNABLE_NOW},                                 /* reading its data after a start */
+    {"READONLY", REDIS_IS_REPLICA},     {"OOM", REDIS_UNABLE_NOW}, /* maxmemory is reached */
+    {"MASTERDOWN", REDIS_UNABLE_NOW},                              /* a replica without its master */
+    {"CLUSTERDOWN", REDIS_UNABLE_NOW},                             /* slots without a node */
+    {"TRYAGAIN", REDIS_UNABLE_NOW},                                /* a slot is moving */
+    {"BUSY", REDIS_UNABLE_NOW},                                    /* a slow script runs */
+    {"MISCONF", REDIS_UNABLE_NOW},                                 /* cannot save to disk, and was told to stop then */
+    {"NOREPLICAS", REDIS_UNABLE_NOW},                              /* fewer than min-replicas-to-write */
     {"NOSCRIPT", REDIS_SCRIPT_MISSING},
 };
 

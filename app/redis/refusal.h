@@ -12,6 +12,7 @@
 
 enum redis_refusal {
     REDIS_UNABLE_NOW,     /* try again later: nothing was carried out */
+    REDIS_IS_REPLICA,     /* the same: a failover has made it one, or will make another one the master */
     REDIS_SCRIPT_MISSING, /* NOSCRIPT: send the script's text */
     REDIS_MISTAKE,        /* any other */
 };

@@ -234,7 +234,7 @@ static enum mid_error on_started(const struct redisReply *reply, void *arg)
 static void on_start_refused(const char *text, size_t bytes, void *arg)
 {
     struct starting *starting = arg;
-    starting->was_refused = redis_refusal_of(text, bytes) == REDIS_UNABLE_NOW;
+    starting->was_refused = redis_refusal_of(text, bytes) != REDIS_MISTAKE;
 }
 
 enum mid_error queue_start(const char *queue, const char *worker, size_t count,

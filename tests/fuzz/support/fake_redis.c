@@ -77,6 +77,10 @@ static bool answer(struct buffer *out, size_t count, const struct fake_word word
         buffer_append_text(out, "+PONG\r\n");
         return true;
     }
+    if (is_word(words[0], "HELLO")) {
+        buffer_append_text(out, "*2\r\n$7\r\nversion\r\n$5\r\n7.0.0\r\n");
+        return true;
+    }
     if (is_word(words[0], "TIME")) {
         buffer_append_text(out, "*2\r\n$10\r\n1800000000\r\n$1\r\n0\r\n");
         return true;

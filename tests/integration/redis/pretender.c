@@ -14,8 +14,11 @@ static void serve(int fd, pretender_fn *answer)
 {
     char request[256];
     for (ssize_t bytes; (bytes = read(fd, request, sizeof(request) - 1)) > 0;) {
-        char reply[256] = "+PONG\r\n";
         request[bytes] = '\0';
+        /* HELLO and PING come together. */
+        char reply[256] = "+PONG\r\n";
+        if (strstr(request, "HELLO") != NULL)
+            strcpy(reply, "+OK\r\n+PONG\r\n");
         answer(request, reply, sizeof(reply));
         if (send(fd, reply, strlen(reply), MSG_NOSIGNAL) < 0)
             break;

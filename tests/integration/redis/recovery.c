@@ -279,3 +279,46 @@ Test(redis_recovery, an_address_that_is_none_is_refused_at_the_start)
 {
     run_scenario(offer_nonsense);
 }
+
+/* -------------------- a replica -------------------- */
+
+static int refused;
+
+static void write_once(void *arg)
+{
+    (void)arg;
+    bool was_sent = true;
+    enum mid_error error = ask(shared, NULL, &was_sent, WORDS("SET", "a", "1"));
+    if (error == MID_UNAVAILABLE && !was_sent)
+        refused++;
+}
+
+/* The commands of one turn are all answered, though the first answer says that Redis is none for us any more. */
+static void meet_a_failover(void *arg)
+{
+    enum { COMMANDS = 20 };
+    (void)arg;
+    struct redis_probe *probe = redis_probe_open(server.socket_path);
+    struct redis_options options = quick_options();
+    shared = ready_client(&options);
+    free(redis_text(probe, "REPLICAOF 127.0.0.1 1"));
+    for (int i = 0; i < COMMANDS; i++)
+        cr_assert(loop_spawn(write_once, NULL));
+    while (redis_client_is_ready(shared))
+        loop_park(1);
+    cr_expect_eq(refused, COMMANDS, "%d", refused);
+
+    cr_expect_not(redis_client_wait_ready(shared, 300), "a replica is not used");
+    free(redis_text(probe, "REPLICAOF NO ONE"));
+    cr_assert(redis_client_wait_ready(shared, 10000));
+    cr_expect_eq(ask(shared, NULL, NULL, WORDS("SET", "a", "1")), MID_OK);
+    cr_expect_eq(redis_client_counts(shared)->connects, 2);
+    redis_probe_close(probe);
+    redis_client_free(shared);
+}
+
+Test(redis_recovery, a_redis_that_has_become_a_replica_is_left_when_it_has_answered_and_used_as_a_master_only)
+{
+    server_start(NULL);
+    run_scenario(meet_a_failover);
+}

@@ -11,7 +11,7 @@ Test(redis_refusal, the_code_at_the_beginning_decides)
         enum redis_refusal refusal;
     } rows[] = {
         {"LOADING Redis is loading the dataset in memory", REDIS_UNABLE_NOW},
-        {"READONLY You can't write against a read only replica.", REDIS_UNABLE_NOW},
+        {"READONLY You can't write against a read only replica.", REDIS_IS_REPLICA},
         {"OOM command not allowed when used memory > 'maxmemory'.", REDIS_UNABLE_NOW},
         {"MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.", REDIS_UNABLE_NOW},
         {"CLUSTERDOWN The cluster is down", REDIS_UNABLE_NOW},

@@ -1,0 +1,141 @@
+/*
+ * The greeting: what is said on a new connection, and must have been answered before it is READY. See connection.h.
+ *
+ * HELLO is answered to every user (it needs no right), so that a Redis that cannot be used is refused with a sentence
+ * and not by what fails later. Whoever does not know it (a proxy) is taken for what it says that it is.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include <hiredis/hiredis.h>
+
+#include "base/clock.h"
+#include "redis/connection.h"
+#include "redis/resp.h"
+
+enum { AUTH_FRAME_BYTES = 128 }; /* of an AUTH command, without user and password; more than enough */
+
+/* Without it this machine's clock is taken for Redis's, and everything else goes on. */
+static void on_clock_answer(void *arg, const redisReply *reply)
+{
+    struct redis_client *client = arg;
+    int64_t redis_ms;
+    if (reply == NULL)
+        return;
+    if (redis_clock_read(reply, &redis_ms)) {
+        redis_clock_set(&client->clock, redis_ms, client->clock_asked_ms, clock_unix_ms());
+    } else if (reply->type == REDIS_REPLY_ERROR) {
+        counter_add(&client->counts->errors, 1);
+        redis_refusal_report(&client->refusals, loop_now_ms(), reply->str, reply->len);
+    }
+    redis_connection_became_ready(client);
+}
+
+/* Not together with the rest of the greeting, whose answers may take long: the less time between asking and answer, the
+ * more the answer says. */
+static void ask_clock(struct redis_client *client)
+{
+    resp_begin(&client->request, 1);
+    resp_add_text(&client->request, "TIME");
+    client->clock_asked_ms = clock_unix_ms();
+    redis_request_send(client, on_clock_answer, client);
+}
+
+static void take_greeting_answer(struct redis_client *client, const redisReply *reply)
+{
+    if (reply->type == REDIS_REPLY_ERROR) {
+        counter_add(&client->counts->errors, 1);
+        char reason[REFUSAL_TEXT_SIZE];
+        redis_refusal_copy(reason, sizeof(reason), reply->str, reply->len);
+        redis_connection_drop(client, reason);
+        return;
+    }
+    if (--client->greeting_left == 0)
+        ask_clock(client);
+}
+
+static void on_greeting_answer(void *arg, const redisReply *reply)
+{
+    if (reply != NULL)
+        take_greeting_answer(arg, reply);
+}
+
+static void on_hello_answer(void *arg, const redisReply *reply)
+{
+    struct redis_client *client = arg;
+    char reason[REDIS_REASON_SIZE];
+    if (reply == NULL)
+        return;
+    redis_server_info_read(&client->server, reply);
+    if (!redis_server_info_is_usable(&client->server, reason, sizeof(reason)))
+        redis_connection_drop(client, reason);
+    else if (--client->greeting_left == 0)
+        ask_clock(client);
+}
+
+static void on_script_loaded(void *arg, const redisReply *reply)
+{
+    struct redis_script *script = arg;
+    struct redis_client *client = script->client;
+    if (reply == NULL)
+        return;
+    if (reply->type == REDIS_REPLY_STRING && reply->len == sizeof(script->sha1) - 1)
+        memcpy(script->sha1, reply->str, sizeof(script->sha1));
+    if (client->state == CONNECTION_CONNECTING)
+        take_greeting_answer(client, reply);
+    else if (reply->type == REDIS_REPLY_ERROR)
+        redis_refusal_report(&client->refusals, loop_now_ms(), reply->str, reply->len);
+}
+
+void redis_connection_load_script(struct redis_client *client, struct redis_script *script)
+{
+    resp_begin(&client->request, 3);
+    resp_add_text(&client->request, "SCRIPT");
+    resp_add_text(&client->request, "LOAD");
+    resp_add_text(&client->request, script->body);
+    redis_request_send(client, on_script_loaded, script);
+}
+
+/* No copy of the password stays: the request does not grow behind it and is wiped, and so is what the socket has when
+ * it has sent it. */
+static void send_password(struct redis_client *client)
+{
+    const struct redis_options *options = &client->options;
+    size_t user_bytes = options->username != NULL ? strlen(options->username) : 0;
+    resp_begin(&client->request, options->username != NULL ? 3 : 2);
+    buffer_reserve(&client->request, user_bytes + strlen(options->password) + AUTH_FRAME_BYTES);
+    resp_add_text(&client->request, "AUTH");
+    if (options->username != NULL)
+        resp_add_text(&client->request, options->username);
+    resp_add_text(&client->request, options->password);
+    redis_request_send(client, on_greeting_answer, client);
+    explicit_bzero(client->request.data, client->request.length);
+    client->greeting_left++;
+}
+
+void redis_greeting_send(struct redis_client *client)
+{
+    const struct redis_options *options = &client->options;
+    client->greeting_left = 2; /* HELLO, PING */
+    if (options->password != NULL)
+        send_password(client);
+    resp_begin(&client->request, 1);
+    resp_add_text(&client->request, "HELLO");
+    redis_request_send(client, on_hello_answer, client);
+    if (options->database != 0) {
+        char number[16];
+        snprintf(number, sizeof(number), "%d", options->database);
+        resp_begin(&client->request, 2);
+        resp_add_text(&client->request, "SELECT");
+        resp_add_text(&client->request, number);
+        redis_request_send(client, on_greeting_answer, client);
+        client->greeting_left++;
+    }
+    for (struct redis_script *script = client->scripts; script != NULL; script = script->next) {
+        redis_connection_load_script(client, script);
+        client->greeting_left++;
+    }
+    resp_begin(&client->request, 1);
+    resp_add_text(&client->request, "PING"); /* refused with LOADING while Redis reads its data */
+    redis_request_send(client, on_greeting_answer, client);
+}
