@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "command/connect_command.h"
 #include "command/nginx_command.h"
 #include "command/task_command.h"
 #include "http/router.h"
@@ -16,6 +17,7 @@
 struct call {
     struct settings *settings;
     const struct command_line *line;
+    bool connects;  /* --connect */
     int word_count; /* words between the command and its flags */
     char **words;
     const struct mid_app *app;
@@ -38,7 +40,15 @@ static int task(const struct call *call)
 
 static int check(const struct call *call)
 {
-    return master_check(call->settings, call->app);
+    struct settings settings;
+    char reason[512];
+    int code = master_check(call->settings, call->app);
+    if (code != 0 || !call->connects)
+        return code;
+    if (settings_read(&settings, call->line->argc, call->line->argv, reason, sizeof(reason)))
+        return connect_command(&settings);
+    fprintf(stderr, "%s: %s\n", program_invocation_short_name, reason);
+    return 1;
 }
 
 static int keygen(const struct call *call)
@@ -100,7 +110,9 @@ static const struct command {
     {"check", check, "check the settings without serving",
      "Checks the settings, the key file, the password file, addresses and routes, as serve and work do, without opening sockets\n"
      "or connecting to Redis. Exits with 0 if a start, or a reload, would accept them; otherwise prints what is wrong and exits\n"
-     "with 1 or 2.\n",
+     "with 1 or 2.\n\n"
+     "With --connect, it then connects to Redis, changes nothing, and prints its version, role, TLS, memory, append-only file,\n"
+     "the commands that the user may not run, and warnings. Exits with 1 if Redis cannot be used.\n",
      false},
     {"keygen", keygen, "add a new signing key to the file of --keys",
      "The new key becomes the first one. The first key signs cookies; all keys verify them. The file is created with mode 0600\n"
@@ -188,6 +200,19 @@ static const struct command *command_of(int argc, char **argv)
     return command;
 }
 
+/* Takes a flag that is no setting out of the arguments. Whether it was there. */
+static bool take_flag(int *argc, char **argv, const char *flag)
+{
+    for (int i = 2; i < *argc; i++) {
+        if (strcmp(argv[i], flag) != 0)
+            continue;
+        memmove(argv + i, argv + i + 1, (size_t)(*argc - i) * sizeof(*argv)); /* with the NULL at the end */
+        (*argc)--;
+        return true;
+    }
+    return false;
+}
+
 static int run(int argc, char **argv, const struct mid_app *app)
 {
     if (asks_for_help(argc, argv)) {
@@ -197,6 +222,7 @@ static int run(int argc, char **argv, const struct mid_app *app)
     const struct command *command = command_of(argc, argv);
     if (command == NULL)
         return 2;
+    bool connects = command->run == check && take_flag(&argc, argv, "--connect");
     int word_count = 0;
     while (command->has_words && 2 + word_count < argc && argv[2 + word_count][0] != '-')
         word_count++;
@@ -211,8 +237,12 @@ static int run(int argc, char **argv, const struct mid_app *app)
         fprintf(stderr, "%s: libsodium cannot be initialized\n", program_invocation_short_name);
         return 1;
     }
-    int code = command->run(
-        &(struct call){.settings = &settings, .line = &line, .word_count = word_count, .words = argv + 2, .app = app});
+    int code = command->run(&(struct call){.settings = &settings,
+                                           .line = &line,
+                                           .connects = connects,
+                                           .word_count = word_count,
+                                           .words = argv + 2,
+                                           .app = app});
     settings_fini(&settings);
     return code;
 }

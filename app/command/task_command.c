@@ -3,26 +3,20 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <string.h>
 
-#include "base/log.h"
-#include "base/panic.h"
-#include "metrics/layout.h"
+#include "command/with_redis.h"
 #include "task/consumer.h"
-#include "worker/redis_setup.h"
 
-enum { REASON_BYTES = 1024, ROWS_MAX = 1000, FIBERS_MAX = 8 };
+enum { REASON_BYTES = 1024, ROWS_MAX = 1000 };
 
 static const char *const states[] = {"waiting", "delayed", "running", "dead"};
 enum { STATE_COUNT = sizeof(states) / sizeof(states[0]) };
 
 static struct {
     const struct configuration *configuration;
-    struct redis_client *redis;
     const struct action *action;
     const char *word; /* an id, or a state; NULL: none */
-    int code;
 } command;
 
 static int fail(const char *what, enum mid_error error)
@@ -194,12 +188,17 @@ static bool read_words(int word_count, char **words)
     return is_good;
 }
 
-static void run(void *arg)
+MAY_SUSPEND static int run(struct redis_client *redis, const struct configuration *configuration)
 {
-    (void)arg;
-    bool is_ready = redis_client_wait_ready(command.redis, command.configuration->settings.redis_timeout_ms);
-    command.code = is_ready ? command.action->run() : fail("task", MID_UNAVAILABLE);
-    loop_stop();
+    (void)redis;
+    command.configuration = configuration;
+    return command.action->run();
+}
+
+static int fail_without_redis(const struct redis_client *redis, const struct configuration *configuration)
+{
+    (void)redis, (void)configuration;
+    return fail("task", MID_UNAVAILABLE);
 }
 
 void task_command_print_usage(FILE *out)
@@ -224,7 +223,6 @@ void task_command_print_usage(FILE *out)
 int task_command(struct settings *settings, int word_count, char **words)
 {
     char reason[REASON_BYTES];
-    static struct worker_counts counts;
     if (word_count == 1 && strcmp(words[0], "types") == 0) {
         settings_fini(settings);
         return print_types();
@@ -238,17 +236,8 @@ int task_command(struct settings *settings, int word_count, char **words)
         fprintf(stderr, "%s: %s\n", program_invocation_short_name, reason);
         return 1;
     }
-    signal(SIGPIPE, SIG_IGN);
-    log_init(LOG_TEXT, MID_ERROR);
-    fiber_init((size_t)configuration->settings.stack_kib * 1024 * 4, FIBERS_MAX);
-    loop_init();
-    command.configuration = configuration;
-    command.redis = redis_setup(configuration, &counts);
-    ENSURE(command.redis != NULL && loop_spawn(run, NULL));
-    loop_run();
-    redis_client_free(command.redis);
-    loop_fini();
-    fiber_fini();
+    static const struct with_redis commands = {.run = run, .fail = fail_without_redis};
+    int code = with_redis_run(&commands, configuration);
     configuration_free(configuration);
-    return command.code;
+    return code;
 }

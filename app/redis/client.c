@@ -143,3 +143,8 @@ const struct redis_counts *redis_client_counts(const struct redis_client *client
 {
     return client->counts;
 }
+
+const char *redis_client_failure(const struct redis_client *client)
+{
+    return client->told;
+}

@@ -1,0 +1,110 @@
+/* `midstream check --connect`. See connect_command.h. */
+#include "command/connect_command.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "command/with_redis.h"
+#include "redis/inspection.h"
+
+enum { REASON_BYTES = 1024, CLOCK_TOLERANCE_MS = 1000, MIB = 1024 * 1024 };
+
+/* -------------------- what was found -------------------- */
+
+static void print_server(const struct redis_inspection *found, const struct settings *settings)
+{
+    printf("redis: %s is %s %s, %s, %s; database %" PRId64 "\n", settings->redis, found->server.name,
+           found->server.version, found->server.mode, found->server.role, settings->redis_database);
+    if (found->tls_version == NULL)
+        puts("tls: no");
+    else
+        printf("tls: %s, certificate %s\n", found->tls_version,
+               settings->redis_tls_verify ? "verified" : "NOT VERIFIED (redis-tls-verify)");
+}
+
+static void print_memory(const struct redis_inspection *found)
+{
+    if (!found->has_info) {
+        puts("memory, append-only file: unknown; the user may not run INFO");
+        return;
+    }
+    printf("memory: %" PRId64 " MiB used", found->used_bytes / MIB);
+    if (found->max_bytes > 0)
+        printf(" of %" PRId64 " MiB", found->max_bytes / MIB);
+    printf("; maxmemory-policy %s\nappend-only file: %s\n", found->policy, found->has_append_only_file ? "yes" : "no");
+}
+
+static void print_user(const struct redis_inspection *found, const struct settings *settings)
+{
+    const char *user = settings->redis_user != NULL ? settings->redis_user : "default";
+    if (found->missing[0] == '\0')
+        printf("rights of the user %s: all that are needed\n", user);
+    else
+        printf("rights of the user %s: missing: %s\n", user, found->missing);
+    printf("clock: %" PRId64 " ms %s this machine's\n", (int64_t)llabs(found->clock_offset_ms),
+           found->clock_offset_ms < 0 ? "behind" : "ahead of");
+}
+
+/* -------------------- what should be otherwise -------------------- */
+
+static void warn(const char *sentence)
+{
+    printf("warning: %s\n", sentence);
+}
+
+static void print_warnings(const struct redis_inspection *found)
+{
+    if (found->has_info && strcmp(found->policy, "noeviction") != 0)
+        warn("with this maxmemory-policy Redis deletes sessions and tasks when its memory is full; set noeviction");
+    if (found->has_info && found->max_bytes == 0)
+        warn("Redis has no maxmemory, so it can use up the memory of its machine");
+    if (found->has_info && !found->has_append_only_file)
+        warn("without an append-only file (appendonly yes) a restart of Redis loses sessions and tasks");
+    if (strcmp(found->server.mode, "cluster") == 0)
+        warn("Redis Cluster is not supported: this works only while one node has all slots");
+    if (llabs(found->clock_offset_ms) > CLOCK_TOLERANCE_MS)
+        warn("the clocks of Redis and of this machine differ; use NTP on both");
+}
+
+/* -------------------- the command -------------------- */
+
+MAY_SUSPEND static int inspect(struct redis_client *redis, const struct configuration *configuration)
+{
+    struct redis_inspection found;
+    enum mid_error error = redis_inspect(redis, &found);
+    if (error != MID_OK) {
+        fprintf(stderr, "%s: cannot use Redis at %s: %s\n", program_invocation_short_name,
+                configuration->settings.redis, found.refusal[0] != '\0' ? found.refusal : mid_error_text(error));
+        return 1;
+    }
+    print_server(&found, &configuration->settings);
+    print_memory(&found);
+    print_user(&found, &configuration->settings);
+    print_warnings(&found);
+    return found.missing[0] == '\0' ? 0 : 1;
+}
+
+static int fail(const struct redis_client *redis, const struct configuration *configuration)
+{
+    const char *reason = redis_client_failure(redis);
+    fprintf(stderr, "%s: cannot use Redis at %s: %s\n", program_invocation_short_name, configuration->settings.redis,
+            reason[0] != '\0' ? reason : "no answer within redis-timeout-ms");
+    return 1;
+}
+
+int connect_command(struct settings *settings)
+{
+    static const struct with_redis commands = {.prepare = redis_inspection_prepare, .run = inspect, .fail = fail};
+    char reason[REASON_BYTES];
+    struct configuration *configuration = configuration_new(settings, SECRETS_OF_REDIS, reason, sizeof(reason));
+    if (configuration == NULL) {
+        fprintf(stderr, "%s: %s\n", program_invocation_short_name, reason);
+        return 1;
+    }
+    int code = with_redis_run(&commands, configuration);
+    configuration_free(configuration);
+    return code;
+}

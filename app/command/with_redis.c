@@ -1,0 +1,48 @@
+/* For commands that ask Redis. See with_redis.h. */
+#include "command/with_redis.h"
+
+#include <signal.h>
+
+#include "base/log.h"
+#include "base/panic.h"
+#include "fiber/loop.h"
+#include "metrics/layout.h"
+#include "worker/redis_setup.h"
+
+enum { FIBERS_MAX = 8 };
+
+static struct {
+    const struct with_redis *commands;
+    const struct configuration *configuration;
+    struct redis_client *redis;
+    int code;
+} own;
+
+static void run(void *arg)
+{
+    (void)arg;
+    bool is_ready = redis_client_wait_ready(own.redis, own.configuration->settings.redis_timeout_ms);
+    own.code =
+        is_ready ? own.commands->run(own.redis, own.configuration) : own.commands->fail(own.redis, own.configuration);
+    loop_stop();
+}
+
+int with_redis_run(const struct with_redis *commands, const struct configuration *configuration)
+{
+    static struct worker_counts counts;
+    signal(SIGPIPE, SIG_IGN);
+    log_init(LOG_TEXT, MID_ERROR);
+    fiber_init((size_t)configuration->settings.stack_kib * 1024 * 4, FIBERS_MAX);
+    loop_init();
+    own.commands = commands;
+    own.configuration = configuration;
+    own.redis = redis_setup(configuration, &counts);
+    ENSURE(own.redis != NULL && loop_spawn(run, NULL));
+    if (commands->prepare != NULL)
+        commands->prepare(own.redis);
+    loop_run();
+    redis_client_free(own.redis);
+    loop_fini();
+    fiber_fini();
+    return own.code;
+}
