@@ -106,7 +106,7 @@ run-test-integration: export COUNT := $(COUNT)
 # The tests of the Redis client, a second time with TLS.
 run-test-integration: $(INTEGRATION_TESTS) $(INTEGRATION_APP) $(BUILD)/midstream
 	$(RUN_TEST)
-	$(if $(TEST_FILTER),,REDIS_TLS=1 $(subst --jobs,--filter 'redis_*/*' --jobs,$(RUN_TEST)))
+	$(if $(TEST_FILTER),,REDIS_TLS=1 $(subst --jobs,--filter '@(redis_client|redis_recovery|redis_suspicion|redis_password)/*' --jobs,$(RUN_TEST)))
 
 run-test-browser: $(BROWSER_TESTS) $(BUILD)/midstream
 	$(RUN_TEST)

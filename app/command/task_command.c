@@ -134,7 +134,7 @@ MAY_SUSPEND static int delete (void)
 
 static const struct action {
     const char *name;
-    int (*run)(void);
+    MAY_SUSPEND int (*run)(void);
     bool needs_id;
 } actions[] = {
     {"list", list, false},  {"stats", stats, false},  {"show", show, true},

@@ -39,11 +39,11 @@ static void free_text(const char *text)
 struct redis_client *redis_client_new(const struct redis_options *options)
 {
     char reason[REDIS_HOST_LENGTH_MAX * 2];
-    struct redis_address address;
+    struct redis_address address = {0};
     ENSURE(options->timeout_ms > 0 && options->backoff_ms > 0 && options->backoff_max_ms >= options->backoff_ms &&
            options->pending_limit > 0);
     ENSURE(options->username == NULL || options->password != NULL);
-    if (!redis_address_parse(options->address, &address, reason, sizeof(reason))) {
+    if (options->master == NULL && !redis_address_parse(options->address, &address, reason, sizeof(reason))) {
         log_event(MID_ERROR, "redis.address", "reason=\"%s\"", reason);
         return NULL;
     }
@@ -53,13 +53,17 @@ struct redis_client *redis_client_new(const struct redis_options *options)
         panic("out of memory for the Redis client");
     client->options = *options;
     client->options.address = copy_text(options->address);
+    client->options.master = copy_text(options->master);
     client->options.username = copy_text(options->username);
     client->address = address;
     client->counts = options->counts != NULL ? options->counts : &client->own_counts;
     list_init(&client->pending);
     list_init(&client->waiters);
-    redis_connection_init(client);
-    return client;
+    if (redis_connection_init(client, reason, sizeof(reason)))
+        return client;
+    log_event(MID_ERROR, "redis.address", "reason=\"%s\"", reason);
+    redis_client_free(client);
+    return NULL;
 }
 
 static void release_waiters(struct redis_client *client, bool is_ready)
@@ -82,6 +86,7 @@ void redis_client_free(struct redis_client *client)
     release_waiters(client, false);
     buffer_fini(&client->request);
     free_text(client->options.address);
+    free_text(client->options.master);
     free_text(client->options.username);
     free(client);
 }

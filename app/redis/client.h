@@ -36,7 +36,8 @@ struct redis_counts {
 };
 
 struct redis_options {
-    const char *address;  /* "unix:/path", "host:port" or "[ipv6]:port" */
+    const char *address;  /* "unix:/path", "host:port" or "[ipv6]:port"; of Sentinels, with commas between */
+    const char *master;   /* its name with the Sentinels; NULL: there are none, and the address is Redis's */
     const char *username; /* NULL: none */
     const char *password; /* NULL: none; not copied: stays the caller's, and outlives the client */
     int database;

@@ -18,7 +18,10 @@
 #include "redis/resolve.h"
 #include "redis/tls.h"
 
-enum { TELL_AGAIN_MS = 60000 }; /* an outage is mentioned once a minute */
+enum {
+    TELL_AGAIN_MS = 60000, /* an outage is mentioned once a minute */
+    REDIS_NAME_BYTES = REDIS_HOST_LENGTH_MAX + sizeof(":65535"),
+};
 
 static void on_time(struct timer *timer);
 
@@ -32,20 +35,31 @@ void redis_connection_start_timer(struct redis_client *client, int64_t delay_ms)
 
 /* -------------------- failing, pausing -------------------- */
 
+/* Where Redis is, or was looked for. */
+static const char *name_of(const struct redis_client *client, char name[static REDIS_NAME_BYTES])
+{
+    if (client->sentinel == NULL || client->address.port == 0)
+        return client->options.address;
+    snprintf(name, REDIS_NAME_BYTES, "%s:%d", client->address.host, client->address.port);
+    return name;
+}
+
 static void tell_failure(struct redis_client *client, const char *reason)
 {
     int64_t now_ms = loop_now_ms();
     bool is_news = client->failures == 1 || strcmp(reason, client->told) != 0;
     if (!is_news && now_ms - client->told_ms < TELL_AGAIN_MS)
         return;
+    char name[REDIS_NAME_BYTES];
     log_event(MID_WARN, "redis.unreachable", "address=%s reason=\"%s\" attempts=%u for_ms=%" PRId64,
-              client->options.address, reason, client->failures, now_ms - client->began_ms);
+              name_of(client, name), reason, client->failures, now_ms - client->began_ms);
     snprintf(client->told, sizeof(client->told), "%s", reason);
     client->told_ms = now_ms;
 }
 
 static void connection_failed(struct redis_client *client, const char *reason)
 {
+    char name[REDIS_NAME_BYTES];
     bool was_ready = client->state == CONNECTION_READY;
     client->state = CONNECTION_PAUSING;
     client->is_deadline_timer_on = false;
@@ -56,7 +70,7 @@ static void connection_failed(struct redis_client *client, const char *reason)
             client->attempts = 1;
         client->began_ms = now_ms;
         counter_add(&client->counts->disconnects, 1);
-        log_event(MID_WARN, "redis.lost", "address=%s reason=\"%s\"", client->options.address, reason);
+        log_event(MID_WARN, "redis.lost", "address=%s reason=\"%s\"", name_of(client, name), reason);
     } else {
         client->failures++;
         tell_failure(client, reason);
@@ -82,11 +96,12 @@ void redis_connection_became_ready(struct redis_client *client)
 {
     int64_t now_ms = loop_now_ms();
     char tls[64] = "";
+    char name[REDIS_NAME_BYTES];
     if (client->tls != NULL)
         snprintf(tls, sizeof(tls), " tls=%s resumed=%s", redis_tls_version(client->tls),
                  redis_tls_is_resumed(client->tls) ? "yes" : "no");
     log_event(MID_INFO, "redis.connected", "address=%s attempts=%u after_ms=%" PRId64 " version=%s%s",
-              client->options.address, client->failures + 1, now_ms - client->began_ms, client->server.version, tls);
+              name_of(client, name), client->failures + 1, now_ms - client->began_ms, client->server.version, tls);
     timer_stop(&client->timer);
     client->state = CONNECTION_READY;
     client->is_replica = false;
@@ -123,9 +138,8 @@ static void on_resolved(void *arg, const char *host, const char *reason)
     open_connection(client, &numeric);
 }
 
-static void begin_attempt(struct redis_client *client)
+static void connect_to_address(struct redis_client *client)
 {
-    client->attempts++;
     if (client->address.is_numeric) {
         open_connection(client, &client->address);
         return;
@@ -134,6 +148,36 @@ static void begin_attempt(struct redis_client *client)
     client->resolution = resolution_new(&client->address, client->failures, on_resolved, client);
     if (client->resolution == NULL)
         connection_failed(client, "cannot resolve the host: no thread");
+}
+
+static void on_master_found(void *owner, const struct redis_address *master)
+{
+    struct redis_client *client = owner;
+    client->address = *master;
+    if (client->tls != NULL)
+        redis_tls_channel_expect(client->tls, master->host);
+    connect_to_address(client);
+}
+
+static void on_master_unknown(void *owner, const char *reason)
+{
+    connection_failed(owner, reason);
+}
+
+static void on_master_switched(void *owner, const char *reason)
+{
+    redis_connection_drop(owner, reason);
+}
+
+static void begin_attempt(struct redis_client *client)
+{
+    client->attempts++;
+    if (client->sentinel == NULL) {
+        connect_to_address(client);
+        return;
+    }
+    client->state = CONNECTION_RESOLVING;
+    redis_sentinel_find(client->sentinel);
 }
 
 static void on_time(struct timer *timer)
@@ -152,13 +196,25 @@ static void on_time(struct timer *timer)
         redis_command_deadline(client);
         break;
     case CONNECTION_RESOLVING:
-        break; /* the resolver has limits of its own (resolv.conf), and nobody waits for it */
+        break; /* resolver and Sentinel have limits of their own, and nobody waits for them */
     }
 }
 
 /* -------------------- life -------------------- */
 
-void redis_connection_init(struct redis_client *client)
+static bool meet_sentinels(struct redis_client *client, char *reason, size_t reason_size)
+{
+    const struct redis_sentinel_options options = {.addresses = client->options.address,
+                                                   .master = client->options.master,
+                                                   .tls = client->options.tls,
+                                                   .timeout_ms = client->options.timeout_ms};
+    const struct redis_sentinel_listener listener = {
+        .owner = client, .found = on_master_found, .failed = on_master_unknown, .switched = on_master_switched};
+    client->sentinel = redis_sentinel_new(&options, &listener, reason, reason_size);
+    return client->sentinel != NULL;
+}
+
+bool redis_connection_init(struct redis_client *client, char *reason, size_t reason_size)
 {
     if (client->options.tls != NULL)
         client->tls = redis_tls_channel_new(client->options.tls, client->address.host);
@@ -166,12 +222,14 @@ void redis_connection_init(struct redis_client *client)
     client->state = CONNECTION_PAUSING;
     client->began_ms = loop_now_ms();
     redis_connection_start_timer(client, 0); /* and not at once: scripts are still to be registered */
+    return client->options.master == NULL || meet_sentinels(client, reason, reason_size);
 }
 
 void redis_connection_fini(struct redis_client *client)
 {
     resolution_abandon(client->resolution);
     client->is_closing = true;
+    redis_sentinel_free(client->sentinel);
     redis_socket_close(&client->socket, "closing");
     redis_tls_channel_free(client->tls);
     redis_suspicion_end(client);

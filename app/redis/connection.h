@@ -5,6 +5,8 @@
  *        ^  \______________________^    |              |
  *        |_______________________________|______________|      whatever goes wrong
  *
+ * With Sentinels, RESOLVING begins with the question which Redis is the master (sentinel.h).
+ *
  * CONNECTING lasts until Redis has answered the whole greeting (greeting.c): AUTH, HELLO, SELECT, SCRIPT LOAD of every
  * script, PING, and then TIME; HELLO and TIME it may refuse. So Redis is READY only when it serves: not while it loads
  * its data, nor with a wrong password, nor as a replica.
@@ -25,6 +27,7 @@
 #include "redis/client.h"
 #include "redis/clock.h"
 #include "redis/refusal.h"
+#include "redis/sentinel.h"
 #include "redis/server_info.h"
 #include "redis/socket.h"
 
@@ -33,9 +36,8 @@ enum connection_state { CONNECTION_PAUSING, CONNECTION_RESOLVING, CONNECTION_CON
 struct resolution;
 
 struct redis_client {
-    /* read-only after redis_client_new() */
-    struct redis_options options; /* strings are copies, but for the password */
-    struct redis_address address;
+    struct redis_options options; /* read-only; strings are copies, but for the password */
+    struct redis_address address; /* where Redis is; with Sentinels, the master that was last found */
 
     /* connection.c */
     enum connection_state state;
@@ -43,8 +45,9 @@ struct redis_client {
     struct redis_tls_channel *tls; /* NULL: without TLS */
     struct redis_socket socket;
     struct timer timer;
-    int64_t timer_due_ms;          /* when it was to fire */
-    struct resolution *resolution; /* the one under way, or NULL; see resolve.h */
+    int64_t timer_due_ms;            /* when it was to fire */
+    struct resolution *resolution;   /* the one under way, or NULL; see resolve.h */
+    struct redis_sentinel *sentinel; /* NULL: there is none */
     struct redis_script *scripts;
     size_t greeting_left; /* answers of the greeting that are still to come, before TIME is asked */
     struct redis_server_info server;
@@ -81,7 +84,9 @@ void redis_client_became_ready(struct redis_client *client);
 
 /* -------------------- connection.c -------------------- */
 
-void redis_connection_init(struct redis_client *client);
+/* False with a reason: the Sentinels' addresses cannot be understood. redis_connection_fini() is called all the same.
+ */
+bool redis_connection_init(struct redis_client *client, char *reason, size_t reason_size);
 
 /* Ends whatever goes on, for good; pending commands are called back. */
 void redis_connection_fini(struct redis_client *client);

@@ -214,10 +214,13 @@ bool redis_socket_send(struct redis_socket *socket, const struct buffer *request
 /* -------------------- answers -------------------- */
 
 /* An error that comes unasked is a sentence: why Redis takes no client. */
-static void refuse_unasked(struct redis_socket *socket, const redisReply *reply)
+static void take_unasked(struct redis_socket *socket, const redisReply *reply)
 {
-    redis_socket_close(socket, reply->type == REDIS_REPLY_ERROR ? reply->str
-                                                                : "Redis sent an answer that nobody had asked for");
+    if (socket->on_unasked != NULL)
+        socket->on_unasked(socket->owner, reply);
+    else
+        redis_socket_close(socket, reply->type == REDIS_REPLY_ERROR ? reply->str
+                                                                    : "Redis sent an answer that nobody had asked for");
 }
 
 static void take_answer(struct redis_socket *socket, const redisReply *reply)
@@ -226,7 +229,7 @@ static void take_answer(struct redis_socket *socket, const redisReply *reply)
     if (answer_queue_take(&socket->queue, &waiting))
         waiting.fn(waiting.arg, reply);
     else
-        refuse_unasked(socket, reply);
+        take_unasked(socket, reply);
 }
 
 /* Hands out the answers that are complete. */

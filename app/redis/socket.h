@@ -30,6 +30,9 @@
 /* On the loop's stack, or within redis_socket_close(). `reason` is gone when it returns. */
 typedef void redis_gone_fn(void *owner, const char *reason);
 
+/* What comes unasked, of a subscription; gone when it returns. */
+typedef void redis_unasked_fn(void *owner, const struct redisReply *reply);
+
 enum { REDIS_REASON_SIZE = 192 };
 
 struct redisReader;
@@ -46,6 +49,7 @@ struct redis_socket {
     /* read-only after redis_socket_init() */
     redis_gone_fn *on_gone;
     void *owner;
+    redis_unasked_fn *on_unasked;  /* NULL: an answer that nobody has asked for ends the connection */
     uint64_t *writes;              /* counts the turns in which requests left */
     struct redis_tls_channel *tls; /* the owner's; NULL: without */
 

@@ -195,6 +195,15 @@ struct redis_tls_channel *redis_tls_channel_new(struct redis_tls *tls, const cha
     return channel;
 }
 
+void redis_tls_channel_expect(struct redis_tls_channel *channel, const char *host)
+{
+    const char *name = channel->tls->options.name;
+    if (name == NULL)
+        snprintf(channel->name, sizeof(channel->name), "%s", host);
+    SSL_SESSION_free(channel->session);
+    channel->session = NULL;
+}
+
 void redis_tls_channel_free(struct redis_tls_channel *channel)
 {
     if (channel == NULL)

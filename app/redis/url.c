@@ -116,50 +116,93 @@ static bool take_user_info(const struct parts *parts, struct redis_url *url, cha
 /* Of what redis_address_parse() says, the sentence: the text before it may be a part of a password with a '/' in it. */
 static bool check_address(const struct parts *parts, const struct redis_url *url, char *reason, size_t reason_size)
 {
-    struct redis_address address;
+    struct redis_address addresses[REDIS_SENTINELS_MAX];
     char problem[REDIS_HOST_LENGTH_MAX * 2];
-    if (redis_address_parse(url->address, &address, problem, sizeof(problem)))
+    bool is_good = url->master[0] != '\0'
+                       ? redis_sentinel_addresses_parse(url->address, addresses, problem, sizeof(problem)) > 0
+                       : redis_address_parse(url->address, &addresses[0], problem, sizeof(problem));
+    if (is_good)
         return true;
     const char *sentence = strstr(problem, "\": ");
     return refuse(parts, sentence != NULL ? sentence + 3 : "the host is none", reason, reason_size);
 }
 
-static bool has_port(const struct parts *parts)
+/* Whether a host, of which nothing stands behind `end`, has a port behind it. */
+static bool has_port(const char *host, const char *end)
 {
-    const char *bracket = memchr(parts->host, ']', parts->host_length);
-    const char *from = bracket != NULL ? bracket : parts->host;
-    return memchr(from, ':', parts->host_length - (size_t)(from - parts->host)) != NULL;
+    const char *bracket = memchr(host, ']', (size_t)(end - host));
+    const char *from = bracket != NULL ? bracket : host;
+    return memchr(from, ':', (size_t)(end - from)) != NULL;
 }
 
-/* The '%' before a zone is written as itself or, as RFC 6874 has it, as "%25"; no other character of a host needs one.
- */
-static void copy_host(const struct parts *parts, char *to)
+/* Appends one host as redis_address_parse() takes it. The '%' before a zone is written as itself or, as RFC 6874 has
+ * it, as "%25"; no other character of a host needs one. */
+static bool add_host(const struct parts *parts, const char *host, const char *end, const char *port, char *to,
+                     char *reason, size_t reason_size)
 {
-    for (size_t i = 0; i < parts->host_length; i++) {
-        *to++ = parts->host[i];
-        if (parts->host_length - i >= 3 && memcmp(parts->host + i, "%25", 3) == 0)
-            i += 2;
+    if (end == host)
+        return refuse(parts, "the host is missing", reason, reason_size);
+    if (end - host > REDIS_HOST_LENGTH_MAX)
+        return refuse(parts, "the host has to be 1 to 253 characters long", reason, reason_size);
+    if (*host != '[' && memchr(host, '%', (size_t)(end - host)) != NULL)
+        return refuse(parts, "the host holds a '%'", reason, reason_size);
+    for (const char *at = host; at < end; at++) {
+        *to++ = *at;
+        if (end - at >= 3 && memcmp(at, "%25", 3) == 0)
+            at += 2;
     }
-    *to = '\0';
+    strcpy(to, has_port(host, end) ? "" : port);
+    return true;
+}
+
+/* The part of the path from `from` on. */
+static bool take_database(const struct parts *parts, const char *from, struct redis_url *url, char *reason,
+                          size_t reason_size)
+{
+    size_t length = (size_t)(parts->path + parts->path_length - from);
+    if (parts->query != NULL)
+        return refuse(parts, "it has no query and no fragment; the database is its path, /0", reason, reason_size);
+    return length == 0 || parse_database(from, length, &url->database) ||
+           refuse(parts, "the path is the number of the database, from 0 to 65535", reason, reason_size);
 }
 
 static bool take_host(const struct parts *parts, struct redis_url *url, char *reason, size_t reason_size)
 {
-    if (parts->host_length == 0)
-        return refuse(parts, "the host is missing", reason, reason_size);
-    if (parts->host_length >= sizeof(url->address) - sizeof(":65535"))
-        return refuse(parts, "the host has to be 1 to 253 characters long", reason, reason_size);
-    if (parts->host[0] != '[' && memchr(parts->host, '%', parts->host_length) != NULL)
-        return refuse(parts, "the host holds a '%'", reason, reason_size);
-    copy_host(parts, url->address);
-    if (!has_port(parts))
-        strcat(url->address, ":6379");
-    if (parts->query != NULL)
-        return refuse(parts, "it has no query and no fragment; the database is its path, /0", reason, reason_size);
-    bool is_said = parts->path_length > 1;
-    if (is_said && !parse_database(parts->path + 1, parts->path_length - 1, &url->database))
-        return refuse(parts, "the path is the number of the database, from 0 to 65535", reason, reason_size);
-    return check_address(parts, url, reason, reason_size);
+    return add_host(parts, parts->host, parts->host + parts->host_length, ":6379", url->address, reason, reason_size) &&
+           take_database(parts, parts->path + (parts->path_length > 0), url, reason, reason_size) &&
+           check_address(parts, url, reason, reason_size);
+}
+
+/* "/NAME" or "/NAME/DATABASE". */
+static bool take_master(const struct parts *parts, struct redis_url *url, char *reason, size_t reason_size)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_";
+    const char *name = parts->path + (parts->path_length > 0);
+    size_t length = strcspn(name, "/?#");
+    if (length == 0 || length >= sizeof(url->master) || strspn(name, plain) < length)
+        return refuse(parts, "behind the Sentinels stands the name of the master: letters, digits, '.', '-' and '_'",
+                      reason, reason_size);
+    memcpy(url->master, name, length);
+    url->master[length] = '\0';
+    return take_database(parts, name + length + (name[length] == '/'), url, reason, reason_size);
+}
+
+static bool take_sentinels(const struct parts *parts, struct redis_url *url, char *reason, size_t reason_size)
+{
+    const char *all_end = parts->host + parts->host_length;
+    size_t count = 0;
+    for (const char *host = parts->host; host <= all_end; host++) {
+        const char *comma = memchr(host, ',', (size_t)(all_end - host));
+        const char *end = comma != NULL ? comma : all_end;
+        if (count++ == REDIS_SENTINELS_MAX)
+            return refuse(parts, "at most 8 Sentinels", reason, reason_size);
+        if (count > 1)
+            strcat(url->address, ",");
+        if (!add_host(parts, host, end, ":26379", url->address + strlen(url->address), reason, reason_size))
+            return false;
+        host = end;
+    }
+    return take_master(parts, url, reason, reason_size) && check_address(parts, url, reason, reason_size);
 }
 
 static bool take_path(const struct parts *parts, struct redis_url *url, char *reason, size_t reason_size)
@@ -184,12 +227,15 @@ static bool take(const struct parts *parts, struct redis_url *url, char *reason,
 {
     if (!take_user_info(parts, url, reason, reason_size))
         return false;
-    url->is_tls = scheme_is(parts, "rediss");
-    if (scheme_is(parts, "redis") || url->is_tls)
-        return take_host(parts, url, reason, reason_size);
     if (scheme_is(parts, "unix"))
         return take_path(parts, url, reason, reason_size);
-    return refuse(parts, "the scheme has to be redis, rediss or unix; Sentinel and Cluster are not supported", reason,
+    url->is_tls =
+        scheme_is(parts, "rediss") || scheme_is(parts, "rediss+sentinel") || scheme_is(parts, "rediss-sentinel");
+    if (scheme_is(parts, "redis") || scheme_is(parts, "rediss"))
+        return take_host(parts, url, reason, reason_size);
+    if (scheme_is(parts, "redis+sentinel") || scheme_is(parts, "redis-sentinel") || url->is_tls)
+        return take_sentinels(parts, url, reason, reason_size);
+    return refuse(parts, "the scheme has to be redis, rediss, redis+sentinel, rediss+sentinel or unix", reason,
                   reason_size);
 }
 

@@ -13,19 +13,22 @@
 #include <stddef.h>
 
 #include "redis/address.h"
+#include "redis/sentinel.h"
 
 enum {
     REDIS_USER_BYTES_MAX = 255,
     REDIS_URL_PASSWORD_BYTES_MAX = 510,
     REDIS_DATABASE_MAX = 65535,
     REDIS_PORT = 6379, /* without another one */
+    REDIS_ADDRESS_BYTES = REDIS_SENTINELS_MAX * (REDIS_HOST_LENGTH_MAX + sizeof("[]:65535")),
 };
 
 struct redis_url {
-    char address[REDIS_HOST_LENGTH_MAX + sizeof("[]:65535")]; /* as redis_address_parse() takes it */
-    char user[REDIS_USER_BYTES_MAX + 1];                      /* "": none */
-    char password[REDIS_URL_PASSWORD_BYTES_MAX + 1];          /* "": none. The caller wipes it. */
-    int database;                                             /* -1: not said */
+    char address[REDIS_ADDRESS_BYTES];    /* as redis_address_parse() takes it; with `master`, a list of Sentinels */
+    char master[REDIS_MASTER_NAME_BYTES]; /* its name with the Sentinels; "": there are none */
+    char user[REDIS_USER_BYTES_MAX + 1];  /* "": none */
+    char password[REDIS_URL_PASSWORD_BYTES_MAX + 1]; /* "": none. The caller wipes it. */
+    int database;                                    /* -1: not said */
     bool is_tls;
 };
 

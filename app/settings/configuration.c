@@ -141,6 +141,10 @@ static bool take_redis_url(struct configuration *configuration, const struct red
         return said_twice("the database", "redis-database", reason, reason_size);
     strcpy(configuration->redis_address, url->address);
     settings->redis = configuration->redis_address;
+    if (url->master[0] != '\0') {
+        strcpy(configuration->redis_master_name, url->master);
+        configuration->redis_master = configuration->redis_master_name;
+    }
     if (url->user[0] != '\0') {
         strcpy(configuration->redis_user, url->user);
         settings->redis_user = configuration->redis_user;

@@ -15,6 +15,8 @@ enum { PASSWORD_BYTES_MAX = 511 };
 struct configuration {
     struct settings settings; /* those of a URL of Redis are in their own places, and it is an address */
     char redis_address[sizeof(((struct redis_url *)NULL)->address)]; /* what they point to then */
+    const char *redis_master; /* its name with the Sentinels that the address lists; NULL: there are none */
+    char redis_master_name[REDIS_MASTER_NAME_BYTES];
     char redis_user[REDIS_USER_BYTES_MAX + 1];
     struct keyring *keyring; /* NULL: it was not asked for */
     struct redis_tls *tls;   /* to Redis; NULL: without TLS */

@@ -88,8 +88,9 @@ const struct setting settings_table[] = {
                    "in the log."),
 
     TEXT("redis", redis, "127.0.0.1:6379", "ADDRESS",
-         "address of Redis: redis://[USER[:PASSWORD]@]HOST[:PORT][/DATABASE], rediss:// for TLS, "
-         "unix:///PATH[?db=DATABASE], HOST:PORT or unix:PATH",
+         "address of Redis: redis://[USER[:PASSWORD]@]HOST[:PORT][/DATABASE], "
+         "redis+sentinel://[USER[:PASSWORD]@]HOST[:PORT][,HOST[:PORT]].../MASTER[/DATABASE], rediss:// and "
+         "rediss+sentinel:// for TLS, unix:///PATH[?db=DATABASE], HOST:PORT or unix:PATH",
          .title = "Redis",
          .more = "In a URL, special characters are percent-encoded. A password in it is not accepted on "
                  "the command line, where other users could see it; prefer redis-password-file."),

@@ -11,6 +11,7 @@ struct redis_options redis_setup_options(const struct configuration *configurati
     const struct settings *settings = &configuration->settings;
     return (struct redis_options){
         .address = settings->redis,
+        .master = configuration->redis_master,
         .username = settings->redis_user,
         .password = configuration->password,
         .database = (int)settings->redis_database,

@@ -40,6 +40,22 @@ struct redis_probe *redis_probe_open(const char *socket_path)
     return probe;
 }
 
+struct redis_probe *redis_probe_open_port(int port)
+{
+    struct timeval limit = {.tv_sec = REPLY_TIMEOUT_S};
+    redisContext *context = redisConnectWithTimeout("127.0.0.1", port, limit);
+    ENSURE(context != NULL);
+    if (context->err) {
+        redisFree(context);
+        return NULL;
+    }
+    struct redis_probe *probe = calloc(1, sizeof(*probe));
+    ENSURE(probe != NULL);
+    redisSetTimeout(context, limit);
+    probe->context = context;
+    return probe;
+}
+
 void redis_probe_close(struct redis_probe *probe)
 {
     if (!probe)

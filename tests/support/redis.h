@@ -12,6 +12,9 @@ struct redis_probe;
 
 /* Connects to the unix socket. Never NULL. */
 struct redis_probe *redis_probe_open(const char *socket_path);
+
+/* Connects to the port of 127.0.0.1; NULL: nobody listens there. */
+struct redis_probe *redis_probe_open_port(int port);
 void redis_probe_close(struct redis_probe *probe);
 
 /* The formats are hiredis's: %s is one whole argument, without quoting; %b takes a pointer and a size_t. */

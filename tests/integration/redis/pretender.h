@@ -18,6 +18,9 @@ struct pretender {
 
 void pretender_start(struct pretender *pretender, pretender_fn *answer);
 
+/* The same at a port of 127.0.0.1, which is returned. */
+int pretender_start_tcp(struct pretender *pretender, pretender_fn *answer);
+
 /* Once the client has gone. */
 void pretender_stop(struct pretender *pretender);
 

@@ -24,7 +24,7 @@ struct server server;
 
 /* -------------------- the server -------------------- */
 
-static int free_port(void)
+int server_free_port(void)
 {
     struct sockaddr_in any = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t size = sizeof(any);
@@ -53,7 +53,7 @@ void server_make_directory(void)
     cr_assert_not_null(mkdtemp(server.directory));
     snprintf(server.socket_path, sizeof(server.socket_path), "%s/socket", server.directory);
     snprintf(server.address, sizeof(server.address), "unix:%s", server.socket_path);
-    server.port = free_port();
+    server.port = server_free_port();
 }
 
 static void start(const char *const more[])
@@ -126,7 +126,7 @@ void server_start_with_tls(bool wants_certificates, const char *const more[])
     if (access(certificate_path("ca.pem"), F_OK) != 0)
         server_make_certificates();
     if (server.tls_port == 0)
-        server.tls_port = free_port();
+        server.tls_port = server_free_port();
     snprintf(server.tls_address, sizeof(server.tls_address), "127.0.0.1:%d", server.tls_port);
     const char *port = strchr(server.tls_address, ':') + 1;
     const char *all[MORE_MAX + 1] = {"--tls-port",         port,

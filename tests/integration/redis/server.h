@@ -24,6 +24,9 @@ struct server {
 };
 extern struct server server; /* a test is a process of its own */
 
+/* A port of 127.0.0.1 that nobody uses yet. */
+int server_free_port(void);
+
 /* Chooses where it will be. Part of starting it. */
 void server_make_directory(void);
 

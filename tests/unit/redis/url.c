@@ -77,7 +77,15 @@ Test(redis_url, bad_ones_are_refused_and_shown_in_no_sentence)
         "unix://u:secret@/run/redis.sock?database=1",
         "unix://u:secret@/run/%0.sock",
         "rediss+cluster://u:secret@h",
-        "redis+sentinel://u:secret@h/master",
+        "redis+sentinel://u:secret@h",
+        "redis+sentinel://u:secret@h/",
+        "redis+sentinel://u:secret@h/a b",
+        "redis+sentinel://u:secret@h/m/x",
+        "redis+sentinel://u:secret@h/m?x",
+        "redis+sentinel://u:secret@h,/m",
+        "redis+sentinel://u:secret@,h/m",
+        "redis+sentinel://u:secret@h:0/m",
+        "redis+sentinel://u:secret@a,b,c,d,e,f,g,h,i/m",
         "redis+cluster://u:secret@h",
         "http://u:secret@h",
         "://u:secret@h",
@@ -119,4 +127,29 @@ Test(redis_url, addresses_are_none_and_passwords_are_found)
     cr_expect(redis_url_has_password("redis://u:@"));
     cr_expect_not(redis_url_has_password("redis://u@h:6379/0"));
     cr_expect_not(redis_url_has_password("redis://h:6379/a:b@c"));
+}
+
+Test(redis_url, sentinels_stand_before_the_name_of_their_master)
+{
+    static const struct {
+        const char *text;
+        const char *address;
+        const char *master;
+        int database;
+        bool is_tls;
+    } rows[] = {
+        {"redis+sentinel://a/mymaster", "a:26379", "mymaster", -1, false},
+        {"redis-sentinel://u:p@a:1,[::1],c:3/m/4", "a:1,[::1]:26379,c:3", "m", 4, false},
+        {"rediss+sentinel://a,b/my.mas-ter_1/", "a:26379,b:26379", "my.mas-ter_1", -1, true},
+        {"REDISS-SENTINEL://a/m/0", "a:26379", "m", 0, true},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct redis_url url;
+        char reason[256] = "";
+        cr_assert(redis_url_parse(rows[i].text, &url, reason, sizeof(reason)), "%s: %s", rows[i].text, reason);
+        cr_expect_str_eq(url.address, rows[i].address);
+        cr_expect_str_eq(url.master, rows[i].master);
+        cr_expect_eq(url.database, rows[i].database);
+        cr_expect_eq(url.is_tls, rows[i].is_tls);
+    }
 }

@@ -58,7 +58,7 @@ Test(configuration, what_is_said_twice_or_not_at_all_is_refused)
         {"redis://:secret@h", "--redis-password-file", "/etc/passwd", "the password has to be in the URL"},
         {"redis://h/1", "--redis-database", "2", "the database has to be in the URL"},
         {"redis://app@h", "--workers", "1", "redis-user is \"app\", and there is no password"},
-        {"redis+sentinel://app:secret@h", "--workers", "1", "the scheme has to be redis, rediss or unix"},
+        {"redis+cluster://app:secret@h", "--workers", "1", "the scheme has to be redis, rediss, redis+sentinel"},
         {"redis:/u:secret@h", "--workers", "1", "not shown, as it has an '@'"},
         {"u:secret@h:6379", "--workers", "1", "not shown, as it has an '@'"},
         {"redis://h", "--redis-tls-ca", "ca.pem", "redis-tls-ca is set, but redis is not a rediss:// URL"},

@@ -1,0 +1,274 @@
+/* Which Redis is the master. See sentinel.h; what Sentinels say is read in sentinel_answer.c. */
+#include "redis/sentinel.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/panic.h"
+#include "redis/resolve.h"
+#include "redis/resp.h"
+#include "redis/sentinel_answer.h"
+#include "redis/socket.h"
+#include "redis/tls.h"
+
+enum {
+    QUESTION_MS = 1000,    /* at most, for one Sentinel: there are others */
+    WATCH_AGAIN_MS = 1000, /* after the connection that hears of changes was lost */
+    TELL_AGAIN_MS = 60000,
+};
+
+struct redis_sentinel {
+    struct redis_sentinel_listener listener;
+    struct redis_address addresses[REDIS_SENTINELS_MAX];
+    size_t count;
+    size_t next;
+    char master[REDIS_MASTER_NAME_BYTES];
+    int64_t timeout_ms;
+
+    struct redis_tls_channel *tls; /* NULL: without */
+    struct redis_socket socket;
+    struct buffer request;
+    struct resolution *resolution;
+    struct timer timer; /* the next question, or the deadline of the one that was asked */
+    uint64_t writes;
+    bool is_asking;  /* a question is under way */
+    bool is_wanted;  /* by redis_sentinel_find() */
+    bool is_closing; /* by ourselves */
+
+    struct redis_address named; /* in the answer that is still incomplete */
+    int64_t epoch;              /* the newest that was seen; -1: none */
+    struct redis_address current;
+    struct redis_address left; /* the last one that was switched from; it may become the master again in a new epoch */
+    int64_t left_epoch;
+    int64_t told_ms; /* when a Sentinel that is away was last logged; 0: never */
+};
+
+static const struct redis_address *asked(const struct redis_sentinel *sentinel)
+{
+    return &sentinel->addresses[(sentinel->next + sentinel->count - 1) % sentinel->count];
+}
+
+/* -------------------- the end of a question -------------------- */
+
+static void on_time(struct timer *timer);
+
+static void close_connection(struct redis_sentinel *sentinel)
+{
+    resolution_abandon(sentinel->resolution);
+    sentinel->resolution = NULL;
+    sentinel->is_closing = true;
+    redis_socket_close(&sentinel->socket, "closing");
+    sentinel->is_closing = false;
+}
+
+static void tell(struct redis_sentinel *sentinel, const char *reason)
+{
+    int64_t now_ms = loop_now_ms();
+    if (sentinel->told_ms != 0 && now_ms - sentinel->told_ms < TELL_AGAIN_MS)
+        return;
+    sentinel->told_ms = now_ms;
+    log_event(MID_WARN, "redis.sentinel", "address=%s:%d master=%s reason=\"%s\"", asked(sentinel)->host,
+              asked(sentinel)->port, sentinel->master, reason);
+}
+
+/* Whoever waits is told; otherwise the next Sentinel is asked in a while. */
+static void fail(struct redis_sentinel *sentinel, const char *reason)
+{
+    char sentence[REDIS_REASON_SIZE];
+    bool was_wanted = sentinel->is_wanted;
+    sentinel->is_asking = sentinel->is_wanted = false;
+    if (!was_wanted) {
+        tell(sentinel, reason);
+        timer_start(&sentinel->timer, WATCH_AGAIN_MS, on_time);
+        return;
+    }
+    timer_stop(&sentinel->timer);
+    snprintf(sentence, sizeof(sentence), "Sentinel %.60s:%d: %s", asked(sentinel)->host, asked(sentinel)->port, reason);
+    sentinel->listener.failed(sentinel->listener.owner, sentence);
+}
+
+static void on_gone(void *owner, const char *reason)
+{
+    struct redis_sentinel *sentinel = owner;
+    if (!sentinel->is_closing)
+        fail(sentinel, reason);
+}
+
+/* -------------------- answers -------------------- */
+
+static bool is_same(const struct redis_address *a, const struct redis_address *b)
+{
+    return a->port == b->port && strcmp(a->host, b->host) == 0;
+}
+
+static void note_master(struct redis_sentinel *sentinel, const struct redis_address *master)
+{
+    bool is_other = !is_same(&sentinel->current, master);
+    sentinel->current = *master;
+    timer_stop(&sentinel->timer);
+    sentinel->is_asking = false;
+    if (sentinel->is_wanted) {
+        sentinel->is_wanted = false;
+        sentinel->listener.found(sentinel->listener.owner, master);
+    } else if (is_other) {
+        sentinel->listener.switched(sentinel->listener.owner, "Sentinel names another master");
+    }
+}
+
+static void on_address(void *arg, const struct redisReply *reply)
+{
+    struct redis_sentinel *sentinel = arg;
+    char reason[REDIS_REASON_SIZE];
+    if (reply != NULL && !sentinel_address_read(reply, &sentinel->named, reason, sizeof(reason)))
+        redis_socket_close(&sentinel->socket, reason);
+}
+
+static void on_epoch(void *arg, const struct redisReply *reply)
+{
+    struct redis_sentinel *sentinel = arg;
+    int64_t epoch;
+    char reason[REDIS_REASON_SIZE];
+    if (reply == NULL)
+        return;
+    if (!sentinel_epoch_read(reply, &epoch, reason, sizeof(reason))) {
+        redis_socket_close(&sentinel->socket, reason);
+        return;
+    }
+    bool is_left = is_same(&sentinel->named, &sentinel->left) && epoch <= sentinel->left_epoch;
+    if (epoch < sentinel->epoch || is_left) {
+        redis_socket_close(&sentinel->socket, "it has not heard of the last failover");
+        return;
+    }
+    sentinel->epoch = epoch;
+    note_master(sentinel, &sentinel->named);
+}
+
+static void on_subscribed(void *arg, const struct redisReply *reply)
+{
+    (void)arg, (void)reply;
+}
+
+/* Sentinels hear of it one after the other: those who have not yet are not believed. */
+static void on_message(void *owner, const struct redisReply *reply)
+{
+    struct redis_sentinel *sentinel = owner;
+    struct redis_address old;
+    if (!sentinel_switch_read(reply, sentinel->master, &old) || !is_same(&old, &sentinel->current))
+        return;
+    sentinel->left = old;
+    sentinel->left_epoch = sentinel->epoch;
+    sentinel->listener.switched(sentinel->listener.owner, "Sentinel has made another Redis the master");
+}
+
+/* -------------------- a question -------------------- */
+
+static void send_words(struct redis_sentinel *sentinel, redis_answer_fn *fn, const char *const words[])
+{
+    size_t count = 0;
+    while (words[count] != NULL)
+        count++;
+    resp_begin(&sentinel->request, count);
+    for (size_t i = 0; i < count; i++)
+        resp_add_text(&sentinel->request, words[i]);
+    redis_socket_send(&sentinel->socket, &sentinel->request, fn, sentinel);
+}
+
+static void open_connection(struct redis_sentinel *sentinel, const struct redis_address *address)
+{
+    char reason[REDIS_REASON_SIZE];
+    if (sentinel->tls != NULL)
+        redis_tls_channel_expect(sentinel->tls, asked(sentinel)->host);
+    if (!redis_socket_open(&sentinel->socket, address, reason, sizeof(reason))) {
+        fail(sentinel, reason);
+        return;
+    }
+    send_words(sentinel, on_address,
+               (const char *const[]){"SENTINEL", "GET-MASTER-ADDR-BY-NAME", sentinel->master, NULL});
+    send_words(sentinel, on_epoch, (const char *const[]){"SENTINEL", "MASTER", sentinel->master, NULL});
+    send_words(sentinel, on_subscribed, (const char *const[]){"SUBSCRIBE", "+switch-master", NULL});
+}
+
+static void on_resolved(void *arg, const char *host, const char *reason)
+{
+    struct redis_sentinel *sentinel = arg;
+    struct redis_address numeric = *asked(sentinel);
+    sentinel->resolution = NULL;
+    if (host == NULL) {
+        fail(sentinel, reason);
+        return;
+    }
+    snprintf(numeric.host, sizeof(numeric.host), "%s", host);
+    open_connection(sentinel, &numeric);
+}
+
+static void ask_next(struct redis_sentinel *sentinel)
+{
+    sentinel->next = (sentinel->next + 1) % sentinel->count;
+    sentinel->is_asking = true;
+    timer_start(&sentinel->timer, sentinel->timeout_ms, on_time);
+    if (asked(sentinel)->is_numeric) {
+        open_connection(sentinel, asked(sentinel));
+        return;
+    }
+    sentinel->resolution = resolution_new(asked(sentinel), 0, on_resolved, sentinel);
+    if (sentinel->resolution == NULL)
+        fail(sentinel, "cannot resolve the host: no thread");
+}
+
+static void on_time(struct timer *timer)
+{
+    struct redis_sentinel *sentinel = LIST_ELEMENT(timer, struct redis_sentinel, timer);
+    bool is_late = sentinel->is_asking;
+    close_connection(sentinel);
+    if (is_late)
+        fail(sentinel, "no answer in time");
+    else
+        ask_next(sentinel);
+}
+
+/* From a timer: a socket that was closed may not be opened in the same turn. */
+void redis_sentinel_find(struct redis_sentinel *sentinel)
+{
+    sentinel->is_wanted = true;
+    sentinel->is_asking = false;
+    timer_start(&sentinel->timer, 0, on_time);
+}
+
+/* -------------------- life -------------------- */
+
+struct redis_sentinel *redis_sentinel_new(const struct redis_sentinel_options *options,
+                                          const struct redis_sentinel_listener *listener, char *reason,
+                                          size_t reason_size)
+{
+    struct redis_sentinel *sentinel = calloc(1, sizeof(*sentinel));
+    if (sentinel == NULL)
+        panic("out of memory for Sentinel");
+    sentinel->count = redis_sentinel_addresses_parse(options->addresses, sentinel->addresses, reason, reason_size);
+    if (sentinel->count == 0) {
+        free(sentinel);
+        return NULL;
+    }
+    ENSURE(strlen(options->master) < sizeof(sentinel->master));
+    strcpy(sentinel->master, options->master);
+    sentinel->listener = *listener;
+    sentinel->timeout_ms = options->timeout_ms < QUESTION_MS ? options->timeout_ms : QUESTION_MS;
+    sentinel->epoch = -1;
+    if (options->tls != NULL)
+        sentinel->tls = redis_tls_channel_new(options->tls, sentinel->addresses[0].host);
+    redis_socket_init(&sentinel->socket, sentinel->tls, on_gone, sentinel, &sentinel->writes);
+    sentinel->socket.on_unasked = on_message;
+    return sentinel;
+}
+
+void redis_sentinel_free(struct redis_sentinel *sentinel)
+{
+    if (sentinel == NULL)
+        return;
+    close_connection(sentinel);
+    timer_fini(&sentinel->timer);
+    redis_tls_channel_free(sentinel->tls);
+    buffer_fini(&sentinel->request);
+    free(sentinel);
+}

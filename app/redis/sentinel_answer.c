@@ -1,0 +1,121 @@
+/* What a Sentinel says. See sentinel_answer.h; the list of Sentinels is read here, too. */
+#include "redis/sentinel_answer.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <hiredis/hiredis.h>
+
+#include "redis/refusal.h"
+#include "redis/sentinel.h"
+
+static bool is_text(const redisReply *reply, const char *text)
+{
+    return reply->type == REDIS_REPLY_STRING && reply->len == strlen(text) && memcmp(reply->str, text, reply->len) == 0;
+}
+
+/* Host and port as Sentinels write them, without brackets; the lengths are those of words in a longer text. */
+static bool read_address(const char *host, int host_length, const char *port, int port_length,
+                         struct redis_address *address)
+{
+    char text[REDIS_HOST_LENGTH_MAX + sizeof("[]:65535")];
+    char problem[REDIS_HOST_LENGTH_MAX * 2];
+    bool is_ipv6 = memchr(host, ':', (size_t)host_length) != NULL;
+    int length =
+        snprintf(text, sizeof(text), is_ipv6 ? "[%.*s]:%.*s" : "%.*s:%.*s", host_length, host, port_length, port);
+    return (size_t)length < sizeof(text) && redis_address_parse(text, address, problem, sizeof(problem)) &&
+           !address->is_unix;
+}
+
+/* -------------------- answers -------------------- */
+
+static bool refuse_error(const redisReply *reply, char *reason, size_t reason_size)
+{
+    redis_refusal_copy(reason, reason_size, reply->str, reply->len);
+    return false;
+}
+
+static bool refuse(const char *sentence, char *reason, size_t reason_size)
+{
+    snprintf(reason, reason_size, "%s", sentence);
+    return false;
+}
+
+bool sentinel_address_read(const struct redisReply *reply, struct redis_address *address, char *reason,
+                           size_t reason_size)
+{
+    if (reply->type == REDIS_REPLY_ERROR)
+        return refuse_error(reply, reason, reason_size);
+    if (reply->type == REDIS_REPLY_NIL)
+        return refuse("it knows no master of that name", reason, reason_size);
+    bool is_pair = reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 &&
+                   reply->element[0]->type == REDIS_REPLY_STRING && reply->element[1]->type == REDIS_REPLY_STRING;
+    return (is_pair && read_address(reply->element[0]->str, (int)reply->element[0]->len, reply->element[1]->str,
+                                    (int)reply->element[1]->len, address)) ||
+           refuse("it does not say where the master is", reason, reason_size);
+}
+
+bool sentinel_epoch_read(const struct redisReply *reply, int64_t *epoch, char *reason, size_t reason_size)
+{
+    if (reply->type == REDIS_REPLY_ERROR)
+        return refuse_error(reply, reason, reason_size);
+    size_t count = reply->type == REDIS_REPLY_ARRAY ? reply->elements : 0;
+    for (size_t i = 0; i + 1 < count; i += 2) {
+        const redisReply *value = reply->element[i + 1];
+        if (!is_text(reply->element[i], "config-epoch") || value->type != REDIS_REPLY_STRING)
+            continue;
+        *epoch = strtoll(value->str, NULL, 10);
+        return true;
+    }
+    return refuse("it does not say how old its configuration is", reason, reason_size);
+}
+
+/* -------------------- +switch-master -------------------- */
+
+/* "NAME OLD-HOST OLD-PORT NEW-HOST NEW-PORT" */
+static bool read_switch(const char *text, const char *name, struct redis_address *old)
+{
+    size_t length = strlen(name);
+    if (strncmp(text, name, length) != 0 || text[length] != ' ')
+        return false;
+    const char *host = text + length + 1;
+    size_t host_length = strcspn(host, " ");
+    const char *port = host + host_length + (host[host_length] == ' ');
+    return host_length <= REDIS_HOST_LENGTH_MAX &&
+           read_address(host, (int)host_length, port, (int)strcspn(port, " "), old);
+}
+
+bool sentinel_switch_read(const struct redisReply *reply, const char *name, struct redis_address *old)
+{
+    return reply->type == REDIS_REPLY_ARRAY && reply->elements == 3 && is_text(reply->element[0], "message") &&
+           is_text(reply->element[1], "+switch-master") && reply->element[2]->type == REDIS_REPLY_STRING &&
+           read_switch(reply->element[2]->str, name, old);
+}
+
+/* -------------------- the list -------------------- */
+
+size_t redis_sentinel_addresses_parse(const char *text, struct redis_address addresses[static REDIS_SENTINELS_MAX],
+                                      char *reason, size_t reason_size)
+{
+    char one[REDIS_HOST_LENGTH_MAX + sizeof("[]:65535")];
+    size_t count = 0;
+    for (;; text++) {
+        size_t length = strcspn(text, ",");
+        if (count == REDIS_SENTINELS_MAX || length >= sizeof(one)) {
+            snprintf(reason, reason_size, "at most %d Sentinels, each as host:port", REDIS_SENTINELS_MAX);
+            return 0;
+        }
+        memcpy(one, text, length);
+        one[length] = '\0';
+        if (!redis_address_parse(one, &addresses[count], reason, reason_size))
+            return 0;
+        if (addresses[count++].is_unix) {
+            snprintf(reason, reason_size, "a Sentinel is host:port, and not the path of a socket");
+            return 0;
+        }
+        text += length;
+        if (*text == '\0')
+            return count;
+    }
+}

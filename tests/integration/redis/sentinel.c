@@ -1,0 +1,289 @@
+/*
+ * Redis with Sentinels: one master, one replica and three Sentinels, all real; and pretenders for what none of them
+ * says.
+ */
+#include <criterion/criterion.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "pretender.h"
+#include "redis/connection.h" /* why a connection failed, and where it leads */
+#include "server.h"
+#include "support/owned.h"
+#include "support/process.h"
+
+enum { SENTINELS = 3, READY_MS = 20000, KNOWN_MS = 15000 };
+
+static struct {
+    int replica_port;
+    pid_t replica;
+    int ports[SENTINELS];
+    pid_t pids[SENTINELS];
+    char addresses[128];
+} site;
+
+static void end_site(void)
+{
+    for (int i = 0; i < SENTINELS; i++)
+        if (site.pids[i] != 0)
+            process_signal(site.pids[i], SIGKILL);
+    if (site.replica != 0)
+        process_signal(site.replica, SIGKILL);
+    server_fini();
+}
+
+TestSuite(redis_sentinel, .fini = end_site, .timeout = 90);
+
+/* -------------------- the site -------------------- */
+
+static void start_replica(void)
+{
+    char port[8], master[32];
+    site.replica_port = server_free_port();
+    snprintf(port, sizeof(port), "%d", site.replica_port);
+    snprintf(master, sizeof(master), "127.0.0.1 %d", server.port);
+    site.replica = process_spawn((const char *const[]){"setpriv",
+                                                       "--pdeathsig",
+                                                       "KILL",
+                                                       "redis-server",
+                                                       "--port",
+                                                       port,
+                                                       "--bind",
+                                                       "127.0.0.1",
+                                                       "--save",
+                                                       "",
+                                                       "--dir",
+                                                       server.directory,
+                                                       "--dbfilename",
+                                                       "replica.rdb",
+                                                       "--logfile",
+                                                       "replica.log",
+                                                       "--replicaof",
+                                                       master,
+                                                       "--repl-diskless-sync-delay",
+                                                       "0",
+                                                       NULL},
+                                 NULL);
+}
+
+static void start_sentinel(int number)
+{
+    char path[128];
+    site.ports[number] = server_free_port();
+    snprintf(path, sizeof(path), "%s/sentinel-%d.conf", server.directory, number);
+    FILE *file = fopen(path, "we");
+    cr_assert_not_null(file);
+    fprintf(file,
+            "port %d\nbind 127.0.0.1\ndir %s\nlogfile sentinel-%d.log\n"
+            "sentinel monitor ours 127.0.0.1 %d 2\nsentinel down-after-milliseconds ours 500\n"
+            "sentinel failover-timeout ours 5000\n",
+            site.ports[number], server.directory, number, server.port);
+    fclose(file);
+    site.pids[number] = process_spawn(
+        (const char *const[]){"setpriv", "--pdeathsig", "KILL", "redis-server", path, "--sentinel", NULL}, NULL);
+}
+
+static bool knows_all(void *arg)
+{
+    int port = *(int *)arg;
+    struct redis_probe *probe = redis_probe_open_port(port);
+    if (probe == NULL)
+        return false;
+    OWNED char *text = redis_text(probe, "INFO sentinel");
+    bool knows =
+        strstr(text, "status=ok") != NULL && strstr(text, "slaves=1") != NULL && strstr(text, "sentinels=3") != NULL;
+    redis_probe_close(probe);
+    return knows;
+}
+
+static void start_site(void)
+{
+    server_start(NULL);
+    start_replica();
+    for (int i = 0; i < SENTINELS; i++)
+        start_sentinel(i);
+    for (int i = 0; i < SENTINELS; i++)
+        cr_assert(wait_until(knows_all, &site.ports[i], KNOWN_MS), "Sentinel %d", i);
+    snprintf(site.addresses, sizeof(site.addresses), "127.0.0.1:%d,localhost:%d,127.0.0.1:%d", site.ports[0],
+             site.ports[1], site.ports[2]);
+}
+
+static struct redis_options sentinel_options(const char *addresses)
+{
+    struct redis_options options = quick_options();
+    options.address = addresses;
+    options.master = "ours";
+    options.tls = NULL;
+    return options;
+}
+
+static void await_connection(struct redis_client *client, uint64_t connects)
+{
+    int64_t end_ms = loop_now_ms() + READY_MS;
+    while (redis_client_counts(client)->connects < connects && loop_now_ms() < end_ms)
+        loop_park(1);
+    cr_assert_eq(redis_client_counts(client)->connects, connects, "%s", redis_client_failure(client));
+}
+
+/* -------------------- failovers -------------------- */
+
+static void follow_the_master(void *arg)
+{
+    (void)arg;
+    struct redis_options options = sentinel_options(site.addresses);
+    struct redis_client *client = ready_client(&options);
+    cr_expect_eq(client->address.port, server.port);
+    cr_assert_eq(ask(client, NULL, NULL, WORDS("SET", "a", "1")), MID_OK);
+
+    struct redis_probe *sentinel = redis_probe_open_port(site.ports[2]);
+    OWNED char *answer = redis_text(sentinel, "SENTINEL FAILOVER ours");
+    cr_assert_str_eq(answer, "OK");
+    redis_probe_close(sentinel);
+    int64_t began_ms = loop_now_ms();
+    await_connection(client, 2);
+    fprintf(stderr, "redis_sentinel: SENTINEL FAILOVER: with the new master after %lld ms\n",
+            (long long)(loop_now_ms() - began_ms));
+    cr_expect_eq(client->address.port, site.replica_port);
+    cr_expect_eq(ask(client, NULL, NULL, WORDS("SET", "a", "2")), MID_OK);
+    redis_client_free(client);
+}
+
+Test(redis_sentinel, an_ordered_failover_is_followed)
+{
+    start_site();
+    run_scenario(follow_the_master);
+}
+
+static void survive_the_master(void *arg)
+{
+    (void)arg;
+    struct redis_options options = sentinel_options(site.addresses);
+    struct redis_client *client = ready_client(&options);
+    server_stop(SIGKILL);
+    int64_t began_ms = loop_now_ms();
+    await_connection(client, 2);
+    fprintf(stderr, "redis_sentinel: kill -9: with the new master after %lld ms\n",
+            (long long)(loop_now_ms() - began_ms));
+    cr_expect_eq(client->address.port, site.replica_port);
+    cr_expect_eq(ask(client, NULL, NULL, WORDS("SET", "a", "2")), MID_OK);
+    redis_client_free(client);
+}
+
+Test(redis_sentinel, a_killed_master_is_replaced)
+{
+    start_site();
+    run_scenario(survive_the_master);
+}
+
+/* A master that does not answer the Sentinels, and would answer us if it went on: it must not be written to. */
+static void leave_a_stopped_master(void *arg)
+{
+    (void)arg;
+    struct redis_options options = sentinel_options(site.addresses);
+    options.timeout_ms = 60000; /* it is not by its deadline that it is left */
+    struct redis_client *client = ready_client(&options);
+    process_signal(server.pid, SIGSTOP);
+    await_connection(client, 2);
+    process_signal(server.pid, SIGCONT);
+    cr_expect_eq(client->address.port, site.replica_port);
+    cr_expect_eq(ask(client, NULL, NULL, WORDS("SET", "a", "2")), MID_OK);
+    redis_client_free(client);
+}
+
+Test(redis_sentinel, a_master_that_is_none_any_more_is_left_when_the_sentinels_say_so)
+{
+    start_site();
+    run_scenario(leave_a_stopped_master);
+}
+
+/* -------------------- Sentinels that are away, or lie -------------------- */
+
+static void lose_sentinels(void *arg)
+{
+    (void)arg;
+    char addresses[128];
+    snprintf(addresses, sizeof(addresses), "127.0.0.1:1,127.0.0.1:%d,127.0.0.1:%d", site.ports[0], site.ports[1]);
+    struct redis_options options = sentinel_options(addresses);
+    struct redis_client *client = ready_client(&options);
+    process_signal(site.pids[0], SIGKILL);
+    site.pids[0] = 0;
+    loop_park(1500);
+    cr_expect(redis_client_is_ready(client), "the connection to Redis does not depend on a Sentinel");
+    struct redis_probe *sentinel = redis_probe_open_port(site.ports[2]);
+    free(redis_text(sentinel, "SENTINEL FAILOVER ours"));
+    redis_probe_close(sentinel);
+    await_connection(client, 2);
+    cr_expect_eq(client->address.port, site.replica_port);
+    redis_client_free(client);
+}
+
+Test(redis_sentinel, sentinels_may_go)
+{
+    start_site();
+    run_scenario(lose_sentinels);
+}
+
+static void ask_for_another_name(void *arg)
+{
+    (void)arg;
+    struct redis_options options = sentinel_options(site.addresses);
+    options.master = "theirs";
+    struct redis_client *client = redis_client_new(&options);
+    cr_expect_not(redis_client_wait_ready(client, 500));
+    cr_expect_not_null(strstr(client->told, "it knows no master of that name"), "%s", client->told);
+    redis_client_free(client);
+}
+
+Test(redis_sentinel, a_name_that_sentinels_do_not_know_is_told)
+{
+    server_start(NULL);
+    start_sentinel(0);
+    int port = site.ports[0];
+    snprintf(site.addresses, sizeof(site.addresses), "127.0.0.1:%d", port);
+    run_scenario(ask_for_another_name);
+}
+
+static const char *lie; /* of a Sentinel */
+
+static void tell_a_lie(const char *request, char *reply, size_t size)
+{
+    (void)request;
+    snprintf(reply, size, "%s", lie);
+}
+
+/* Of two Sentinels the first one lies: the second one is believed. */
+static void meet_liars(void *arg)
+{
+    static const char *const lies[] = {
+        "+OK\r\n",
+        "*-1\r\n",
+        "*0\r\n",
+        "!\r\n",
+        "-ERR unknown command 'SENTINEL'\r\n",
+        "*2\r\n$9\r\n127.0.0.1\r\n$1\r\n1\r\n*0\r\n",
+        "*2\r\n$9\r\n127.0.0.1\r\n$1\r\n1\r\n*2\r\n$12\r\nconfig-epoch\r\n$1\r\n0\r\n",
+        "",
+    };
+    (void)arg;
+    struct pretender pretender;
+    char addresses[64];
+    int port = pretender_start_tcp(&pretender, tell_a_lie);
+    snprintf(addresses, sizeof(addresses), "127.0.0.1:%d,127.0.0.1:%d", port, site.ports[0]);
+    struct redis_options options = sentinel_options(addresses);
+    for (size_t i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
+        lie = lies[i];
+        struct redis_client *client = ready_client(&options);
+        cr_expect_eq(ask(client, NULL, NULL, WORDS("PING")), MID_OK, "%s", lie);
+        cr_expect_eq(client->address.port, server.port);
+        redis_client_free(client);
+    }
+    pretender_stop(&pretender);
+}
+
+Test(redis_sentinel, one_that_lies_or_is_silent_is_not_believed)
+{
+    server_start(NULL);
+    start_sentinel(0);
+    run_scenario(meet_liars);
+}
