@@ -67,7 +67,11 @@ server_failed() {
 
 # -------------------- starting --------------------
 
+# One of the user's own is named by the program's own setting; then none is started.
 redis_start() {
+    redis_flag=()
+    [[ -z ${MIDSTREAM_REDIS:-} ]] || return 0
+    redis_flag=(--redis "unix:$DIR/redis.sock")
     server_start redis redis-server "$ROOT/scripts/redis.conf" --port 0 --unixsocket "$DIR/redis.sock" \
         --unixsocketperm 770 --dir "$DIR/redis" --pidfile "$DIR/redis.pid"
     server_await redis redis_answers || server_failed redis "did not start"
@@ -85,7 +89,7 @@ midstream_start() {
     ((worker_count > 0)) || worker_count=$(nproc)
     local said
     [[ -e $DIR/keys ]] || said=$(as_user "$1" keygen --keys "$DIR/keys" 2>&1 9<&-) || die "midstream keygen failed: $said"
-    server_start midstream "$1" serve --listen "unix:$DIR/worker-%.sock" --redis "unix:$DIR/redis.sock" \
+    server_start midstream "$1" serve --listen "unix:$DIR/worker-%.sock" "${redis_flag[@]}" \
         --keys "$DIR/keys" --workers "$worker_count" --pidfile "$DIR/midstream.pid" --admin "unix:$DIR/admin.sock" \
         --cookie-secure no
     server_await midstream midstream_listens || server_failed midstream "did not start"
@@ -98,7 +102,7 @@ midstream_listens() {
 # work_start PROGRAM WORKERS: the processes that do background tasks, if the program knows any.
 work_start() {
     (($2 > 0)) && [[ -n $(as_user "$1" task types 2>/dev/null) ]] || return 0
-    server_start work "$1" work --redis "unix:$DIR/redis.sock" --keys "$DIR/keys" --workers "$2" \
+    server_start work "$1" work "${redis_flag[@]}" --keys "$DIR/keys" --workers "$2" \
         --pidfile "$DIR/work.pid" --admin "unix:$DIR/work-admin.sock" --cookie-secure no
     server_await work test -s "$DIR/work.pid" || server_failed work "did not start"
 }

@@ -125,6 +125,22 @@ END
     [[ $said == *'PHOTOS is not set'* ]] && ((SECONDS - begin < 20)) && ! pgrep -f "$dir/run" >/dev/null
 }
 
+# What MIDSTREAM_REDIS names has the sessions and tasks, and there is no other Redis.
+check_own_redis() {
+    check_progress && [[ ! -e $run_dir/redis.sock && ! -e $run_dir/redis.pid && $(redis-cli -s "$root/redis.sock" dbsize) != 0 ]]
+}
+
+redis_of_ones_own_is_used() {
+    local pid status=0
+    redis-server --port 0 --unixsocket "$root/redis.sock" --unixsocketperm 777 --save '' --dir "$root" >/dev/null &
+    pid=$!
+    wait_until 10 test -S "$root/redis.sock" || status=1
+    MIDSTREAM_REDIS=unix:$root/redis.sock with "$1" check_own_redis || status=1
+    kill "$pid"
+    wait "$pid" || :
+    return "$status"
+}
+
 check_limits() {
     head -c 2000000 /dev/zero >"$root/large"
     head -c 5000000 /dev/zero >"$root/larger"
