@@ -259,7 +259,12 @@ const char *mid_trace_parent(struct mid_request *rq)
 
 const char *mid_param(const struct mid_request *rq, const char *name)
 {
-    return route_match_param(&rq->match, name);
+    const char *value = route_match_param(&rq->match, name);
+    if (value != NULL || rq->match.route == NULL)
+        return value;
+    log_event(MID_ERROR, "request.parameter", "request=%s reason=\"route %s has no parameter %s\"", rq->id,
+              rq->match.route->pattern, name);
+    return "";
 }
 
 /* Whether a parameter's name, up to its '=', spells the field: HTTP_ACCEPT_LANGUAGE is Accept-Language. */

@@ -284,7 +284,5 @@ const char *route_match_param(const struct route_match *match, const char *name)
     for (size_t i = 0; i < match->param_count; i++)
         if (strcmp(match->params[i].name, name) == 0)
             return match->params[i].value;
-    if (match->route == NULL)
-        return NULL;
-    panic("route %s has no parameter %s", match->route->pattern, name);
+    return NULL;
 }

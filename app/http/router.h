@@ -51,7 +51,7 @@ MID_CHECK enum mid_error router_match(const struct router *router, const char *m
 /* The routes in the order in which they are tried, beginning with 0; NULL behind the last one. */
 const struct mid_route *router_route(const struct router *router, size_t number);
 
-/* The value of a parameter. A name that the pattern does not have is a bug, and panics. */
+/* The value of a parameter; NULL: the pattern does not have it. */
 const char *route_match_param(const struct route_match *match, const char *name);
 
 #endif

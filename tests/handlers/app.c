@@ -107,6 +107,12 @@ static enum mid_error ask_often(struct mid_request *rq)
     return mid_respond_text(rq, 200, first == last ? "the same" : "other");
 }
 
+/* A handler's mistake. */
+static enum mid_error show_other_parameter(struct mid_request *rq)
+{
+    return mid_respond_printf(rq, 200, "text/plain", "%s,%s", mid_param(rq, "name"), mid_param(rq, "nmae"));
+}
+
 static enum mid_error start(struct mid_request *rq, void *context)
 {
     (void)context;
@@ -126,6 +132,7 @@ static const struct mid_route routes[] = {
     MID_POST("/logout", logout),
     MID_POST("/echo", echo),
     MID_POST("/number", form_number),
+    MID_GET("/hello/{name}", show_other_parameter),
     MID_GET("/wait", wait_for_hours),
     MID_GET("/deaf", ignore_all_errors),
     MID_GET("/for-ever", send_for_ever),

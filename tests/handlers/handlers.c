@@ -91,6 +91,13 @@ Test(handlers, numbers_of_forms_have_bounds_and_a_fallback)
     mid_test_end();
 }
 
+Test(handlers, a_parameter_with_a_wrong_name_is_empty_and_ends_nothing)
+{
+    cr_expect_str_eq(mid_test_body(mid_test_get("/hello/a%20b", NULL), NULL), "a b,");
+    cr_expect_str_eq(mid_test_body(mid_test_get("/hello/c", NULL), NULL), "c,");
+    mid_test_end();
+}
+
 Test(handlers, heartbeats_come_while_a_handler_sleeps_for_an_hour)
 {
     struct mid_test_exchange *stream = send_get("/wait");

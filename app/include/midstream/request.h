@@ -30,8 +30,8 @@ MID_PUBLIC const char *mid_request_id(struct mid_request *rq);
 MID_PUBLIC const char *mid_trace_parent(struct mid_request *rq);
 
 /* A parameter of the route's pattern, percent-decoded, so that the value of "{name}" may contain a '/' ("%2F"); with
- * "{name...}" such a path is MID_NOT_FOUND. Asserts that the pattern has a parameter of this name. NULL in a
- * task, which has no route. */
+ * "{name...}" such a path is MID_NOT_FOUND. If the pattern has no parameter of this name, that is logged as an error,
+ * and the value is empty. NULL in a task, which has no route. */
 MID_PUBLIC const char *mid_param(const struct mid_request *rq, const char *name);
 
 /* A request header such as "Accept", or NULL. Names are case-insensitive (RFC 9110, 5.1). If a header occurs several
