@@ -166,7 +166,14 @@ static void on_master_unknown(void *owner, const char *reason)
 
 static void on_master_switched(void *owner, const char *reason)
 {
-    redis_connection_drop(owner, reason);
+    struct redis_client *client = owner;
+    if (client->resolution == NULL) {
+        redis_connection_drop(client, reason);
+        return;
+    }
+    resolution_abandon(client->resolution); /* of the old one's name */
+    client->resolution = NULL;
+    connection_failed(client, reason);
 }
 
 static void begin_attempt(struct redis_client *client)

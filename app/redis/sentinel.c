@@ -16,6 +16,7 @@
 enum {
     QUESTION_MS = 1000,    /* at most, for one Sentinel: there are others */
     WATCH_AGAIN_MS = 1000, /* after the connection that hears of changes was lost */
+    DOUBT_MS = 30000,
     TELL_AGAIN_MS = 60000,
 };
 
@@ -42,7 +43,8 @@ struct redis_sentinel {
     struct redis_address current;
     struct redis_address left; /* the last one that was switched from; it may become the master again in a new epoch */
     int64_t left_epoch;
-    int64_t told_ms; /* when a Sentinel that is away was last logged; 0: never */
+    int64_t doubted_ms; /* since when no answer was believed; 0: the last one was */
+    int64_t told_ms;    /* when a Sentinel that is away was last logged; 0: never */
 };
 
 static const struct redis_address *asked(const struct redis_sentinel *sentinel)
@@ -125,6 +127,20 @@ static void on_address(void *arg, const struct redisReply *reply)
         redis_socket_close(&sentinel->socket, reason);
 }
 
+/* Sentinels that were made anew begin at 0 again: what all of them say for so long is believed. */
+static bool is_outdated(struct redis_sentinel *sentinel, int64_t epoch)
+{
+    bool is_left = is_same(&sentinel->named, &sentinel->left) && epoch <= sentinel->left_epoch;
+    int64_t now_ms = loop_now_ms();
+    if (epoch >= sentinel->epoch && !is_left) {
+        sentinel->doubted_ms = 0;
+        return false;
+    }
+    if (sentinel->doubted_ms == 0)
+        sentinel->doubted_ms = now_ms;
+    return now_ms - sentinel->doubted_ms < DOUBT_MS;
+}
+
 static void on_epoch(void *arg, const struct redisReply *reply)
 {
     struct redis_sentinel *sentinel = arg;
@@ -136,8 +152,7 @@ static void on_epoch(void *arg, const struct redisReply *reply)
         redis_socket_close(&sentinel->socket, reason);
         return;
     }
-    bool is_left = is_same(&sentinel->named, &sentinel->left) && epoch <= sentinel->left_epoch;
-    if (epoch < sentinel->epoch || is_left) {
+    if (is_outdated(sentinel, epoch)) {
         redis_socket_close(&sentinel->socket, "it has not heard of the last failover");
         return;
     }

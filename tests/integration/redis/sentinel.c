@@ -287,3 +287,41 @@ Test(redis_sentinel, one_that_lies_or_is_silent_is_not_believed)
     start_sentinel(0);
     run_scenario(meet_liars);
 }
+
+/* -------------------- Sentinels that were made anew -------------------- */
+
+static int said_epoch = 7;
+
+static void name_the_server(const char *request, char *reply, size_t size)
+{
+    (void)request;
+    snprintf(reply, size, "*2\r\n$9\r\n127.0.0.1\r\n$5\r\n%05d\r\n*2\r\n$12\r\nconfig-epoch\r\n$1\r\n%d\r\n",
+             server.port, said_epoch);
+}
+
+/* What is older than what was heard before is not believed at first, and then, if nobody says anything else, it is. */
+static void hear_an_older_epoch(void *arg)
+{
+    (void)arg;
+    struct pretender pretender;
+    char address[32];
+    snprintf(address, sizeof(address), "127.0.0.1:%d", pretender_start_tcp(&pretender, name_the_server));
+    struct redis_options options = sentinel_options(address);
+    struct redis_client *client = ready_client(&options);
+    struct redis_probe *probe = redis_probe_open(server.socket_path);
+    said_epoch = 0;
+    cr_assert_geq(redis_int(probe, "CLIENT KILL TYPE normal SKIPME yes"), 1);
+    redis_probe_close(probe);
+    loop_park(2000);
+    cr_expect_not(redis_client_is_ready(client));
+    cr_expect_not_null(strstr(client->told, "has not heard of the last failover"), "%s", client->told);
+    cr_expect(redis_client_wait_ready(client, 40000), "%s", client->told);
+    redis_client_free(client);
+    pretender_stop(&pretender);
+}
+
+Test(redis_sentinel, sentinels_that_were_made_anew_are_believed_after_half_a_minute)
+{
+    server_start(NULL);
+    run_scenario(hear_an_older_epoch);
+}
