@@ -12,6 +12,15 @@
 
 enum { REASON_BYTES = 1024, CLOCK_TOLERANCE_MS = 1000, MIB = 1024 * 1024 };
 
+/* What a server says is shown on a terminal: as one line, and without anything that a terminal obeys. */
+static const char *plain(char *text)
+{
+    for (char *at = text; *at != '\0'; at++)
+        if (*at < ' ' || *at > '~')
+            *at = '?';
+    return text;
+}
+
 /* -------------------- what was found -------------------- */
 
 static void print_server(const struct redis_inspection *found, const struct settings *settings)
@@ -25,7 +34,7 @@ static void print_server(const struct redis_inspection *found, const struct sett
                settings->redis_tls_verify ? "verified" : "NOT VERIFIED (redis-tls-verify)");
 }
 
-static void print_memory(const struct redis_inspection *found)
+static void print_memory(struct redis_inspection *found)
 {
     if (!found->has_info) {
         puts("memory, append-only file: unknown; the user may not run INFO");
@@ -34,16 +43,17 @@ static void print_memory(const struct redis_inspection *found)
     printf("memory: %" PRId64 " MiB used", found->used_bytes / MIB);
     if (found->max_bytes > 0)
         printf(" of %" PRId64 " MiB", found->max_bytes / MIB);
-    printf("; maxmemory-policy %s\nappend-only file: %s\n", found->policy, found->has_append_only_file ? "yes" : "no");
+    printf("; maxmemory-policy %s\nappend-only file: %s\n", plain(found->policy),
+           found->has_append_only_file ? "yes" : "no");
 }
 
-static void print_user(const struct redis_inspection *found, const struct settings *settings)
+static void print_user(struct redis_inspection *found, const struct settings *settings)
 {
     const char *user = settings->redis_user != NULL ? settings->redis_user : "default";
     if (found->missing[0] == '\0')
         printf("rights of the user %s: all that are needed\n", user);
     else
-        printf("rights of the user %s: missing: %s\n", user, found->missing);
+        printf("rights of the user %s: missing: %s\n", user, plain(found->missing));
     printf("clock: %" PRId64 " ms %s this machine's\n", (int64_t)llabs(found->clock_offset_ms),
            found->clock_offset_ms < 0 ? "behind" : "ahead of");
 }
@@ -77,7 +87,7 @@ MAY_SUSPEND static int inspect(struct redis_client *redis, const struct configur
     enum mid_error error = redis_inspect(redis, &found);
     if (error != MID_OK) {
         fprintf(stderr, "%s: cannot use Redis at %s: %s\n", program_invocation_short_name,
-                configuration->settings.redis, found.refusal[0] != '\0' ? found.refusal : mid_error_text(error));
+                configuration->settings.redis, found.refusal[0] != '\0' ? plain(found.refusal) : mid_error_text(error));
         return 1;
     }
     print_server(&found, &configuration->settings);
@@ -89,9 +99,10 @@ MAY_SUSPEND static int inspect(struct redis_client *redis, const struct configur
 
 static int fail(const struct redis_client *redis, const struct configuration *configuration)
 {
-    const char *reason = redis_client_failure(redis);
+    char reason[REASON_BYTES];
+    snprintf(reason, sizeof(reason), "%s", redis_client_failure(redis));
     fprintf(stderr, "%s: cannot use Redis at %s: %s\n", program_invocation_short_name, configuration->settings.redis,
-            reason[0] != '\0' ? reason : "no answer within redis-timeout-ms");
+            reason[0] != '\0' ? plain(reason) : "no answer within redis-timeout-ms");
     return 1;
 }
 

@@ -353,6 +353,8 @@ static void on_own_thread(void *arg)
     uv_async_send(&own->has_returned);
 }
 
+static size_t own_thread_count;
+
 static void free_own_thread(uv_handle_t *handle)
 {
     free(handle->data);
@@ -361,6 +363,7 @@ static void free_own_thread(uv_handle_t *handle)
 static void after_own_thread(uv_async_t *handle)
 {
     struct own_thread *own = handle->data;
+    own_thread_count--;
     uv_thread_join(&own->thread); /* it has only its return left, and still uses the handle until then */
     own->done(own->arg);
     uv_close((uv_handle_t *)handle, free_own_thread);
@@ -377,8 +380,15 @@ bool loop_start_thread(void (*work)(void *arg), void (*done)(void *arg), void *a
         return false;
     }
     own->has_returned.data = own;
-    if (uv_thread_create(&own->thread, on_own_thread, own) == 0)
+    if (uv_thread_create(&own->thread, on_own_thread, own) == 0) {
+        own_thread_count++;
         return true;
+    }
     uv_close((uv_handle_t *)&own->has_returned, free_own_thread);
     return false;
+}
+
+bool loop_has_threads(void)
+{
+    return own_thread_count > 0;
 }

@@ -151,6 +151,9 @@ MAY_SUSPEND MID_CHECK bool loop_offload(void (*work)(void *arg), void *arg);
  */
 MID_CHECK bool loop_start_thread(void (*work)(void *arg), void (*done)(void *arg), void *arg);
 
+/* Whether one of those has not returned yet: loop_fini() would wait for it. */
+bool loop_has_threads(void);
+
 /* The longest time, in microseconds, between the beginning of a turn's callbacks and its end since the last call. */
 int64_t loop_take_longest_turn_us(void);
 

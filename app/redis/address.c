@@ -41,6 +41,8 @@ static bool is_numeric_host(const char *host)
 /* What may stand in a name, or in an address with its zone (RFC 4007, 11): anything that is not an accident. */
 static bool is_host_text(const char *host)
 {
+    if (*host == '.')
+        return false;
     for (; *host != '\0'; host++) {
         bool is_alphanumeric =
             (*host >= 'a' && *host <= 'z') || (*host >= 'A' && *host <= 'Z') || (*host >= '0' && *host <= '9');

@@ -151,5 +151,5 @@ const struct redis_counts *redis_client_counts(const struct redis_client *client
 
 const char *redis_client_failure(const struct redis_client *client)
 {
-    return client->told;
+    return client->failure;
 }

@@ -147,7 +147,7 @@ MAY_SUSPEND MID_CHECK enum mid_error redis_script_run(struct redis_client *clien
                                                       const char *key, size_t count,
                                                       const struct redis_argument arguments[], struct redis_call *call);
 
-/* Why the last attempt to connect failed, as it was logged; "": none has. */
+/* Why the last attempt to connect failed; "": none has. */
 const char *redis_client_failure(const struct redis_client *client);
 
 /* Where the client counts. */

@@ -20,6 +20,7 @@
 
 enum {
     TELL_AGAIN_MS = 60000, /* an outage is mentioned once a minute */
+    TELL_NEWS_MS = 5000,   /* and another reason for it sooner */
     REDIS_NAME_BYTES = REDIS_HOST_LENGTH_MAX + sizeof(":65535"),
 };
 
@@ -44,13 +45,16 @@ static const char *name_of(const struct redis_client *client, char name[static R
     return name;
 }
 
+/* The reason may change with every attempt, as with several Sentinels. */
 static void tell_failure(struct redis_client *client, const char *reason)
 {
-    int64_t now_ms = loop_now_ms();
-    bool is_news = client->failures == 1 || strcmp(reason, client->told) != 0;
-    if (!is_news && now_ms - client->told_ms < TELL_AGAIN_MS)
-        return;
     char name[REDIS_NAME_BYTES];
+    int64_t now_ms = loop_now_ms();
+    bool is_news = strcmp(reason, client->told) != 0;
+    int64_t pause_ms = client->failures == 1 ? 0 : is_news ? TELL_NEWS_MS : TELL_AGAIN_MS;
+    snprintf(client->failure, sizeof(client->failure), "%s", reason);
+    if (now_ms - client->told_ms < pause_ms)
+        return;
     log_event(MID_WARN, "redis.unreachable", "address=%s reason=\"%s\" attempts=%u for_ms=%" PRId64,
               name_of(client, name), reason, client->failures, now_ms - client->began_ms);
     snprintf(client->told, sizeof(client->told), "%s", reason);
@@ -95,13 +99,11 @@ void redis_connection_drop(struct redis_client *client, const char *reason)
 void redis_connection_became_ready(struct redis_client *client)
 {
     int64_t now_ms = loop_now_ms();
-    char tls[64] = "";
     char name[REDIS_NAME_BYTES];
-    if (client->tls != NULL)
-        snprintf(tls, sizeof(tls), " tls=%s resumed=%s", redis_tls_version(client->tls),
-                 redis_tls_is_resumed(client->tls) ? "yes" : "no");
-    log_event(MID_INFO, "redis.connected", "address=%s attempts=%u after_ms=%" PRId64 " version=%s%s",
-              name_of(client, name), client->failures + 1, now_ms - client->began_ms, client->server.version, tls);
+    bool is_resumed = client->tls != NULL && redis_tls_is_resumed(client->tls);
+    log_event(MID_INFO, "redis.connected", "address=%s attempts=%u after_ms=%" PRId64 " version=%s tls=%s resumed=%s",
+              name_of(client, name), client->failures + 1, now_ms - client->began_ms, client->server.version,
+              client->tls != NULL ? redis_tls_version(client->tls) : "no", is_resumed ? "yes" : "no");
     timer_stop(&client->timer);
     client->state = CONNECTION_READY;
     client->is_replica = false;

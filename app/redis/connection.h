@@ -53,14 +53,15 @@ struct redis_client {
     struct redis_server_info server;
     bool is_replica; /* it has answered READONLY */
     struct redis_clock clock;
-    int64_t clock_asked_ms;       /* when TIME was asked, by this machine's clock */
-    unsigned attempts;            /* to connect, since Redis was last ready for a while */
-    unsigned failures;            /* attempts that failed since Redis was last ready */
-    int64_t began_ms;             /* the outage that is going on, or the start */
-    int64_t ready_ms;             /* since when, in READY */
-    int64_t told_ms;              /* when the last failure was logged */
-    char told[REFUSAL_TEXT_SIZE]; /* its reason */
-    struct list waiters;          /* client.c: fibers in redis_client_wait_ready() */
+    int64_t clock_asked_ms;          /* when TIME was asked, by this machine's clock */
+    unsigned attempts;               /* to connect, since Redis was last ready for a while */
+    unsigned failures;               /* attempts that failed since Redis was last ready */
+    int64_t began_ms;                /* the outage that is going on, or the start */
+    int64_t ready_ms;                /* since when, in READY */
+    char failure[REDIS_REASON_SIZE]; /* why the last attempt failed */
+    int64_t told_ms;                 /* when a failure was last logged */
+    char told[REDIS_REASON_SIZE];    /* its reason */
+    struct list waiters;             /* client.c: fibers in redis_client_wait_ready() */
 
     /* command.c */
     struct list pending; /* struct redis_pending by deadline, the earliest first */

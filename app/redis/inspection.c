@@ -108,8 +108,9 @@ MAY_SUSPEND static enum mid_error ask_info(struct redis_client *client, struct r
 static enum mid_error take_missing(const redisReply *reply, void *arg)
 {
     struct redis_inspection *inspection = arg;
-    if (reply->type == REDIS_REPLY_STRING)
-        snprintf(inspection->missing, sizeof(inspection->missing), "%s", reply->str);
+    if (reply->type != REDIS_REPLY_STRING)
+        return MID_FAILED;
+    snprintf(inspection->missing, sizeof(inspection->missing), "%s", reply->str);
     return MID_OK;
 }
 

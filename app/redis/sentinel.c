@@ -16,6 +16,7 @@
 enum {
     QUESTION_MS = 1000,    /* at most, for one Sentinel: there are others */
     WATCH_AGAIN_MS = 1000, /* after the connection that hears of changes was lost */
+    PING_MS = 2000,        /* on that connection */
     DOUBT_MS = 30000,
     TELL_AGAIN_MS = 60000,
 };
@@ -34,9 +35,11 @@ struct redis_sentinel {
     struct resolution *resolution;
     struct timer timer; /* the next question, or the deadline of the one that was asked */
     uint64_t writes;
-    bool is_asking;  /* a question is under way */
-    bool is_wanted;  /* by redis_sentinel_find() */
-    bool is_closing; /* by ourselves */
+    bool is_asking;    /* a question is under way */
+    bool is_watching;  /* it was answered, and the connection hears of changes */
+    bool has_answered; /* since the last PING on it */
+    bool is_wanted;    /* by redis_sentinel_find() */
+    bool is_closing;   /* by ourselves */
 
     struct redis_address named; /* in the answer that is still incomplete */
     int64_t epoch;              /* the newest that was seen; -1: none */
@@ -80,7 +83,7 @@ static void fail(struct redis_sentinel *sentinel, const char *reason)
 {
     char sentence[REDIS_REASON_SIZE];
     bool was_wanted = sentinel->is_wanted;
-    sentinel->is_asking = sentinel->is_wanted = false;
+    sentinel->is_asking = sentinel->is_watching = sentinel->is_wanted = false;
     if (!was_wanted) {
         tell(sentinel, reason);
         timer_start(&sentinel->timer, WATCH_AGAIN_MS, on_time);
@@ -109,8 +112,9 @@ static void note_master(struct redis_sentinel *sentinel, const struct redis_addr
 {
     bool is_other = !is_same(&sentinel->current, master);
     sentinel->current = *master;
-    timer_stop(&sentinel->timer);
     sentinel->is_asking = false;
+    sentinel->is_watching = sentinel->has_answered = true;
+    timer_start(&sentinel->timer, PING_MS, on_time);
     if (sentinel->is_wanted) {
         sentinel->is_wanted = false;
         sentinel->listener.found(sentinel->listener.owner, master);
@@ -170,6 +174,7 @@ static void on_message(void *owner, const struct redisReply *reply)
 {
     struct redis_sentinel *sentinel = owner;
     struct redis_address old;
+    sentinel->has_answered = sentinel->has_answered || sentinel_pong_read(reply);
     if (!sentinel_switch_read(reply, sentinel->master, &old) || !is_same(&old, &sentinel->current))
         return;
     sentinel->left = old;
@@ -232,10 +237,22 @@ static void ask_next(struct redis_sentinel *sentinel)
         fail(sentinel, "cannot resolve the host: no thread");
 }
 
+/* The kernel answers for a Sentinel that is frozen, so it is asked itself. */
+static void ping(struct redis_sentinel *sentinel)
+{
+    sentinel->has_answered = false;
+    send_words(sentinel, NULL, (const char *const[]){"PING", NULL});
+    timer_start(&sentinel->timer, PING_MS, on_time);
+}
+
 static void on_time(struct timer *timer)
 {
     struct redis_sentinel *sentinel = LIST_ELEMENT(timer, struct redis_sentinel, timer);
-    bool is_late = sentinel->is_asking;
+    if (sentinel->is_watching && sentinel->has_answered) {
+        ping(sentinel);
+        return;
+    }
+    bool is_late = sentinel->is_asking || sentinel->is_watching;
     close_connection(sentinel);
     if (is_late)
         fail(sentinel, "no answer in time");
@@ -247,7 +264,7 @@ static void on_time(struct timer *timer)
 void redis_sentinel_find(struct redis_sentinel *sentinel)
 {
     sentinel->is_wanted = true;
-    sentinel->is_asking = false;
+    sentinel->is_asking = sentinel->is_watching = false;
     timer_start(&sentinel->timer, 0, on_time);
 }
 

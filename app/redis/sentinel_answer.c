@@ -71,6 +71,11 @@ bool sentinel_epoch_read(const struct redisReply *reply, int64_t *epoch, char *r
     return refuse("it does not say how old its configuration is", reason, reason_size);
 }
 
+bool sentinel_pong_read(const struct redisReply *reply)
+{
+    return reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 && is_text(reply->element[0], "pong");
+}
+
 /* -------------------- +switch-master -------------------- */
 
 /* "NAME OLD-HOST OLD-PORT NEW-HOST NEW-PORT" */

@@ -20,6 +20,9 @@ bool sentinel_address_read(const struct redisReply *reply, struct redis_address 
 /* The config-epoch, which grows with every failover, in the answer to MASTER. False with a sentence: it has none. */
 bool sentinel_epoch_read(const struct redisReply *reply, int64_t *epoch, char *reason, size_t reason_size);
 
+/* Whether it is the answer to a PING on a connection with a subscription. */
+bool sentinel_pong_read(const struct redisReply *reply);
+
 /* Whether it is a message of +switch-master about this name; `old` is the one that is no master any more. */
 bool sentinel_switch_read(const struct redisReply *reply, const char *name, struct redis_address *old);
 

@@ -18,8 +18,11 @@
 enum {
     READ_EVENTS = EPOLLIN | EPOLLRDHUP,
     READ_BYTES = 16 * 1024,
+    ELEMENTS_MAX = 1 << 20,        /* of an array in an answer */
     OUTPUT_KEPT_BYTES = 64 * 1024, /* a bigger one is given back when it was sent */
 };
+
+static redisReplyObjectFunctions usual; /* hiredis's own */
 
 static bool is_closed(const struct redis_socket *socket)
 {
@@ -203,7 +206,8 @@ bool redis_socket_send(struct redis_socket *socket, const struct buffer *request
 {
     if (is_closed(socket) || socket->is_closing)
         return false;
-    answer_queue_append(&socket->queue, fn, arg);
+    if (fn != NULL)
+        answer_queue_append(&socket->queue, fn, arg);
     if (socket->is_first && socket->output.capacity - socket->output.length < request->length)
         grow_output(socket, request->length);
     buffer_append(&socket->output, request->data, request->length);
@@ -321,6 +325,30 @@ void redis_socket_init(struct redis_socket *socket, struct redis_tls_channel *tl
     flush_init(&socket->flush, on_flush, socket);
 }
 
+/* hiredis 0.14 asks for as much memory as an answer announces, and 1.x does so up to a limit of its own. */
+#if HIREDIS_MAJOR >= 1
+static void *make_array(const redisReadTask *task, size_t count)
+#else
+static void *make_array(const redisReadTask *task, int count)
+#endif
+{
+    return count <= ELEMENTS_MAX ? usual.createArray(task, count) : NULL;
+}
+
+static redisReader *new_reader(void)
+{
+    static redisReplyObjectFunctions functions;
+    redisReader *reader = redisReaderCreate();
+    if (reader == NULL)
+        panic("out of memory for a connection to Redis");
+    if (functions.createArray == NULL) {
+        usual = functions = *reader->fn;
+        functions.createArray = make_array;
+    }
+    reader->fn = &functions;
+    return reader;
+}
+
 bool redis_socket_open(struct redis_socket *socket, const struct redis_address *address, char *reason,
                        size_t reason_size)
 {
@@ -334,9 +362,7 @@ bool redis_socket_open(struct redis_socket *socket, const struct redis_address *
         return false;
     }
     socket->watched = READ_EVENTS | EPOLLOUT;
-    socket->reader = redisReaderCreate();
-    if (socket->reader == NULL)
-        panic("out of memory for a connection to Redis");
+    socket->reader = new_reader();
     socket->state = REDIS_SOCKET_CONNECTING;
     socket->is_first = true;
     socket->has_received = false;

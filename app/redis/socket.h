@@ -79,8 +79,9 @@ void redis_socket_init(struct redis_socket *socket, struct redis_tls_channel *tl
 bool redis_socket_open(struct redis_socket *socket, const struct redis_address *address, char *reason,
                        size_t reason_size);
 
-/* Appends a request, which is copied, to what leaves at the end of the turn; fn(arg) is called for its answer. False
- * when there is no connection, or it is ending: fn is not called then. */
+/* Appends a request, which is copied, to what leaves at the end of the turn; fn(arg) is called for its answer, or, if
+ * fn is NULL, that comes unasked: on a connection with a subscription it may come behind messages. False when there is
+ * no connection, or it is ending: fn is not called then. */
 bool redis_socket_send(struct redis_socket *socket, const struct buffer *request, redis_answer_fn *fn, void *arg);
 
 /* Ends the connection with all that is pending; a copy of `reason` is handed to on_gone. */

@@ -70,7 +70,8 @@ static bool load_identity(SSL_CTX *context, const struct redis_tls_options *opti
         return false;
     /* OpenSSL compares it with the certificate, too. */
     return SSL_CTX_use_PrivateKey_file(context, options->key, SSL_FILETYPE_PEM) == 1 ||
-           refuse_file(options->key, "redis-tls-key", "the certificate's key", reason, reason_size);
+           refuse_file(options->key, "redis-tls-key", "the certificate's key (PEM, without a passphrase)", reason,
+                       reason_size);
 }
 
 /* No question on the terminal: a key with a passphrase is refused. */
@@ -111,7 +112,7 @@ static struct file_mark mark_of(const char *path)
     struct stat status;
     if (path == NULL || stat(path, &status) != 0)
         return (struct file_mark){0};
-    return (struct file_mark){status.st_ino, status.st_size, status.st_mtim};
+    return (struct file_mark){status.st_ino, status.st_size, status.st_ctim};
 }
 
 static bool is_same(const struct file_mark *a, const struct file_mark *b)
@@ -124,7 +125,7 @@ static bool is_same(const struct file_mark *a, const struct file_mark *b)
 void redis_tls_refresh(struct redis_tls *tls)
 {
     const char *const paths[TLS_FILES] = {tls->options.ca, tls->options.certificate, tls->options.key};
-    bool is_changed = false;
+    bool is_changed = tls->is_outdated;
     for (size_t i = 0; i < TLS_FILES; i++) {
         struct file_mark mark = mark_of(paths[i]);
         is_changed = is_changed || !is_same(&mark, &tls->marks[i]);
@@ -134,9 +135,9 @@ void redis_tls_refresh(struct redis_tls *tls)
         return;
     char reason[512];
     SSL_CTX *context = load(&tls->options, reason, sizeof(reason));
+    tls->is_outdated = context == NULL; /* tried again by the next connection */
     if (context == NULL) {
         log_event(MID_WARN, "redis.tls", "reason=\"%s\"", reason);
-        tls->marks[0] = (struct file_mark){0}; /* tried again */
         return;
     }
     SSL_CTX_free(tls->context);

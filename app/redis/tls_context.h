@@ -15,13 +15,14 @@ enum { TLS_FILES = 3 };
 struct file_mark {
     ino_t inode;
     off_t size;
-    struct timespec time;
+    struct timespec time; /* of the last change of contents, name, owner or mode */
 };
 
 struct redis_tls {
     struct redis_tls_options options;
     SSL_CTX *context;
     struct file_mark marks[TLS_FILES];
+    bool is_outdated;    /* the files have changed, and could not be used */
     unsigned generation; /* counts the contexts: sessions of an old one are not resumed */
 };
 

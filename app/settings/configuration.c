@@ -101,6 +101,11 @@ static bool check_tls(const struct settings *settings, bool is_tls, char *reason
         snprintf(reason, reason_size, "%s is set, but redis is not a rediss:// URL, so there is no TLS", rows[i].name);
         return false;
     }
+    if (settings->redis_tls_name != NULL && settings->redis_tls_name[0] == '.') {
+        snprintf(reason, reason_size, "redis-tls-name is \"%s\": a name does not begin with a '.'",
+                 settings->redis_tls_name);
+        return false;
+    }
     if ((settings->redis_tls_certificate == NULL) == (settings->redis_tls_key == NULL))
         return true;
     snprintf(reason, reason_size, "%s is missing: a certificate and its key are set together",

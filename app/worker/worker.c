@@ -228,7 +228,7 @@ bool worker_end(void)
     if (own.has_started && app->on_stop != NULL)
         app->on_stop(app->context);
     log_flush();
-    if (!own.kind->stop())
+    if (!own.kind->stop() || loop_has_threads()) /* a resolver may take its time */
         return false;
     close_loop();
     return true;

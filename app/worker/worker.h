@@ -78,7 +78,8 @@ int worker_run(const struct worker_options *options, const struct worker_kind *k
 void worker_block_signals(void);
 
 /* The two ends of worker_run(), for whoever turns the loop in between (app/testing): what there is to do before, NULL
- * with the reason logged where there is no way; and after. False: suspended fibers hold what cannot be given back. */
+ * with the reason logged where there is no way; and after. False: suspended fibers, or a thread that has not returned,
+ * hold what cannot be given back. */
 const struct worker *worker_begin(const struct worker_options *options, const struct worker_kind *kind);
 bool worker_end(void);
 

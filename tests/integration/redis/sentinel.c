@@ -224,6 +224,30 @@ Test(redis_sentinel, sentinels_may_go)
     run_scenario(lose_sentinels);
 }
 
+/* The Sentinel that would tell us does not run, and its kernel answers for it. */
+static void freeze_the_sentinel(void *arg)
+{
+    (void)arg;
+    char addresses[128];
+    snprintf(addresses, sizeof(addresses), "127.0.0.1:%d,127.0.0.1:%d", site.ports[0], site.ports[1]);
+    struct redis_options options = sentinel_options(addresses);
+    struct redis_client *client = ready_client(&options);
+    process_signal(site.pids[0], SIGSTOP);
+    loop_park(6000); /* a PING without an answer, and the next Sentinel */
+    cr_expect(redis_client_is_ready(client));
+    process_signal(server.pid, SIGSTOP); /* two of three find that, and make the other one the master */
+    await_connection(client, 2);
+    cr_expect_eq(client->address.port, site.replica_port);
+    redis_client_free(client);
+    process_signal(server.pid, SIGCONT);
+}
+
+Test(redis_sentinel, one_that_is_frozen_is_left)
+{
+    start_site();
+    run_scenario(freeze_the_sentinel);
+}
+
 static void ask_for_another_name(void *arg)
 {
     (void)arg;
@@ -231,7 +255,7 @@ static void ask_for_another_name(void *arg)
     options.master = "theirs";
     struct redis_client *client = redis_client_new(&options);
     cr_expect_not(redis_client_wait_ready(client, 500));
-    cr_expect_not_null(strstr(client->told, "it knows no master of that name"), "%s", client->told);
+    cr_expect_not_null(strstr(client->failure, "it knows no master of that name"), "%s", client->failure);
     redis_client_free(client);
 }
 
@@ -314,8 +338,8 @@ static void hear_an_older_epoch(void *arg)
     redis_probe_close(probe);
     loop_park(2000);
     cr_expect_not(redis_client_is_ready(client));
-    cr_expect_not_null(strstr(client->told, "has not heard of the last failover"), "%s", client->told);
-    cr_expect(redis_client_wait_ready(client, 40000), "%s", client->told);
+    cr_expect_not_null(strstr(client->failure, "has not heard of the last failover"), "%s", client->failure);
+    cr_expect(redis_client_wait_ready(client, 40000), "%s", client->failure);
     redis_client_free(client);
     pretender_stop(&pretender);
 }

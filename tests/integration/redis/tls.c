@@ -83,7 +83,7 @@ Test(redis_tls, version_1_2_is_spoken_where_the_server_has_no_other)
 
 MAY_SUSPEND static void await_failure(const struct redis_client *client)
 {
-    for (int turns = 0; client->told[0] == '\0'; turns++) {
+    for (int turns = 0; client->failure[0] == '\0'; turns++) {
         cr_assert(turns < READY_MS && !redis_client_is_ready(client));
         loop_park(1);
     }
@@ -95,7 +95,7 @@ static void expect_failure(const char *host, struct redis_tls_options tls_option
     struct redis_options options = options_to(host, tls);
     struct redis_client *client = redis_client_new(&options);
     await_failure(client);
-    cr_expect_not_null(strstr(client->told, expected), "\"%s\" is in \"%s\"", expected, client->told);
+    cr_expect_not_null(strstr(client->failure, expected), "\"%s\" is in \"%s\"", expected, client->failure);
     redis_client_free(client);
     redis_tls_free(tls);
 }
@@ -184,7 +184,7 @@ static void expect_failure_at(const struct redis_options *options, const char *e
 {
     struct redis_client *client = redis_client_new(options);
     await_failure(client);
-    cr_expect_not_null(strstr(client->told, expected), "\"%s\" is in \"%s\"", expected, client->told);
+    cr_expect_not_null(strstr(client->failure, expected), "\"%s\" is in \"%s\"", expected, client->failure);
     redis_client_free(client);
 }
 
@@ -320,6 +320,34 @@ Test(redis_tls, half_a_file_does_not_replace_what_was_read_before)
 {
     server_start_with_tls(false, NULL);
     run_scenario(keep_the_good_ones);
+}
+
+/* A pair that others may read is refused until its mode is right, and then it is used: nothing else has changed. */
+static void mend_the_mode(void *arg)
+{
+    (void)arg;
+    certificate_make("client", "ca", NULL, CERTIFICATE_LIFE_S);
+    struct redis_probe *probe = redis_probe_open(server.socket_path);
+    struct redis_tls *tls = new_tls((struct redis_tls_options){
+        .certificate = certificate_path("client.pem"), .key = certificate_path("client.key"), .is_unverified = true});
+    struct redis_options options = options_to("localhost", tls);
+    struct redis_client *client = ready_client(&options);
+    certificate_make("client", "ca", NULL, CERTIFICATE_LIFE_S);
+    cr_assert_eq(chmod(certificate_path("client.key"), 0644), 0);
+    lose_connection(client, probe);
+    cr_expect(redis_tls_is_resumed(client->tls), "the old pair serves");
+    cr_assert_eq(chmod(certificate_path("client.key"), 0600), 0);
+    lose_connection(client, probe);
+    cr_expect_not(redis_tls_is_resumed(client->tls), "the new pair is used");
+    redis_probe_close(probe);
+    redis_client_free(client);
+    redis_tls_free(tls);
+}
+
+Test(redis_tls, files_that_could_not_be_used_are_tried_again)
+{
+    server_start_with_tls(false, NULL);
+    run_scenario(mend_the_mode);
 }
 
 /* -------------------- files that are none -------------------- */

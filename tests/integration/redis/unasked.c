@@ -58,3 +58,31 @@ Test(redis_unasked, whatever_comes_behind_an_answer_ends_the_connection_and_the_
     run_scenario(hear_all_kinds);
     pretender_stop(&pretender);
 }
+
+/* -------------------- answers that are too large -------------------- */
+
+static void announce_billions(const char *request, char *reply, size_t size)
+{
+    if (strstr(request, "ECHO") != NULL)
+        snprintf(reply, size, "*2147483647\r\n");
+}
+
+static void hear_of_billions(void *arg)
+{
+    (void)arg;
+    struct redis_options options = quick_options();
+    options.timeout_ms = 10000;
+    struct redis_client *client = ready_client(&options);
+    int64_t began_ms = loop_now_ms();
+    cr_expect_eq(ask(client, NULL, NULL, WORDS("ECHO")), MID_UNAVAILABLE);
+    cr_expect_lt(loop_now_ms() - began_ms, 5000);
+    redis_client_free(client);
+}
+
+Test(redis_unasked, an_array_without_measure_ends_the_connection_and_costs_no_memory)
+{
+    struct pretender pretender;
+    pretender_start(&pretender, announce_billions);
+    run_scenario(hear_of_billions);
+    pretender_stop(&pretender);
+}

@@ -63,6 +63,8 @@ Test(configuration, what_is_said_twice_or_not_at_all_is_refused)
         {"u:secret@h:6379", "--workers", "1", "not shown, as it has an '@'"},
         {"redis://h", "--redis-tls-ca", "ca.pem", "redis-tls-ca is set, but redis is not a rediss:// URL"},
         {"h:6379", "--redis-tls-verify", "no", "redis-tls-verify is set, but redis is not a rediss:// URL"},
+        {"rediss://h", "--redis-tls-name", ".example.com", "redis-tls-name is \".example.com\""},
+        {"rediss://.example.com", "--workers", "1", "the host holds a character"},
         {"rediss://h", "--redis-tls-key", "x.key", "redis-tls-certificate is missing"},
         {"rediss://h", "--redis-tls-certificate", "x.pem", "redis-tls-key is missing"},
         {"rediss://h", "--redis-tls-ca", "/none/ca.pem", "/none/ca.pem (setting redis-tls-ca): No such file"},
