@@ -21,6 +21,7 @@ decides_over() {
         # What is not there yet is made by whoever comes first; in a directory of root's that is root.
         read -r uid gid mode < <(stat -c '%u %g %a' -- "$at/$part" 2>/dev/null || printf '0 0 none\n')
         if [[ $mode == none ]]; then
+            [[ /$rest/ != */../* ]] || die "$1 leads back from a directory that is not there; name it without .."
             break
         elif ((uid != 0)); then
             printf '%s\n' "$uid"
@@ -36,6 +37,21 @@ decides_over() {
         fi
     done
     printf '0\n'
+}
+
+# make_directory PATH: makes it, and the directories before it that are not there; all that is there is root's. Whoever is
+# faster at a name in a directory that others can write makes it fail.
+make_directory() {
+    local at='' rest part
+    [[ $1 == /* ]] && rest=$1 || rest=$PWD/$1
+    while [[ -n $rest ]]; do
+        rest=${rest#/}
+        part=${rest%%/*}
+        rest=${rest#"$part"}
+        at=$at/$part
+        [[ -d $at ]] || mkdir -- "$at" || return 1
+        [[ $(decides_over "$at") == 0 ]] || die "$at has just been made by another user; try again"
+    done
 }
 
 # as_words USER_ID: prints the command that gives root's rights up for those of that user, a word per line.

@@ -72,6 +72,36 @@ link_of_others_makes_no_root() {
     [[ $(<"$target/url") == 'of root' && $(ls -A "$target") == $'other\nurl' ]]
 }
 
+# Behind a name that is not there stands the way back into a directory of `nobody`, and a link from there to one of root's.
+ways_back_are_refused() {
+    local dir=$root/nobodys target=$root/roots
+    rm -rf "$dir" "$target"
+    install -d -o nobody -g nogroup "$dir"
+    mkdir "$target"
+    "${as_nobody[@]}" ln -s "$target" "$dir/link"
+    says 'without ..' "$prefix/bin/midstream-run" "$root/application" --dir "$root/none/../nobodys/link/made" --port 0 --detach &&
+        [[ ! -e $root/none && -z $(ls -A "$target") && $(stat -c %U "$target") == root ]]
+}
+
+# nobody sees which directory root is about to make, and is faster, with a link to a directory of root's behind the name.
+faster_users_gain_nothing() {
+    local dir=$root/shared target=$root/roots racer made
+    rm -rf "$dir" "$target"
+    mkdir -m 1777 "$dir"
+    mkdir "$target"
+    # shellcheck disable=SC2016  # the other shell's
+    "${as_nobody[@]}" bash -c 'while :; do mkdir "$1/new" 2>/dev/null && { ln -s "$2" "$1/new/run"; break; }; done' - "$dir" "$target" &
+    racer=$!
+    wait_until 10 test -L "$dir/new/run" || return 1
+    wait "$racer" || :
+    # It is there already, as it would be after the first look.
+    # shellcheck disable=SC2016  # the other shell's
+    made=$(bash -c 'set -euo pipefail; . "$1/scripts/lib/common.sh"; . "$1/scripts/lib/owner.sh"; make_directory "$2"' - "$ROOT" \
+        "$dir/new/run" 2>&1) && return 1
+    printf '%s\n' "$made"
+    [[ $made == *'made by another user'* && -z $(ls -A "$target") && $(stat -c %U "$target") == root ]]
+}
+
 # Whoever can write the sources decides what their build does.
 sources_of_others_are_not_built_by_root() {
     local dir=$root/nobodys pid
