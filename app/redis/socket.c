@@ -306,13 +306,10 @@ static void on_event(struct watch *watch, uint32_t events)
         shake_hands(socket);
     if (socket->state != REDIS_SOCKET_OPEN)
         return;
+    set_watched(socket, READ_EVENTS | (has_output(socket) ? (uint32_t)EPOLLOUT : 0u));
     if ((events & ~(uint32_t)EPOLLOUT) || socket->tls != NULL)
         read_answers(socket);
-    if (is_closed(socket))
-        return;
-    if (!has_output(socket))
-        set_watched(socket, READ_EVENTS);
-    else if ((events & EPOLLOUT) || is_first_event || socket->tls != NULL)
+    if (!is_closed(socket) && has_output(socket) && ((events & EPOLLOUT) || is_first_event || socket->tls != NULL))
         write_output(socket);
 }
 

@@ -35,7 +35,7 @@ void redis_tls_free(struct redis_tls *tls); /* NULL is fine */
 
 /* The context outlives the channel. `host` is copied: what the certificate has to name. */
 struct redis_tls_channel *redis_tls_channel_new(struct redis_tls *tls, const char *host);
-/* The next connection is to another server of that name: no session of the last one is resumed. */
+/* The next connection is to that host: if it is another one, no session of the last one is resumed. */
 void redis_tls_channel_expect(struct redis_tls_channel *channel, const char *host);
 void redis_tls_channel_free(struct redis_tls_channel *channel); /* NULL is fine */
 

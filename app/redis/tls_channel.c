@@ -16,10 +16,11 @@
 
 struct redis_tls_channel {
     struct redis_tls *tls;
-    char name[REDIS_HOST_LENGTH_MAX + 1];
-    SSL *ssl;             /* NULL: no connection */
-    SSL_SESSION *session; /* to be resumed, or NULL */
-    unsigned generation;  /* of the session's context */
+    char host[REDIS_HOST_LENGTH_MAX + 1];
+    SSL *ssl;                    /* NULL: no connection */
+    unsigned generation;         /* of the connection's context; channels share contexts, and any of them renews it */
+    SSL_SESSION *session;        /* to be resumed, or NULL */
+    unsigned session_generation; /* of the context that verified it */
     char reason[REDIS_REASON_SIZE];
 };
 
@@ -31,7 +32,7 @@ static int keep_session(SSL *ssl, SSL_SESSION *session)
     struct redis_tls_channel *channel = SSL_get_app_data(ssl);
     SSL_SESSION_free(channel->session);
     channel->session = session;
-    channel->generation = channel->tls->generation;
+    channel->session_generation = channel->generation;
     return 1;
 }
 
@@ -43,7 +44,7 @@ void redis_tls_keep_sessions(SSL_CTX *context)
 
 static void resume_session(struct redis_tls_channel *channel)
 {
-    bool is_of_context = channel->generation == channel->tls->generation;
+    bool is_of_context = channel->session_generation == channel->generation;
     if (channel->session != NULL && is_of_context && SSL_SESSION_is_resumable(channel->session) == 1)
         SSL_set_session(channel->ssl, channel->session);
 }
@@ -56,16 +57,22 @@ static bool is_address(const char *name)
     return inet_pton(AF_INET, name, bytes) == 1 || inet_pton(AF_INET6, name, bytes) == 1;
 }
 
+static const char *expected_name(const struct redis_tls_channel *channel)
+{
+    return channel->tls->options.name != NULL ? channel->tls->options.name : channel->host;
+}
+
 /* An address is no server name (RFC 6066, 3), but certificates may have one. */
 static void expect_name(struct redis_tls_channel *channel)
 {
-    if (is_address(channel->name)) {
-        ENSURE(X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(channel->ssl), channel->name) == 1);
+    const char *name = expected_name(channel);
+    if (is_address(name)) {
+        ENSURE(X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(channel->ssl), name) == 1);
         return;
     }
     SSL_set_hostflags(channel->ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-    ENSURE(SSL_set1_host(channel->ssl, channel->name) == 1);
-    ENSURE(SSL_set_tlsext_host_name(channel->ssl, channel->name) == 1);
+    ENSURE(SSL_set1_host(channel->ssl, name) == 1);
+    ENSURE(SSL_set_tlsext_host_name(channel->ssl, name) == 1);
 }
 
 /* -------------------- failures -------------------- */
@@ -75,7 +82,7 @@ static void explain_verification(struct redis_tls_channel *channel, long result)
     const char *text = X509_verify_cert_error_string(result);
     char hint[REDIS_REASON_SIZE / 2] = "";
     if (result == X509_V_ERR_HOSTNAME_MISMATCH || result == X509_V_ERR_IP_ADDRESS_MISMATCH)
-        snprintf(hint, sizeof(hint), "; expected %.40s (setting redis-tls-name)", channel->name);
+        snprintf(hint, sizeof(hint), "; expected %.40s (setting redis-tls-name)", expected_name(channel));
     else if (result == X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN || result == X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT ||
              result == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY ||
              result == X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE)
@@ -126,6 +133,7 @@ void redis_tls_begin(struct redis_tls_channel *channel, int fd)
 {
     ENSURE(channel->ssl == NULL);
     redis_tls_refresh(channel->tls);
+    channel->generation = channel->tls->generation;
     channel->ssl = SSL_new(channel->tls->context);
     if (channel->ssl == NULL || SSL_set_fd(channel->ssl, fd) != 1)
         panic("out of memory for TLS");
@@ -191,15 +199,15 @@ struct redis_tls_channel *redis_tls_channel_new(struct redis_tls *tls, const cha
     if (channel == NULL)
         panic("out of memory for TLS");
     channel->tls = tls;
-    snprintf(channel->name, sizeof(channel->name), "%s", tls->options.name != NULL ? tls->options.name : host);
+    snprintf(channel->host, sizeof(channel->host), "%s", host);
     return channel;
 }
 
 void redis_tls_channel_expect(struct redis_tls_channel *channel, const char *host)
 {
-    const char *name = channel->tls->options.name;
-    if (name == NULL)
-        snprintf(channel->name, sizeof(channel->name), "%s", host);
+    if (strcmp(channel->host, host) == 0)
+        return;
+    snprintf(channel->host, sizeof(channel->host), "%s", host);
     SSL_SESSION_free(channel->session);
     channel->session = NULL;
 }

@@ -7,8 +7,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "certificates.h"
 #include "pretender.h"
 #include "redis/connection.h" /* why a connection failed, and where it leads */
+#include "redis/tls.h"
 #include "server.h"
 #include "support/owned.h"
 #include "support/process.h"
@@ -67,7 +69,8 @@ static void start_replica(void)
                                  NULL);
 }
 
-static void start_sentinel(int number)
+/* `more` are further lines of its configuration. */
+static void start_sentinel_of(int number, int master_port, const char *more)
 {
     char path[128];
     site.ports[number] = server_free_port();
@@ -75,13 +78,18 @@ static void start_sentinel(int number)
     FILE *file = fopen(path, "we");
     cr_assert_not_null(file);
     fprintf(file,
-            "port %d\nbind 127.0.0.1\ndir %s\nlogfile sentinel-%d.log\n"
+            "%s %d\nbind 127.0.0.1\ndir %s\nlogfile sentinel-%d.log\n%s"
             "sentinel monitor ours 127.0.0.1 %d 2\nsentinel down-after-milliseconds ours 500\n"
             "sentinel failover-timeout ours 5000\n",
-            site.ports[number], server.directory, number, server.port);
+            more[0] == '\0' ? "port" : "tls-port", site.ports[number], server.directory, number, more, master_port);
     fclose(file);
     site.pids[number] = process_spawn(
         (const char *const[]){"setpriv", "--pdeathsig", "KILL", "redis-server", path, "--sentinel", NULL}, NULL);
+}
+
+static void start_sentinel(int number)
+{
+    start_sentinel_of(number, server.port, "");
 }
 
 static bool knows_all(void *arg)
@@ -348,4 +356,43 @@ Test(redis_sentinel, sentinels_that_were_made_anew_are_believed_after_half_a_min
 {
     server_start(NULL);
     run_scenario(hear_an_older_epoch);
+}
+
+/* -------------------- TLS -------------------- */
+
+static void start_sentinel_with_tls(void)
+{
+    char more[640];
+    snprintf(more, sizeof(more),
+             "port 0\ntls-cert-file %s\ntls-key-file %s\ntls-ca-cert-file %s\ntls-auth-clients no\n"
+             "tls-replication yes\n",
+             certificate_path("server.pem"), certificate_path("server.key"), certificate_path("ca.pem"));
+    start_sentinel_of(0, server.tls_port, more);
+}
+
+static void speak_tls_with_both(void *arg)
+{
+    (void)arg;
+    char address[32];
+    snprintf(address, sizeof(address), "localhost:%d", site.ports[0]);
+    struct redis_options options = sentinel_options(address);
+    options.tls = server_tls();
+    options.timeout_ms = 3000;
+    struct redis_client *client = ready_client(&options);
+    cr_expect_eq(client->address.port, server.tls_port);
+    cr_expect_eq(ask(client, NULL, NULL, WORDS("SET", "a", "1")), MID_OK);
+
+    struct redis_probe *probe = redis_probe_open(server.socket_path);
+    cr_assert_geq(redis_int(probe, "CLIENT KILL TYPE normal SKIPME yes"), 1);
+    redis_probe_close(probe);
+    await_connection(client, 2);
+    cr_expect(redis_tls_is_resumed(client->tls), "it is the same master as before");
+    redis_client_free(client);
+}
+
+Test(redis_sentinel, tls_is_spoken_with_sentinels_and_master)
+{
+    server_start_with_tls(false, NULL);
+    start_sentinel_with_tls();
+    run_scenario(speak_tls_with_both);
 }
