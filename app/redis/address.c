@@ -104,3 +104,28 @@ bool redis_address_parse(const char *text, struct redis_address *address, char *
     *address = parsed;
     return true;
 }
+
+size_t redis_address_parse_list(const char *text, struct redis_address list[], size_t max, char *reason,
+                                size_t reason_size)
+{
+    char one[REDIS_HOST_LENGTH_MAX + sizeof("[]:65535")];
+    size_t count = 0;
+    for (;; text++) {
+        size_t length = strcspn(text, ",");
+        if (count == max || length >= sizeof(one)) {
+            refuse(text, count == max ? "there are too many before it" : "it is too long", reason, reason_size);
+            return 0;
+        }
+        memcpy(one, text, length);
+        one[length] = '\0';
+        if (!redis_address_parse(one, &list[count], reason, reason_size))
+            return 0;
+        if (list[count++].is_unix) {
+            refuse(one, "expected host:port or [ipv6]:port", reason, reason_size);
+            return 0;
+        }
+        text += length;
+        if (*text == '\0')
+            return count;
+    }
+}

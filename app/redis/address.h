@@ -19,6 +19,10 @@ struct redis_address {
     int port;                             /* 0 for a unix socket */
 };
 
+/* Reads 1 to `max` addresses of hosts, with commas between. 0 with a sentence as below. */
+size_t redis_address_parse_list(const char *text, struct redis_address list[], size_t max, char *reason,
+                                size_t reason_size);
+
 /* False with a sentence in `reason` (NUL-terminated, cut at its size) when the text is no such address. */
 bool redis_address_parse(const char *text, struct redis_address *address, char *reason, size_t reason_size);
 

@@ -277,7 +277,8 @@ struct redis_sentinel *redis_sentinel_new(const struct redis_sentinel_options *o
     struct redis_sentinel *sentinel = calloc(1, sizeof(*sentinel));
     if (sentinel == NULL)
         panic("out of memory for Sentinel");
-    sentinel->count = redis_sentinel_addresses_parse(options->addresses, sentinel->addresses, reason, reason_size);
+    sentinel->count =
+        redis_address_parse_list(options->addresses, sentinel->addresses, REDIS_SENTINELS_MAX, reason, reason_size);
     if (sentinel->count == 0) {
         free(sentinel);
         return NULL;

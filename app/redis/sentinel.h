@@ -35,15 +35,11 @@ struct redis_sentinel_listener {
 };
 
 struct redis_sentinel_options {
-    const char *addresses; /* with commas between; see redis_sentinel_addresses_parse() */
+    const char *addresses; /* as redis_address_parse_list() takes them */
     const char *master;    /* its name, copied */
     struct redis_tls *tls; /* NULL: without; the caller's, and outlives the client */
     int64_t timeout_ms;    /* of one question */
 };
-
-/* Reads 1 to REDIS_SENTINELS_MAX addresses "host:port" with commas between. 0 with a sentence: they are none. */
-size_t redis_sentinel_addresses_parse(const char *text, struct redis_address addresses[static REDIS_SENTINELS_MAX],
-                                      char *reason, size_t reason_size);
 
 /* Asks nobody yet. NULL with a reason: the addresses cannot be understood. */
 struct redis_sentinel *redis_sentinel_new(const struct redis_sentinel_options *options,

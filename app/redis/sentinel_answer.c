@@ -1,4 +1,4 @@
-/* What a Sentinel says. See sentinel_answer.h; the list of Sentinels is read here, too. */
+/* What a Sentinel says. See sentinel_answer.h. */
 #include "redis/sentinel_answer.h"
 
 #include <stdio.h>
@@ -8,7 +8,6 @@
 #include <hiredis/hiredis.h>
 
 #include "redis/refusal.h"
-#include "redis/sentinel.h"
 
 static bool is_text(const redisReply *reply, const char *text)
 {
@@ -96,31 +95,4 @@ bool sentinel_switch_read(const struct redisReply *reply, const char *name, stru
     return reply->type == REDIS_REPLY_ARRAY && reply->elements == 3 && is_text(reply->element[0], "message") &&
            is_text(reply->element[1], "+switch-master") && reply->element[2]->type == REDIS_REPLY_STRING &&
            read_switch(reply->element[2]->str, name, old);
-}
-
-/* -------------------- the list -------------------- */
-
-size_t redis_sentinel_addresses_parse(const char *text, struct redis_address addresses[static REDIS_SENTINELS_MAX],
-                                      char *reason, size_t reason_size)
-{
-    char one[REDIS_HOST_LENGTH_MAX + sizeof("[]:65535")];
-    size_t count = 0;
-    for (;; text++) {
-        size_t length = strcspn(text, ",");
-        if (count == REDIS_SENTINELS_MAX || length >= sizeof(one)) {
-            snprintf(reason, reason_size, "at most %d Sentinels, each as host:port", REDIS_SENTINELS_MAX);
-            return 0;
-        }
-        memcpy(one, text, length);
-        one[length] = '\0';
-        if (!redis_address_parse(one, &addresses[count], reason, reason_size))
-            return 0;
-        if (addresses[count++].is_unix) {
-            snprintf(reason, reason_size, "a Sentinel is host:port, and not the path of a socket");
-            return 0;
-        }
-        text += length;
-        if (*text == '\0')
-            return count;
-    }
 }

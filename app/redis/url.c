@@ -118,9 +118,9 @@ static bool check_address(const struct parts *parts, const struct redis_url *url
 {
     struct redis_address addresses[REDIS_SENTINELS_MAX];
     char problem[REDIS_HOST_LENGTH_MAX * 2];
-    bool is_good = url->master[0] != '\0'
-                       ? redis_sentinel_addresses_parse(url->address, addresses, problem, sizeof(problem)) > 0
-                       : redis_address_parse(url->address, &addresses[0], problem, sizeof(problem));
+    bool is_good = url->master[0] != '\0' ? redis_address_parse_list(url->address, addresses, REDIS_SENTINELS_MAX,
+                                                                     problem, sizeof(problem)) > 0
+                                          : redis_address_parse(url->address, &addresses[0], problem, sizeof(problem));
     if (is_good)
         return true;
     const char *sentence = strstr(problem, "\": ");

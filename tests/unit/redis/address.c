@@ -77,3 +77,31 @@ Test(redis_address, a_reason_is_cut_to_its_room)
     cr_assert_not(redis_address_parse("nonsense", &address, reason, sizeof(reason)));
     cr_assert_eq(strlen(reason), sizeof(reason) - 1);
 }
+
+Test(redis_address, a_list_is_read_as_a_whole_or_not_at_all)
+{
+    static const struct {
+        const char *text;
+        size_t count;
+    } rows[] = {
+        {"a:1", 1},
+        {"a:1,b:2", 2},
+        {"[::1]:1,a:2,127.0.0.1:3", 3},
+        {"a:1,b:2,c:3,d:4,e:5,f:6,g:7,h:8", 8},
+        {"", 0},
+        {"a", 0},
+        {"a:1,", 0},
+        {",a:1", 0},
+        {"a:1,unix:/b", 0},
+        {"a:1,,b:2", 0},
+        {"a:0", 0},
+        {"a:1,b:2,c:3,d:4,e:5,f:6,g:7,h:8,i:9", 0},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct redis_address list[8];
+        char reason[512] = "";
+        cr_expect_eq(redis_address_parse_list(rows[i].text, list, 8, reason, sizeof(reason)), rows[i].count, "%s",
+                     rows[i].text);
+        cr_expect_eq(reason[0] == '\0', rows[i].count > 0, "%s: %s", rows[i].text, reason);
+    }
+}

@@ -3,7 +3,6 @@
 #include <hiredis/hiredis.h>
 #include <string.h>
 
-#include "redis/sentinel.h"
 #include "redis/sentinel_answer.h"
 
 static redisReply *reply_of(const char *bytes)
@@ -105,33 +104,5 @@ Test(sentinel_answer, a_switch_is_one_of_our_master_only)
         cr_expect_eq(sentinel_switch_read(reply, "ours", &old), rows[i].old_port != 0, "%s", rows[i].bytes);
         cr_expect_eq(old.port, rows[i].old_port, "%s", rows[i].bytes);
         freeReplyObject(reply);
-    }
-}
-
-Test(sentinel_answer, a_list_of_sentinels_is_read_as_a_whole_or_not_at_all)
-{
-    static const struct {
-        const char *text;
-        size_t count;
-    } rows[] = {
-        {"a:1", 1},
-        {"a:1,b:2", 2},
-        {"[::1]:1,a:2,127.0.0.1:3", 3},
-        {"a:1,b:2,c:3,d:4,e:5,f:6,g:7,h:8", 8},
-        {"", 0},
-        {"a", 0},
-        {"a:1,", 0},
-        {",a:1", 0},
-        {"a:1,unix:/b", 0},
-        {"a:1,,b:2", 0},
-        {"a:0", 0},
-        {"a:1,b:2,c:3,d:4,e:5,f:6,g:7,h:8,i:9", 0},
-    };
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        struct redis_address addresses[REDIS_SENTINELS_MAX];
-        char reason[512] = "";
-        cr_expect_eq(redis_sentinel_addresses_parse(rows[i].text, addresses, reason, sizeof(reason)), rows[i].count,
-                     "%s", rows[i].text);
-        cr_expect_eq(reason[0] == '\0', rows[i].count > 0, "%s: %s", rows[i].text, reason);
     }
 }
