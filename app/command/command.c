@@ -17,7 +17,7 @@
 struct call {
     struct settings *settings;
     const struct command_line *line;
-    bool connects;  /* --connect */
+    bool has_flag;  /* of the command's own */
     int word_count; /* words between the command and its flags */
     char **words;
     const struct mid_app *app;
@@ -43,7 +43,7 @@ static int check(const struct call *call)
     struct settings settings;
     char reason[512];
     int code = master_check(call->settings, call->app);
-    if (code != 0 || !call->connects)
+    if (code != 0 || !call->has_flag)
         return code;
     if (settings_read(&settings, call->line->argc, call->line->argv, reason, sizeof(reason)))
         return connect_command(&settings);
@@ -93,39 +93,40 @@ static const struct command {
     const char *description;
     const char *help; /* behind the usage and the description */
     bool has_words;
+    const char *flag; /* one that is no setting; NULL: there is none */
 } commands[] = {
     {"serve", serve, "serve requests from nginx",
      "A master process starts workers, which answer the FastCGI requests on --listen, and restarts them if they die. It stays\n"
      "in the foreground. SIGTERM and SIGINT stop it when requests in progress are done or --drain-timeout-ms has passed;\n"
      "SIGHUP reloads the settings and the files that they name; SIGUSR1 reopens --log-file.\n\n"
      "Requires a key file (keygen). Often set: --listen, --redis, --keys, --workers, --admin.\n",
-     false},
+     false, NULL},
     {"work", work, "do background tasks",
      "A master process starts workers, which take tasks of --task-queues from Redis, up to --task-concurrency per queue at a\n"
      "time. They do not listen on sockets. Signals are as for serve. On SIGTERM, tasks that are not done within\n"
      "--drain-timeout-ms are returned to the queue.\n\n"
      "Often set: --redis, --keys (those of serve, for the visitors' sessions), --workers, --task-queues.\n",
-     false},
-    {"task", task, "list, show, retry, cancel or delete tasks", NULL, true},
+     false, NULL},
+    {"task", task, "list, show, retry, cancel or delete tasks", NULL, true, NULL},
     {"check", check, "check the settings without serving",
      "Checks the settings, the key file, the password file, addresses and routes, as serve and work do, without opening sockets\n"
      "or connecting to Redis. Exits with 0 if a start, or a reload, would accept them; otherwise prints what is wrong and exits\n"
      "with 1 or 2.\n\n"
      "With --connect, it then connects to Redis, changes nothing, and prints its version, role, TLS, memory, append-only file,\n"
      "the commands that the user may not run, and warnings. Exits with 1 if Redis cannot be used.\n",
-     false},
+     false, "--connect"},
     {"keygen", keygen, "add a new signing key to the file of --keys",
      "The new key becomes the first one. The first key signs cookies; all keys verify them. The file is created with mode 0600\n"
      "if it does not exist. serve and work use the new key after SIGHUP. Old keys can be removed after --session-absolute-ms.\n",
-     false},
-    {"settings", print_settings, "print the reference of the settings, in Markdown", "It is docs/settings.md.\n",
-     false},
+     false, NULL},
+    {"settings", print_settings, "print the reference of the settings, in Markdown", "It is docs/settings.md.\n", false,
+     NULL},
     {"nginx", print_nginx, "print nginx locations for routes with their own limits",
      "nginx has limits as well, and applies them first: 1 MiB for a body, 60 s without a response (nginx/site.conf). These\n"
      "locations, in application.conf, raise them for routes with a larger body_max_bytes or timeout_ms. midstream-run does this\n"
      "itself.\n",
-     false},
-    {"version", version, "print the version", "", false},
+     false, NULL},
+    {"version", version, "print the version", "", false, NULL},
 };
 
 static void print_usage(const char *program)
@@ -222,7 +223,7 @@ static int run(int argc, char **argv, const struct mid_app *app)
     const struct command *command = command_of(argc, argv);
     if (command == NULL)
         return 2;
-    bool connects = command->run == check && take_flag(&argc, argv, "--connect");
+    bool has_flag = command->flag != NULL && take_flag(&argc, argv, command->flag);
     int word_count = 0;
     while (command->has_words && 2 + word_count < argc && argv[2 + word_count][0] != '-')
         word_count++;
@@ -239,7 +240,7 @@ static int run(int argc, char **argv, const struct mid_app *app)
     }
     int code = command->run(&(struct call){.settings = &settings,
                                            .line = &line,
-                                           .connects = connects,
+                                           .has_flag = has_flag,
                                            .word_count = word_count,
                                            .words = argv + 2,
                                            .app = app});
