@@ -103,10 +103,11 @@ run-test-handlers: $(HANDLER_TESTS)
 
 run-test-integration: export SEED := $(SEED)
 run-test-integration: export COUNT := $(COUNT)
-# The tests of the Redis client, a second time with TLS.
+# Those of the Redis client, a second time with TLS.
 run-test-integration: $(INTEGRATION_TESTS) $(INTEGRATION_APP) $(BUILD)/midstream
 	$(RUN_TEST)
-	$(if $(TEST_FILTER),,REDIS_TLS=1 $(subst --jobs,--filter '@(redis_client|redis_recovery|redis_suspicion|redis_password)/*' --jobs,$(RUN_TEST)))
+	$(if $(TEST_FILTER),,REDIS_TLS=1 $(MAKE) FLAVOUR=$(FLAVOUR) run-test-integration \
+	    TEST_FILTER='@(redis_client|redis_recovery|redis_suspicion|redis_password)/*')
 
 run-test-browser: $(BROWSER_TESTS) $(BUILD)/midstream
 	$(RUN_TEST)
