@@ -23,8 +23,13 @@ die() {
 # Otherwise it is empty.
 AS_USER=()
 
+# What runs there gets neither the lock of the run (9) nor root's terminal, into which it could type.
 as_user() {
-    "${AS_USER[@]}" "$@"
+    if ((${#AS_USER[@]} > 0)); then
+        setsid --wait "${AS_USER[@]}" "$@" 9<&-
+    else
+        "$@" 9<&-
+    fi
 }
 
 # signal_process NAME PID

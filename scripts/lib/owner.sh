@@ -30,13 +30,20 @@ decides_over() {
             ((++links <= 40)) || die "$1 has too many symbolic links"
             rest=$(readlink -- "$at/$part")$rest
             [[ $rest != /* ]] || at=''
-        elif ((8#$mode & 8#1000)) || ! ((8#$mode & 8#2)) && { ! ((8#$mode & 8#20)) || ((gid == 0)); }; then
+        elif names_are_roots "$mode" "$gid"; then
             at=$at/$part
         else
             die "$at/$part can be written by other users, so root does not use it; name another directory"
         fi
     done
     printf '0\n'
+}
+
+# names_are_roots MODE GROUP_ID: whether in a directory of root's nobody else can replace what is not theirs: by the sticky
+# bit, or because nobody else can write it.
+names_are_roots() {
+    local mode=$((8#$1))
+    ((mode & 8#1000 || (!(mode & 8#2) && (!(mode & 8#20) || $2 == 0))))
 }
 
 # make_directory PATH: makes it, and the directories before it that are not there; all that is there is root's. Whoever is

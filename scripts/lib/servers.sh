@@ -54,7 +54,7 @@ FAILURE_ENDS=run
 # tell_log NAME: the end of it.
 tell_log() {
     say "the end of $DIR/$1.log:"
-    server_log "$1" | tail -n 20 | sed 's/^/    /' >&2
+    server_log "$1" | tail -n 20 | LC_ALL=C tr -d '\000-\010\013-\037\177' | sed 's/^/    /' >&2
 }
 
 # server_failed NAME WHAT: tells the user.
@@ -130,7 +130,7 @@ midstream_upstream() {
     done
 }
 
-# nginx_start PORT PROGRAM: 0 picks a free port. Writes DIR/url and DIR/url-h2. Between the look at a port and its use somebody
+# nginx_start PORT PROGRAM: 0 picks a free port. Sets `url`, and writes DIR/url and DIR/url-h2. Between the look at a port and its use somebody
 # else may have taken it, hence the repetition.
 nginx_start() {
     local port h2_port attempt status
@@ -143,9 +143,10 @@ nginx_start() {
         status=0
         application_await "http://127.0.0.1:$port" || status=$?
         if ((status == 0)); then
+            url=http://127.0.0.1:$port
             # shellcheck disable=SC2016  # the other shell's
-            as_user sh -c 'printf "%s\n" "$2" >"$1/url" && printf "%s\n" "$3" >"$1/url-h2"' - "$DIR" \
-                "http://127.0.0.1:$port" "http://127.0.0.1:$h2_port"
+            as_user sh -c 'printf "%s\n" "$2" >"$1/url" && printf "%s\n" "$3" >"$1/url-h2"' - "$DIR" "$url" \
+                "http://127.0.0.1:$h2_port"
             return 0
         fi
         ((status == 1)) || start_failed
@@ -196,7 +197,7 @@ render() {
 nginx_reload() {
     routes_render "$1"
     signal_process HUP "${SERVER_PID[nginx]}"
-    application_await "$(as_user cat "$DIR/url")" || start_failed
+    application_await "$url" || start_failed
 }
 
 nginx_access_log() {
@@ -212,7 +213,7 @@ nginx_access_log() {
 nginx_answers() {
     [[ -s $DIR/nginx.pid ]] || return 1
     local status
-    status=$(curl -s --noproxy '*' --max-time 5 -o /dev/null -w '%{http_code}' "$1/null") && ((status < 500))
+    status=$(as_user curl -s --noproxy '*' --max-time 5 -o /dev/null -w '%{http_code}' --url "$1/null") && ((status < 500))
 }
 
 # application_await URL: 1 when it does not answer; 2 when it says itself that it does not start. It is tried again then, but
