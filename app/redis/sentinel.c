@@ -17,15 +17,22 @@ enum {
     QUESTION_MS = 1000,    /* at most, for one Sentinel: there are others */
     WATCH_AGAIN_MS = 1000, /* after the connection that hears of changes was lost */
     PING_MS = 2000,        /* on that connection */
+    WATCH_MS = 10000,      /* one Sentinel: it may be on the wrong side of a partition */
     DOUBT_MS = 30000,
     TELL_AGAIN_MS = 60000,
+};
+
+enum sentinel_state {
+    SENTINEL_IDLE,     /* the timer, if it runs, is when the next one is asked */
+    SENTINEL_ASKING,   /* it is the deadline of the question */
+    SENTINEL_WATCHING, /* the question was answered; it is the next PING, or the deadline of the last one */
 };
 
 struct redis_sentinel {
     struct redis_sentinel_listener listener;
     struct redis_address addresses[REDIS_SENTINELS_MAX];
     size_t count;
-    size_t next;
+    size_t questions; /* that were asked: the number decides who is asked, and at which of its addresses */
     char master[REDIS_MASTER_NAME_BYTES];
     int64_t timeout_ms;
 
@@ -33,13 +40,13 @@ struct redis_sentinel {
     struct redis_socket socket;
     struct buffer request;
     struct resolution *resolution;
-    struct timer timer; /* the next question, or the deadline of the one that was asked */
+    struct timer timer;
     uint64_t writes;
-    bool is_asking;    /* a question is under way */
-    bool is_watching;  /* it was answered, and the connection hears of changes */
-    bool has_answered; /* since the last PING on it */
-    bool is_wanted;    /* by redis_sentinel_find() */
-    bool is_closing;   /* by ourselves */
+    enum sentinel_state state;
+    int64_t watched_ms; /* since when, in WATCHING */
+    bool has_answered;  /* since the last PING */
+    bool is_wanted;     /* by redis_sentinel_find() */
+    bool is_closing;    /* by ourselves */
 
     struct redis_address named; /* in the answer that is still incomplete */
     int64_t epoch;              /* the newest that was seen; -1: none */
@@ -52,7 +59,7 @@ struct redis_sentinel {
 
 static const struct redis_address *asked(const struct redis_sentinel *sentinel)
 {
-    return &sentinel->addresses[(sentinel->next + sentinel->count - 1) % sentinel->count];
+    return &sentinel->addresses[(sentinel->questions - 1) % sentinel->count];
 }
 
 /* -------------------- the end of a question -------------------- */
@@ -83,7 +90,8 @@ static void fail(struct redis_sentinel *sentinel, const char *reason)
 {
     char sentence[REDIS_REASON_SIZE];
     bool was_wanted = sentinel->is_wanted;
-    sentinel->is_asking = sentinel->is_watching = sentinel->is_wanted = false;
+    sentinel->state = SENTINEL_IDLE;
+    sentinel->is_wanted = false;
     if (!was_wanted) {
         tell(sentinel, reason);
         timer_start(&sentinel->timer, WATCH_AGAIN_MS, on_time);
@@ -112,8 +120,9 @@ static void note_master(struct redis_sentinel *sentinel, const struct redis_addr
 {
     bool is_other = !is_same(&sentinel->current, master);
     sentinel->current = *master;
-    sentinel->is_asking = false;
-    sentinel->is_watching = sentinel->has_answered = true;
+    sentinel->state = SENTINEL_WATCHING;
+    sentinel->watched_ms = loop_now_ms();
+    sentinel->has_answered = true;
     timer_start(&sentinel->timer, PING_MS, on_time);
     if (sentinel->is_wanted) {
         sentinel->is_wanted = false;
@@ -131,18 +140,21 @@ static void on_address(void *arg, const struct redisReply *reply)
         redis_socket_close(&sentinel->socket, reason);
 }
 
-/* Sentinels that were made anew begin at 0 again: what all of them say for so long is believed. */
+/* Sentinels that were made anew begin at 0 again: what is said for so long is believed, as if nothing had been heard.
+ */
 static bool is_outdated(struct redis_sentinel *sentinel, int64_t epoch)
 {
     bool is_left = is_same(&sentinel->named, &sentinel->left) && epoch <= sentinel->left_epoch;
+    bool is_doubtful = epoch < sentinel->epoch || is_left;
     int64_t now_ms = loop_now_ms();
-    if (epoch >= sentinel->epoch && !is_left) {
-        sentinel->doubted_ms = 0;
-        return false;
-    }
-    if (sentinel->doubted_ms == 0)
+    if (is_doubtful && sentinel->doubted_ms == 0)
         sentinel->doubted_ms = now_ms;
-    return now_ms - sentinel->doubted_ms < DOUBT_MS;
+    if (is_doubtful && now_ms - sentinel->doubted_ms < DOUBT_MS)
+        return true;
+    sentinel->doubted_ms = 0;
+    if (is_doubtful)
+        sentinel->left = (struct redis_address){0};
+    return false;
 }
 
 static void on_epoch(void *arg, const struct redisReply *reply)
@@ -166,7 +178,10 @@ static void on_epoch(void *arg, const struct redisReply *reply)
 
 static void on_subscribed(void *arg, const struct redisReply *reply)
 {
-    (void)arg, (void)reply;
+    struct redis_sentinel *sentinel = arg;
+    char reason[REDIS_REASON_SIZE];
+    if (reply != NULL && !sentinel_subscription_read(reply, reason, sizeof(reason)))
+        redis_socket_close(&sentinel->socket, reason);
 }
 
 /* Sentinels hear of it one after the other: those who have not yet are not believed. */
@@ -225,14 +240,14 @@ static void on_resolved(void *arg, const char *host, const char *reason)
 
 static void ask_next(struct redis_sentinel *sentinel)
 {
-    sentinel->next = (sentinel->next + 1) % sentinel->count;
-    sentinel->is_asking = true;
+    size_t round = sentinel->questions++ / sentinel->count;
+    sentinel->state = SENTINEL_ASKING;
     timer_start(&sentinel->timer, sentinel->timeout_ms, on_time);
     if (asked(sentinel)->is_numeric) {
         open_connection(sentinel, asked(sentinel));
         return;
     }
-    sentinel->resolution = resolution_new(asked(sentinel), 0, on_resolved, sentinel);
+    sentinel->resolution = resolution_new(asked(sentinel), (unsigned)round, on_resolved, sentinel);
     if (sentinel->resolution == NULL)
         fail(sentinel, "cannot resolve the host: no thread");
 }
@@ -245,26 +260,31 @@ static void ping(struct redis_sentinel *sentinel)
     timer_start(&sentinel->timer, PING_MS, on_time);
 }
 
+static bool is_late(const struct redis_sentinel *sentinel)
+{
+    return sentinel->state == SENTINEL_ASKING || (sentinel->state == SENTINEL_WATCHING && !sentinel->has_answered);
+}
+
 static void on_time(struct timer *timer)
 {
     struct redis_sentinel *sentinel = LIST_ELEMENT(timer, struct redis_sentinel, timer);
-    if (sentinel->is_watching && sentinel->has_answered) {
-        ping(sentinel);
-        return;
-    }
-    bool is_late = sentinel->is_asking || sentinel->is_watching;
-    close_connection(sentinel);
-    if (is_late)
+    bool is_watched_on = sentinel->state == SENTINEL_WATCHING && loop_now_ms() - sentinel->watched_ms < WATCH_MS;
+    if (is_late(sentinel)) {
+        close_connection(sentinel);
         fail(sentinel, "no answer in time");
-    else
+    } else if (is_watched_on) {
+        ping(sentinel);
+    } else {
+        close_connection(sentinel);
         ask_next(sentinel);
+    }
 }
 
 /* From a timer: a socket that was closed may not be opened in the same turn. */
 void redis_sentinel_find(struct redis_sentinel *sentinel)
 {
     sentinel->is_wanted = true;
-    sentinel->is_asking = sentinel->is_watching = false;
+    sentinel->state = SENTINEL_IDLE;
     timer_start(&sentinel->timer, 0, on_time);
 }
 

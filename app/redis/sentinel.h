@@ -3,7 +3,8 @@
  *
  * Every question goes to the next Sentinel of the list, on a connection of its own that then stays open and hears of
  * +switch-master: so a master that is cut off from the Sentinels, and does not know that it is none any more, is left
- * as soon as another one was made. When that connection is lost, the next Sentinel is asked after a second.
+ * as soon as another one was made. When that connection is lost, the next Sentinel is asked after a second, and after
+ * ten seconds in any case: the one that is listened to may be cut off together with the old master.
  *
  * Sentinels may disagree. What one says counts only if its configuration epoch is not older than the newest that was
  * seen; and whoever is told to be the master is asked as well (greeting.c).

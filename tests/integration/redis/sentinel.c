@@ -3,9 +3,11 @@
  * says.
  */
 #include <criterion/criterion.h>
+#include <netdb.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "certificates.h"
 #include "pretender.h"
@@ -75,13 +77,14 @@ static void start_sentinel_of(int number, int master_port, const char *more)
     char path[128];
     site.ports[number] = server_free_port();
     snprintf(path, sizeof(path), "%s/sentinel-%d.conf", server.directory, number);
+    bool is_by_tls = strstr(more, "tls-") != NULL;
     FILE *file = fopen(path, "we");
     cr_assert_not_null(file);
     fprintf(file,
             "%s %d\nbind 127.0.0.1\ndir %s\nlogfile sentinel-%d.log\n%s"
             "sentinel monitor ours 127.0.0.1 %d 2\nsentinel down-after-milliseconds ours 500\n"
             "sentinel failover-timeout ours 5000\n",
-            more[0] == '\0' ? "port" : "tls-port", site.ports[number], server.directory, number, more, master_port);
+            is_by_tls ? "tls-port" : "port", site.ports[number], server.directory, number, more, master_port);
     fclose(file);
     site.pids[number] = process_spawn(
         (const char *const[]){"setpriv", "--pdeathsig", "KILL", "redis-server", path, "--sentinel", NULL}, NULL);
@@ -331,6 +334,23 @@ static void name_the_server(const char *request, char *reply, size_t size)
              server.port, said_epoch);
 }
 
+static long long kill_clients(void)
+{
+    struct redis_probe *probe = redis_probe_open(server.socket_path);
+    long long killed = redis_int(probe, "CLIENT KILL TYPE normal SKIPME yes");
+    redis_probe_close(probe);
+    return killed;
+}
+
+static void hear_of_epoch(struct redis_client *client, int epoch)
+{
+    said_epoch = epoch;
+    cr_assert_geq(kill_clients(), 1);
+    loop_park(2000);
+    cr_expect_not(redis_client_is_ready(client));
+    cr_expect_not_null(strstr(client->failure, "has not heard of the last failover"), "%s", client->failure);
+}
+
 /* What is older than what was heard before is not believed at first, and then, if nobody says anything else, it is. */
 static void hear_an_older_epoch(void *arg)
 {
@@ -340,14 +360,9 @@ static void hear_an_older_epoch(void *arg)
     snprintf(address, sizeof(address), "127.0.0.1:%d", pretender_start_tcp(&pretender, name_the_server));
     struct redis_options options = sentinel_options(address);
     struct redis_client *client = ready_client(&options);
-    struct redis_probe *probe = redis_probe_open(server.socket_path);
-    said_epoch = 0;
-    cr_assert_geq(redis_int(probe, "CLIENT KILL TYPE normal SKIPME yes"), 1);
-    redis_probe_close(probe);
-    loop_park(2000);
-    cr_expect_not(redis_client_is_ready(client));
-    cr_expect_not_null(strstr(client->failure, "has not heard of the last failover"), "%s", client->failure);
+    hear_of_epoch(client, 5);
     cr_expect(redis_client_wait_ready(client, 40000), "%s", client->failure);
+    hear_of_epoch(client, 2); /* that half a minute is over does not make the next one believed at once */
     redis_client_free(client);
     pretender_stop(&pretender);
 }
@@ -356,6 +371,43 @@ Test(redis_sentinel, sentinels_that_were_made_anew_are_believed_after_half_a_min
 {
     server_start(NULL);
     run_scenario(hear_an_older_epoch);
+}
+
+/* -------------------- a name with several addresses -------------------- */
+
+/* The last one of those that the name stands for: with one only, the test says nothing. */
+static const char *last_address(const char *name)
+{
+    static char host[64];
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
+    struct addrinfo *found;
+    cr_assert_eq(getaddrinfo(name, NULL, &hints, &found), 0);
+    const struct addrinfo *last = found;
+    while (last->ai_next != NULL)
+        last = last->ai_next;
+    cr_assert_eq(getnameinfo(last->ai_addr, last->ai_addrlen, host, sizeof(host), NULL, 0, NI_NUMERICHOST), 0);
+    freeaddrinfo(found);
+    return host;
+}
+
+static void ask_at_a_name(void *arg)
+{
+    (void)arg;
+    char address[32];
+    snprintf(address, sizeof(address), "localhost:%d", site.ports[0]);
+    struct redis_options options = sentinel_options(address);
+    struct redis_client *client = ready_client(&options);
+    cr_expect_eq(client->address.port, server.port);
+    redis_client_free(client);
+}
+
+Test(redis_sentinel, one_is_asked_at_each_address_of_its_name)
+{
+    char bind[80];
+    server_start(NULL);
+    snprintf(bind, sizeof(bind), "bind %s\n", last_address("localhost"));
+    start_sentinel_of(0, server.port, bind);
+    run_scenario(ask_at_a_name);
 }
 
 /* -------------------- TLS -------------------- */
@@ -382,9 +434,7 @@ static void speak_tls_with_both(void *arg)
     cr_expect_eq(client->address.port, server.tls_port);
     cr_expect_eq(ask(client, NULL, NULL, WORDS("SET", "a", "1")), MID_OK);
 
-    struct redis_probe *probe = redis_probe_open(server.socket_path);
-    cr_assert_geq(redis_int(probe, "CLIENT KILL TYPE normal SKIPME yes"), 1);
-    redis_probe_close(probe);
+    cr_assert_geq(kill_clients(), 1);
     await_connection(client, 2);
     cr_expect(redis_tls_is_resumed(client->tls), "it is the same master as before");
     redis_client_free(client);
