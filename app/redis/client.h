@@ -5,7 +5,7 @@
  * loading, reconnection with jittered backoff, deadlines, suspicion and Redis's clock are this room's; a fiber sees an
  * answer or an error.
  *
- * The process has to ignore SIGPIPE: hiredis writes to a connection that may just have been closed.
+ * The process has to ignore SIGPIPE: OpenSSL writes to a connection that may just have been closed.
  */
 #ifndef REDIS_CLIENT_H
 #define REDIS_CLIENT_H

@@ -197,6 +197,12 @@ MAY_SUSPEND static enum mid_error await_answer(struct redis_pending *pending, in
     return result;
 }
 
+static void start_deadline(struct redis_client *client, int64_t left_ms)
+{
+    client->is_deadline_timer_on = true;
+    redis_connection_start_timer(client, left_ms);
+}
+
 enum mid_error redis_command_await(struct redis_client *client, struct redis_call *call,
                                    const struct redis_script_run *run)
 {
@@ -219,10 +225,8 @@ enum mid_error redis_command_await(struct redis_client *client, struct redis_cal
     insert_by_deadline(client, pending);
     counter_add(&client->counts->commands, 1);
     call->was_sent = true;
-    if (!client->is_deadline_timer_on) {
-        client->is_deadline_timer_on = true;
-        redis_connection_start_timer(client, client->options.timeout_ms);
-    }
+    if (!client->is_deadline_timer_on)
+        start_deadline(client, client->options.timeout_ms);
     enum mid_error error = await_answer(pending, call->patience_ms);
     fiber_current()->store_ms += loop_now_ms() - begun_ms;
     return error;
@@ -240,21 +244,27 @@ enum mid_error redis_command(struct redis_client *client, size_t count, const st
 
 /* -------------------- deadlines -------------------- */
 
+/* Of the oldest command; without any, of the PING of a suspicion, which was sent behind them. */
+static int64_t deadline_of(const struct redis_client *client)
+{
+    if (list_is_empty(&client->pending))
+        return client->suspect_ms + client->options.timeout_ms;
+    return LIST_ELEMENT(client->pending.next, struct redis_pending, link)->deadline_ms;
+}
+
 void redis_command_deadline(struct redis_client *client)
 {
     client->is_deadline_timer_on = false;
-    if (list_is_empty(&client->pending))
+    if (list_is_empty(&client->pending) && !client->is_suspect)
         return;
 
-    struct redis_pending *oldest = LIST_ELEMENT(client->pending.next, struct redis_pending, link);
-    int64_t left_ms = oldest->deadline_ms - loop_now_ms();
+    int64_t left_ms = deadline_of(client) - loop_now_ms();
     if (left_ms <= 0)
         left_ms = time_held_up_ms(client->timer_due_ms, client->options.timeout_ms);
-    if (left_ms <= 0) {
-        counter_add(&client->counts->timeouts, 1);
-        redis_connection_drop(client, "no answer in time");
+    if (left_ms > 0) {
+        start_deadline(client, left_ms);
         return;
     }
-    client->is_deadline_timer_on = true;
-    redis_connection_start_timer(client, left_ms);
+    counter_add(&client->counts->timeouts, 1);
+    redis_connection_drop(client, "no answer in time");
 }

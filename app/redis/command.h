@@ -1,7 +1,7 @@
 /*
  * One command on its way: the record between redis_command(), on the fiber, and Redis's answer, on the loop.
  *
- * An answer always comes: hiredis calls the callbacks of a dying connection with NULL, and a deadline ends the
+ * An answer always comes: a connection that ends answers whoever waits with NULL, and a deadline ends the
  * connection. A fiber whose patience ends earlier leaves the record behind, which then belongs to the answer alone.
  * Records are used again, so a command costs no allocation of ours.
  */

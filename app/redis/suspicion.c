@@ -4,8 +4,7 @@
  * The first call whose patience ends pays for the knowledge; those that come after it and are as impatient are refused
  * at once, until the answer to a PING comes. That goes behind what is pending: a Redis that is slow rather than silent
  * is trusted again when it has worked off what it had, and not at its first answer. The PING is no command of a
- * fiber's, so no limit keeps it back, and it needs no deadline: the command that was given up is still pending, with
- * its own, which ends the connection and the suspicion with it.
+ * fiber's, so no limit keeps it back; redis_command_deadline() sees to it that it is answered.
  *
  * Where patience is short, this may come many times a second: that is counted, and told once a second at most.
  */

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "pretender.h"
 #include "server.h"
 #include "support/process.h"
 #include "support/owned.h"
@@ -308,6 +309,42 @@ Test(redis_suspicion, a_silence_longer_than_the_timeout_costs_the_connection)
 {
     server_start(NULL);
     run_scenario(miss_the_deadline_while_suspect);
+}
+
+/* The command that was given up is answered late; the PING alone never is. */
+static void answer_all_but_ping(const char *request, char *reply, size_t size)
+{
+    bool is_ping = strstr(request, "PING") != NULL && strstr(request, "HELLO") == NULL;
+    if (strstr(request, "ECHO") != NULL) {
+        usleep(3 * PATIENCE_MS * 1000);
+        snprintf(reply, size, "+late\r\n");
+    } else if (is_ping) {
+        reply[0] = '\0';
+    }
+}
+
+static void wait_for_a_ping(void *arg)
+{
+    (void)arg;
+    struct redis_options options = quick_options();
+    shared = ready_client(&options);
+    struct redis_call call = {.patience_ms = PATIENCE_MS};
+    cr_assert_eq(redis_command(shared, 1, (struct redis_argument[]){REDIS_TEXT("ECHO")}, &call), MID_UNAVAILABLE);
+    cr_assert(redis_client_is_suspect(shared));
+    while (redis_client_counts(shared)->disconnects == 0)
+        loop_yield();
+    cr_expect_eq(redis_client_counts(shared)->timeouts, 1);
+    cr_assert(redis_client_wait_ready(shared, 10000));
+    cr_expect_not(redis_client_is_suspect(shared));
+    redis_client_free(shared);
+}
+
+Test(redis_suspicion, a_ping_that_is_never_answered_costs_the_connection)
+{
+    struct pretender pretender;
+    pretender_start(&pretender, answer_all_but_ping);
+    run_scenario(wait_for_a_ping);
+    pretender_stop(&pretender);
 }
 
 static void free_while_suspect(void *arg)
