@@ -11,8 +11,8 @@
 #include "metrics/layout.h"
 #include "worker/redis_setup.h"
 
-/* The connection's own limits end before ours does, and say why. */
-enum { FIBERS_MAX = 8, LONGER_MS = 1000 };
+/* The connection's own limits end before ours does, and say why: also when all Sentinels but the last are away. */
+enum { FIBERS_MAX = 8, LONGER_MS = 1000, SENTINELS_MS = 10000 };
 
 static struct {
     const struct with_redis *commands;
@@ -24,7 +24,8 @@ static struct {
 static void run(void *arg)
 {
     (void)arg;
-    bool is_ready = redis_client_wait_ready(own.redis, own.configuration->settings.redis_timeout_ms + LONGER_MS);
+    int64_t longer_ms = own.configuration->redis_master != NULL ? SENTINELS_MS : LONGER_MS;
+    bool is_ready = redis_client_wait_ready(own.redis, own.configuration->settings.redis_timeout_ms + longer_ms);
     own.code =
         is_ready ? own.commands->run(own.redis, own.configuration) : own.commands->fail(own.redis, own.configuration);
     loop_stop();

@@ -12,7 +12,10 @@
 
 #include "base/log.h"
 #include "base/panic.h"
+#include "fiber/loop.h"
 #include "redis/tls_context.h"
+
+enum { TELL_AGAIN_MS = 60000 };
 
 /* -------------------- reading the files -------------------- */
 
@@ -121,6 +124,15 @@ static bool is_same(const struct file_mark *a, const struct file_mark *b)
            a->time.tv_nsec == b->time.tv_nsec;
 }
 
+static void tell_refusal(struct redis_tls *tls, const char *reason)
+{
+    int64_t now_ms = loop_now_ms();
+    if (tls->told_ms != 0 && now_ms - tls->told_ms < TELL_AGAIN_MS)
+        return;
+    tls->told_ms = now_ms;
+    log_event(MID_WARN, "redis.tls", "reason=\"%s\"", reason);
+}
+
 /* A new set of files is rarely written in one step; while they do not fit together, the old ones serve. */
 void redis_tls_refresh(struct redis_tls *tls)
 {
@@ -137,9 +149,10 @@ void redis_tls_refresh(struct redis_tls *tls)
     SSL_CTX *context = load(&tls->options, reason, sizeof(reason));
     tls->is_outdated = context == NULL; /* tried again by the next connection */
     if (context == NULL) {
-        log_event(MID_WARN, "redis.tls", "reason=\"%s\"", reason);
+        tell_refusal(tls, reason);
         return;
     }
+    tls->told_ms = 0;
     SSL_CTX_free(tls->context);
     tls->context = context;
     tls->generation++;

@@ -4,7 +4,7 @@
  * A context has what is trusted and who we are; it is made before the workers are forked, so that they share its
  * memory. A channel is TLS with one server over its successive connections, and resumes the session of the last one
  * (RFC 8446, 2.2). When files have changed since they were read (certificates were renewed), the next connection reads
- * them again.
+ * them again; not so the files of a directory, and those of the system.
  *
  * The certificate of the server is verified against the name in the URL (RFC 9525), unless the options say otherwise.
  */
@@ -63,7 +63,7 @@ bool redis_tls_has_more(const struct redis_tls_channel *channel);
 /* A sentence about the last failure; valid until the next call. */
 const char *redis_tls_reason(const struct redis_tls_channel *channel);
 
-/* "TLSv1.3" after the handshake, and whether it resumed a session. */
+/* "TLSv1.3" after the handshake, and whether it resumed a session; "none" and false without a connection. */
 const char *redis_tls_version(const struct redis_tls_channel *channel);
 bool redis_tls_is_resumed(const struct redis_tls_channel *channel);
 

@@ -183,12 +183,12 @@ bool redis_tls_has_more(const struct redis_tls_channel *channel)
 
 const char *redis_tls_version(const struct redis_tls_channel *channel)
 {
-    return SSL_get_version(channel->ssl);
+    return channel->ssl != NULL ? SSL_get_version(channel->ssl) : "none";
 }
 
 bool redis_tls_is_resumed(const struct redis_tls_channel *channel)
 {
-    return SSL_session_reused(channel->ssl) == 1;
+    return channel->ssl != NULL && SSL_session_reused(channel->ssl) == 1;
 }
 
 /* -------------------- life -------------------- */

@@ -2,6 +2,7 @@
 #ifndef REDIS_TLS_CONTEXT_H
 #define REDIS_TLS_CONTEXT_H
 
+#include <stdint.h>
 #include <sys/types.h>
 #include <time.h>
 
@@ -23,6 +24,7 @@ struct redis_tls {
     SSL_CTX *context;
     struct file_mark marks[TLS_FILES];
     bool is_outdated;    /* the files have changed, and could not be used */
+    int64_t told_ms;     /* when that was last logged; 0: not since they could be */
     unsigned generation; /* counts the contexts: sessions of an old one are not resumed */
 };
 

@@ -43,8 +43,10 @@ static bool scheme_is(const struct parts *parts, const char *scheme)
 
 static bool refuse(const struct parts *parts, const char *sentence, char *reason, size_t reason_size)
 {
-    snprintf(reason, reason_size, "the URL of Redis (%.*s://...): %s",
-             (int)(parts->scheme_length < 20 ? parts->scheme_length : 20), parts->scheme, sentence);
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-.";
+    bool is_scheme = strspn(parts->scheme, plain) == parts->scheme_length && parts->scheme_length < 20;
+    snprintf(reason, reason_size, "the URL of Redis (%.*s://...): %s", is_scheme ? (int)parts->scheme_length : 0,
+             parts->scheme, sentence);
     return false;
 }
 

@@ -40,12 +40,13 @@ static bool read_password(struct configuration *configuration, char *reason, siz
         fclose(file);
         return false;
     }
+    int problem = errno;
     if (file != NULL)
         setvbuf(file, NULL, _IONBF, 0); /* no copy in a buffer that nobody wipes */
     new_password(configuration);
     if (file == NULL || fgets(configuration->password, PASSWORD_BYTES_MAX + 1, file) == NULL) {
         snprintf(reason, reason_size, "cannot read a password from %s (setting redis-password-file): %s", path,
-                 file == NULL ? strerror(errno) : "it is empty");
+                 file == NULL ? strerror(problem) : "it is empty");
         if (file != NULL)
             fclose(file);
         return false;
@@ -101,9 +102,10 @@ static bool check_tls(const struct settings *settings, bool is_tls, char *reason
         snprintf(reason, reason_size, "%s is set, but redis is not a rediss:// URL, so there is no TLS", rows[i].name);
         return false;
     }
-    if (settings->redis_tls_name != NULL && settings->redis_tls_name[0] == '.') {
-        snprintf(reason, reason_size, "redis-tls-name is \"%s\": a name does not begin with a '.'",
-                 settings->redis_tls_name);
+    const char *name = settings->redis_tls_name;
+    if (name != NULL && (name[0] == '.' || strlen(name) > REDIS_HOST_LENGTH_MAX)) {
+        snprintf(reason, reason_size, "redis-tls-name is \"%.100s\": a name has at most %d bytes, and no '.' at first",
+                 name, REDIS_HOST_LENGTH_MAX);
         return false;
     }
     if ((settings->redis_tls_certificate == NULL) == (settings->redis_tls_key == NULL))

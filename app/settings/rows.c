@@ -101,7 +101,7 @@ const struct setting settings_table[] = {
     TEXT("redis-tls-ca", redis_tls_ca, NULL, "PATH",
          "certificates that are trusted for rediss://: a PEM file, or a directory prepared by openssl rehash",
          .more = "Without it, those of the system. When this file or the two below have changed, the next "
-                 "connection to Redis reads them again."),
+                 "connection to Redis reads them again; a directory and the system's need a reload."),
     TEXT("redis-tls-certificate", redis_tls_certificate, NULL, "FILE",
          "PEM file with the client's certificate and its chain, if Redis requires one"),
     TEXT("redis-tls-key", redis_tls_key, NULL, "FILE", "PEM file with the key of redis-tls-certificate",
