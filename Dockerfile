@@ -75,8 +75,8 @@ EXPOSE 8080 8443
 # Streams may end; SIGTERM would cut them.
 STOPSIGNAL SIGQUIT
 CMD ["/usr/share/midstream/compose/nginx-start"]
-# nginx itself, and its files. Whether the application answers is the app container's own check: an nginx without it is
-# still what serves the page and says 502.
+# nginx itself. Whether the application answers is the app container's own check: an nginx without it is still what serves
+# the page and says 502.
 HEALTHCHECK --interval=5s --timeout=5s --retries=3 --start-period=10s \
     CMD ["/usr/share/midstream/compose/healthy", "8081", "/"]
 
