@@ -189,7 +189,7 @@ test-fault: ## kills workers and Redis at random while TASKS (1000) tasks run, a
 
 # FAULT_LONG=1 in the environment: a thousand streams and readers, fifty reloads.
 test-fault-short: ## the fault tests but for the long run of tasks, in some 90 s (FAULT_LONG=1: with more of everything)
-	$(MAKE) --jobs=$(BUILD_JOBS) FLAVOUR=$(TEST_FLAVOUR) run-test-fault TEST_FILTER='fault_@(clients|logs|pool|redis|workers)/*'
+	$(MAKE) --jobs=$(BUILD_JOBS) FLAVOUR=$(TEST_FLAVOUR) run-test-fault TEST_FILTER='fault_@(clients|failover|logs|pool|redis|workers)/*'
 
 run-test-fault: export TASKS := $(TASKS)
 run-test-fault: $(FAULT_TESTS) $(BUILD)/midstream $(TASK_APP) $(INTEGRATION_APP)

@@ -79,12 +79,37 @@ static void print_warnings(const struct redis_inspection *found)
         warn("the clocks of Redis and of this machine differ; use NTP on both");
 }
 
+/* Whether it can be as commit-durability says. */
+static bool print_durability(const struct redis_inspection *found, const struct configuration *configuration)
+{
+    int64_t wanted = configuration->settings.commit_replicas;
+    switch (configuration_durability(configuration)) {
+    case MID_DURABLE_DISK:
+        printf("commits, logouts and tasks wait for the disk\n");
+        if (strstr(found->missing, "waitaof") != NULL)
+            warn("WAITAOF is a command of Redis 7.2 and later: with commit-durability=disk every change is 503");
+        if (!found->has_info || found->has_append_only_file)
+            return true;
+        warn("with commit-durability=disk and no append-only file nothing is ever stored: every change is 503");
+        return false;
+    case MID_DURABLE_REPLICA:
+        printf("commits, logouts and tasks wait for %" PRId64 " of %" PRId64 " connected replicas\n", wanted,
+               found->replicas);
+        if (!found->has_info || found->replicas >= wanted)
+            return true;
+        warn("fewer replicas are connected than commit-replicas says: until then every change is 503");
+        return false;
+    default:
+        return true;
+    }
+}
+
 /* -------------------- the command -------------------- */
 
 MAY_SUSPEND static int inspect(struct redis_client *redis, const struct configuration *configuration)
 {
     struct redis_inspection found;
-    enum mid_error error = redis_inspect(redis, &found);
+    enum mid_error error = redis_inspect(redis, configuration_durability(configuration), &found);
     if (error != MID_OK) {
         fprintf(stderr, "%s: cannot use Redis at %s: %s\n", program_invocation_short_name,
                 configuration->settings.redis, found.refusal[0] != '\0' ? plain(found.refusal) : mid_error_text(error));
@@ -94,7 +119,8 @@ MAY_SUSPEND static int inspect(struct redis_client *redis, const struct configur
     print_memory(&found);
     print_user(&found, &configuration->settings);
     print_warnings(&found);
-    return found.missing[0] == '\0' ? 0 : 1;
+    bool is_durable = print_durability(&found, configuration);
+    return found.missing[0] == '\0' && is_durable ? 0 : 1;
 }
 
 static int fail(const struct redis_client *redis, const struct configuration *configuration)

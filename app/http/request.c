@@ -23,6 +23,20 @@ const struct request_settings *request_settings(void)
     return &settings;
 }
 
+enum mid_durability request_durability(const struct mid_request *rq)
+{
+    return rq->durability != MID_DURABLE_DEFAULT ? rq->durability : settings.durability;
+}
+
+void mid_set_durability(struct mid_request *rq, enum mid_durability durability)
+{
+    if (durability > MID_DURABLE_REPLICA)
+        mid_log(rq, MID_ERROR, "request.durability", "value=%d reason=\"it is none of enum mid_durability\"",
+                (int)durability);
+    else
+        rq->durability = durability;
+}
+
 /* -------------------- parameters -------------------- */
 
 /* The value behind "NAME=" when the parameter is called so, or NULL. */

@@ -111,6 +111,7 @@ struct mid_request {
     struct mid_session *session; /* the session room's; NULL while not opened */
     /* The task room's: whose session mid_session_open() gives; NULL: the cookie's. */
     MAY_SUSPEND enum mid_error (*open_session)(struct mid_request *rq, struct mid_session **session);
+    enum mid_durability durability; /* of what it stores from now on */
     bool is_superseded;     /* its session ended for it because somebody has logged in: the client is to come back */
     struct stream *stream;  /* the stream room's; NULL while none has begun */
     bool is_origin_missing; /* unsafe, and nothing says which site it comes from; see origin.h */
@@ -123,9 +124,10 @@ struct mid_request {
 };
 
 struct request_settings {
-    uint64_t body_max_bytes; /* unless the route or the handler says another limit */
-    bool cookie_is_secure;   /* of cookies that the application sets */
-    void *context;           /* the application's */
+    uint64_t body_max_bytes;        /* unless the route or the handler says another limit */
+    bool cookie_is_secure;          /* of cookies that the application sets */
+    void *context;                  /* the application's */
+    enum mid_durability durability; /* unless the handler says another */
 };
 
 /* A number that a client may have sent among the values of a query, with what it is called in an error. */
@@ -165,6 +167,9 @@ const char *request_param_line(const struct mid_request *rq, const char *param_n
 /* Reads the body to its end and drops it, as far as that is reasonable; where it is not, the connection ends with the
  * response. May suspend. */
 MAY_SUSPEND void request_discard_body(struct mid_request *rq);
+
+/* How durable what it stores has to be. */
+enum mid_durability request_durability(const struct mid_request *rq);
 
 /* mid_log() for the runtime's own lines, which any client can cause: limited as log_client_event(). */
 void request_log(struct mid_request *rq, enum mid_level level, const char *event, const char *format, ...)

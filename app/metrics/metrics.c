@@ -130,7 +130,7 @@ void metrics_slot_retire(int slot)
     __atomic_fetch_add(&shared->sequence, 1, __ATOMIC_ACQ_REL);
     counts->stream_ends[STREAM_CRASHED] += open_streams(counts);
     counts->gauges = (struct worker_gauges){0};
-    counts->redis.is_suspect = 0;
+    counts->redis.is_suspect = counts->redis.is_not_durable = 0;
     counts->published_ms = 0;
     add_counts(counts_of(SLOTS_MAX), counts);
     memset(counts, 0, metrics.counts_bytes);

@@ -9,6 +9,7 @@
 #include "base/panic.h"
 #include "redis/command.h"
 #include "redis/connection.h"
+#include "redis/durability.h"
 
 struct waiter {
     struct list link;
@@ -59,8 +60,11 @@ struct redis_client *redis_client_new(const struct redis_options *options)
     client->counts = options->counts != NULL ? options->counts : &client->own_counts;
     list_init(&client->pending);
     list_init(&client->waiters);
-    if (redis_connection_init(client, reason, sizeof(reason)))
+    if (redis_connection_init(client, reason, sizeof(reason))) {
+        if (redis_durability_is_needed(options->durability))
+            redis_durability_begin(client);
         return client;
+    }
     log_event(MID_ERROR, "redis.address", "reason=\"%s\"", reason);
     redis_client_free(client);
     return NULL;
@@ -82,6 +86,7 @@ void redis_client_free(struct redis_client *client)
     if (client == NULL)
         return;
     redis_connection_fini(client);
+    redis_durability_free(client->durability);
     ENSURE(list_is_empty(&client->pending));
     release_waiters(client, false);
     buffer_fini(&client->request);

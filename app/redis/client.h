@@ -29,10 +29,13 @@ struct redis_counts {
     uint64_t connects; /* connections that became ready: the first, and every reconnection */
     uint64_t disconnects;
     uint64_t timeouts;
-    uint64_t errors;          /* error replies */
-    uint64_t suspicions;      /* times that it became suspect */
-    uint64_t is_suspect;      /* 0 or 1: at this moment */
-    struct histogram latency; /* of answered commands, from the fiber's call to the answer */
+    uint64_t errors;     /* error replies */
+    uint64_t suspicions; /* times that it became suspect */
+    uint64_t is_suspect; /* 0 or 1: at this moment */
+    uint64_t durability_rounds;
+    uint64_t durability_failures; /* rounds after which it was not known */
+    uint64_t is_not_durable;      /* 0 or 1: at this moment; the last round has failed */
+    struct histogram latency;     /* of answered commands, from the fiber's call to the answer */
 };
 
 struct redis_options {
@@ -45,8 +48,10 @@ struct redis_options {
     int64_t timeout_ms;    /* of a command, and of connecting */
     int64_t backoff_ms;    /* first pause before reconnecting; doubles, with jitter, up to backoff_max_ms */
     int64_t backoff_max_ms;
-    size_t pending_limit;        /* commands in flight; above it MID_OVERLOADED */
-    struct redis_counts *counts; /* NULL: the client's own */
+    size_t pending_limit;           /* commands in flight; above it MID_OVERLOADED */
+    enum mid_durability durability; /* that calls will ask for; others may be asked for all the same */
+    int64_t replicas;               /* how many MID_DURABLE_REPLICA means */
+    struct redis_counts *counts;    /* NULL: the client's own */
 };
 
 /* A server-side script. Registered once at start; loaded at every connect; an emptied script cache heals by itself. */
@@ -135,6 +140,9 @@ struct redis_call {
     /* Give up waiting after so long, though the answer may still come, and do not even try while Redis is suspect; 0:
      * the client's timeout. */
     int64_t patience_ms;
+    /* Not MID_OK before what was answered is as durable. MID_UNAVAILABLE, with was_sent: it was carried out, and may be
+     * lost. DEFAULT and MEMORY: the answer is enough. */
+    enum mid_durability durability;
     bool was_sent; /* out: the command may have been carried out, though its answer did not come */
 };
 MAY_SUSPEND MID_CHECK enum mid_error redis_command(struct redis_client *client, size_t count,

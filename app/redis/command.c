@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/panic.h"
+#include "redis/durability.h"
 #include "redis/resp.h"
 
 enum {
@@ -33,6 +34,7 @@ bool redis_request_send(struct redis_client *client, redis_answer_fn *fn, void *
 enum mid_error redis_command_admit(struct redis_client *client, struct redis_call *call)
 {
     call->was_sent = false;
+    MID_TRY(redis_durability_admit(client, call));
     if (client->state != CONNECTION_READY || client->is_replica)
         return MID_UNAVAILABLE;
     if (client->is_suspect && call->patience_ms > 0)
@@ -228,6 +230,8 @@ enum mid_error redis_command_await(struct redis_client *client, struct redis_cal
     if (!client->is_deadline_timer_on)
         start_deadline(client, client->options.timeout_ms);
     enum mid_error error = await_answer(pending, call->patience_ms);
+    if (error == MID_OK)
+        error = redis_durability_await(client, call);
     fiber_current()->store_ms += loop_now_ms() - begun_ms;
     return error;
 }

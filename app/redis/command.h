@@ -24,8 +24,8 @@ struct redis_pending {
     bool is_answered;
 };
 
-/* May another command be sent now? MID_OK, MID_UNAVAILABLE or MID_OVERLOADED. */
-enum mid_error redis_command_admit(struct redis_client *client, struct redis_call *call);
+/* May the call be sent now? MID_OK, MID_UNAVAILABLE or MID_OVERLOADED. */
+MAY_SUSPEND enum mid_error redis_command_admit(struct redis_client *client, struct redis_call *call);
 
 /* Sends the request in client->request and suspends until its answer. `run` as in struct redis_pending. */
 MAY_SUSPEND enum mid_error redis_command_await(struct redis_client *client, struct redis_call *call,

@@ -33,6 +33,7 @@
 
 enum connection_state { CONNECTION_PAUSING, CONNECTION_RESOLVING, CONNECTION_CONNECTING, CONNECTION_READY };
 
+struct redis_durability;
 struct resolution;
 
 struct redis_client {
@@ -69,6 +70,7 @@ struct redis_client {
     bool is_deadline_timer_on;
     struct buffer request;
     struct redis_refusal_log refusals;
+    struct redis_durability *durability; /* NULL: nobody has asked for any */
 
     /* suspicion.c */
     bool is_suspect;

@@ -8,6 +8,7 @@
 #include <hiredis/hiredis.h>
 
 #include "redis/connection.h"
+#include "redis/info.h"
 #include "redis/tls.h"
 
 static const char rights_script[] = {
@@ -16,7 +17,7 @@ static const char rights_script[] = {
 
 static struct redis_script script = {.name = "rights"};
 
-/* Those of compose/users.acl. */
+/* Those of compose/users.acl, which has WAIT and WAITAOF as well. */
 const char *const redis_needed_commands[] = {
     "ping",
     "info",
@@ -62,21 +63,9 @@ enum { NEEDED_MAX = 64 };
 
 /* -------------------- INFO -------------------- */
 
-/* The value behind "name:" at the beginning of a line, which ends with CR LF; NULL: there is none. */
-static const char *find_field(const char *text, const char *name)
-{
-    size_t length = strlen(name);
-    for (const char *line = text; line != NULL; line = strchr(line, '\n')) {
-        line += *line == '\n';
-        if (strncmp(line, name, length) == 0 && line[length] == ':')
-            return line + length + 1;
-    }
-    return NULL;
-}
-
 static int64_t number_field(const char *text, const char *name)
 {
-    const char *value = find_field(text, name);
+    const char *value = redis_info_find(text, name);
     return value != NULL ? strtoll(value, NULL, 10) : 0;
 }
 
@@ -85,10 +74,11 @@ static enum mid_error take_info(const redisReply *reply, void *arg)
     struct redis_inspection *inspection = arg;
     if (reply->type != REDIS_REPLY_STRING)
         return MID_OK;
-    const char *policy = find_field(reply->str, "maxmemory_policy");
+    const char *policy = redis_info_find(reply->str, "maxmemory_policy");
     inspection->has_info = policy != NULL;
     inspection->used_bytes = number_field(reply->str, "used_memory");
     inspection->max_bytes = number_field(reply->str, "maxmemory");
+    inspection->replicas = number_field(reply->str, "connected_slaves");
     inspection->has_append_only_file = number_field(reply->str, "aof_enabled") == 1;
     if (policy != NULL)
         snprintf(inspection->policy, sizeof(inspection->policy), "%.*s", (int)strcspn(policy, "\r\n"), policy);
@@ -98,7 +88,8 @@ static enum mid_error take_info(const redisReply *reply, void *arg)
 MAY_SUSPEND static enum mid_error ask_info(struct redis_client *client, struct redis_inspection *inspection)
 {
     struct redis_call call = {.on_reply = take_info, .arg = inspection};
-    const struct redis_argument words[] = {REDIS_TEXT("INFO"), REDIS_TEXT("memory"), REDIS_TEXT("persistence")};
+    const struct redis_argument words[] = {REDIS_TEXT("INFO"), REDIS_TEXT("memory"), REDIS_TEXT("persistence"),
+                                           REDIS_TEXT("replication")};
     enum mid_error error = redis_command(client, sizeof(words) / sizeof(words[0]), words, &call);
     return error == MID_FAILED ? MID_OK : error; /* a user who may not ask */
 }
@@ -120,12 +111,17 @@ static void take_refusal(const char *text, size_t bytes, void *arg)
     redis_refusal_copy(inspection->refusal, sizeof(inspection->refusal), text, bytes);
 }
 
-MAY_SUSPEND static enum mid_error ask_rights(struct redis_client *client, struct redis_inspection *inspection)
+MAY_SUSPEND static enum mid_error ask_rights(struct redis_client *client, enum mid_durability durability,
+                                             struct redis_inspection *inspection)
 {
     struct redis_argument arguments[NEEDED_MAX];
     size_t count = 0;
     for (; redis_needed_commands[count] != NULL; count++)
         arguments[count] = REDIS_TEXT(redis_needed_commands[count]);
+    if (durability == MID_DURABLE_DISK)
+        arguments[count++] = REDIS_TEXT("waitaof 1 0 0");
+    if (durability == MID_DURABLE_REPLICA)
+        arguments[count++] = REDIS_TEXT("wait 1 0");
     struct redis_call call = {.on_reply = take_missing, .on_refusal = take_refusal, .arg = inspection};
     return redis_script_run(client, &script, "mid:a", count, arguments, &call);
 }
@@ -137,7 +133,8 @@ void redis_inspection_prepare(struct redis_client *client)
     redis_client_add_script(client, &script, RUNS_WHEN_FULL, (const char *const[]){rights_script, NULL});
 }
 
-enum mid_error redis_inspect(struct redis_client *client, struct redis_inspection *inspection)
+enum mid_error redis_inspect(struct redis_client *client, enum mid_durability durability,
+                             struct redis_inspection *inspection)
 {
     *inspection = (struct redis_inspection){
         .server = client->server,
@@ -145,5 +142,5 @@ enum mid_error redis_inspect(struct redis_client *client, struct redis_inspectio
         .clock_offset_ms = client->clock.offset_ms,
     };
     MID_TRY(ask_info(client, inspection));
-    return ask_rights(client, inspection);
+    return ask_rights(client, durability, inspection);
 }

@@ -20,19 +20,22 @@ struct redis_inspection {
     int64_t max_bytes; /* 0: no limit */
     char policy[REDIS_INFO_BYTES];
     bool has_append_only_file;
+    int64_t replicas; /* that are connected */
 
     int64_t clock_offset_ms;           /* Redis's clock minus this machine's */
     char missing[REDIS_MISSING_BYTES]; /* commands that the user may not run, with blanks between; "": none */
     char refusal[REFUSAL_TEXT_SIZE];   /* what Redis said when it refused to tell that */
 };
 
-/* The commands that the runtime needs, each with arguments as it has; NULL at the end. */
+/* The commands that the runtime needs whatever is configured, each with arguments as it has; NULL at the end. */
 extern const char *const redis_needed_commands[];
 
 /* Registers what the inspection needs; with the other scripts, before the first turn of the loop. */
 void redis_inspection_prepare(struct redis_client *client);
 
-/* Asks a client that is ready. MID_OK also where INFO is refused; otherwise as redis_command(), with the refusal. */
-MAY_SUSPEND MID_CHECK enum mid_error redis_inspect(struct redis_client *client, struct redis_inspection *inspection);
+/* Asks a client that is ready; `durability` needs a right of its own. MID_OK also where INFO is refused; otherwise as
+ * redis_command(), with the refusal. */
+MAY_SUSPEND MID_CHECK enum mid_error redis_inspect(struct redis_client *client, enum mid_durability durability,
+                                                   struct redis_inspection *inspection);
 
 #endif

@@ -6,7 +6,8 @@ for _, command in ipairs(ARGV) do
   for word in string.gmatch(command, '[^ |]+') do
     words[#words + 1] = word
   end
-  if not redis.acl_check_cmd(unpack(words)) then
+  local is_known, is_allowed = pcall(redis.acl_check_cmd, unpack(words)) -- WAITAOF is unknown before Redis 7.2
+  if not is_known or not is_allowed then
     missing[#missing + 1] = string.match(command, '^[^ ]+')
   end
 end

@@ -249,7 +249,8 @@ enum mid_error commit_try(struct commit *commit, const struct commit_terms *term
     size_t count = make_arguments(commit, terms, is_foreseen ? &next : NULL, &arguments);
     struct hearing hearing = {
         .commit = commit, .key = terms->key, .next = is_foreseen ? &next : NULL, .answer = answer};
-    struct redis_call call = {.on_reply = on_answer, .arg = &hearing, .patience_ms = terms->patience_ms};
+    struct redis_call call = {
+        .on_reply = on_answer, .arg = &hearing, .patience_ms = terms->patience_ms, .durability = terms->durability};
     enum mid_error error = redis_script_run(store_settings()->redis, &script, terms->key, count, arguments, &call);
     if (error == MID_OK)
         commit->is_in_doubt = false;

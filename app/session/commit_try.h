@@ -37,6 +37,7 @@ struct commit_terms {
     const struct header *header;     /* the one to believe in; NULL: none is known */
     const struct store_fence *fence; /* NULL: not of a task */
     store_patience patience_ms;
+    enum mid_durability durability;
 };
 
 struct commit_answer {

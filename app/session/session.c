@@ -170,8 +170,9 @@ enum mid_error mid_session_destroy(struct mid_session *session)
     if (session == NULL || session->lives_on)
         return MID_ENDED;
     if (session->state == SESSION_CLAIMED || session->state == SESSION_LIVE) {
-        enum mid_error error = store_destroy(session->key, session->generation, session->state == SESSION_CLAIMED,
-                                             session->fence, session_patience_ms(session), &finding);
+        enum mid_error error =
+            store_destroy(session->key, session->generation, session->state == SESSION_CLAIMED, session->fence,
+                          session_patience_ms(session), request_durability(session->rq), &finding);
         session_count(session, SESSION_ACTION_DESTROY, error);
         MID_TRY(error);
         bool is_gone =

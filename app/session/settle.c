@@ -61,6 +61,7 @@ MAY_SUSPEND static enum mid_error try_commit(struct mid_session *session, struct
                           .header = believed,
                           .fence = session->fence,
                           .patience_ms = session_patience_ms(session),
+                          .durability = request_durability(session->rq),
                       },
                       answer);
 }

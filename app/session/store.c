@@ -157,13 +157,22 @@ static enum mid_error on_finding(const struct redisReply *reply, void *arg)
     return MID_OK;
 }
 
+MAY_SUSPEND static enum mid_error run_durably(struct redis_script *script, const char *key, size_t count,
+                                              const struct redis_argument arguments[], store_patience patience_ms,
+                                              enum mid_durability durability, struct store_finding *finding)
+{
+    struct step step = {.key = key, .finding = finding};
+    struct redis_call call = {
+        .on_reply = on_finding, .arg = &step, .patience_ms = patience_ms, .durability = durability};
+    return store_note_failure(key, redis_script_run(settings.redis, script, key, count, arguments, &call));
+}
+
+/* What may be lost without anybody having been told that it is stored. */
 MAY_SUSPEND static enum mid_error run(struct redis_script *script, const char *key, size_t count,
                                       const struct redis_argument arguments[], store_patience patience_ms,
                                       struct store_finding *finding)
 {
-    struct step step = {.key = key, .finding = finding};
-    struct redis_call call = {.on_reply = on_finding, .arg = &step, .patience_ms = patience_ms};
-    return store_note_failure(key, redis_script_run(settings.redis, script, key, count, arguments, &call));
+    return run_durably(script, key, count, arguments, patience_ms, MID_DURABLE_MEMORY, finding);
 }
 
 enum mid_error store_create(const char *key, store_patience patience_ms, struct store_finding *finding)
@@ -177,7 +186,7 @@ enum mid_error store_touch(const char *key, store_patience patience_ms, struct s
 }
 
 enum mid_error store_destroy(const char *key, uint32_t generation, bool is_cookie, const struct store_fence *fence,
-                             store_patience patience_ms, struct store_finding *finding)
+                             store_patience patience_ms, enum mid_durability durability, struct store_finding *finding)
 {
     char own[NUMBER_TEXT_BYTES];
     char of_task[NUMBER_TEXT_BYTES] = "";
@@ -186,7 +195,7 @@ enum mid_error store_destroy(const char *key, uint32_t generation, bool is_cooki
         number_format(fence->generation, of_task);
     struct redis_argument arguments[] = {REDIS_TEXT(own), REDIS_TEXT(is_cookie ? "1" : ""),
                                          REDIS_TEXT(fence != NULL ? fence->task : ""), REDIS_TEXT(of_task)};
-    return run(&destroy_script, key, 4, arguments, patience_ms, finding);
+    return run_durably(&destroy_script, key, 4, arguments, patience_ms, durability, finding);
 }
 
 enum mid_error store_claim(const char *key, const struct store_fence *fence, struct store_finding *finding)

@@ -126,7 +126,7 @@ struct store_fence {
 /* Ends the session for a handle of this generation: of a cookie that was not compared yet, or of a task (not NULL). */
 MAY_SUSPEND MID_CHECK enum mid_error store_destroy(const char *key, uint32_t generation, bool is_cookie,
                                                    const struct store_fence *fence, store_patience patience_ms,
-                                                   struct store_finding *finding);
+                                                   enum mid_durability durability, struct store_finding *finding);
 
 /* Claims the session for the task, or renews its claim. */
 MAY_SUSPEND MID_CHECK enum mid_error store_claim(const char *key, const struct store_fence *fence,

@@ -252,6 +252,14 @@ int configuration_workers(const struct configuration *configuration)
     return cores < 1 ? 1 : cores < WORKERS_MAX ? (int)cores : WORKERS_MAX;
 }
 
+enum mid_durability configuration_durability(const struct configuration *configuration)
+{
+    const char *name = configuration->settings.commit_durability;
+    return strcmp(name, "disk") == 0      ? MID_DURABLE_DISK
+           : strcmp(name, "replica") == 0 ? MID_DURABLE_REPLICA
+                                          : MID_DURABLE_MEMORY;
+}
+
 static enum mid_level level_of(const char *name)
 {
     static const char *const names[] = {"debug", "info", "warn", "error"};

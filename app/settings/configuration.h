@@ -6,6 +6,7 @@
 #define SETTINGS_CONFIGURATION_H
 
 #include "keys/keyring.h"
+#include "midstream.h"
 #include "redis/tls.h"
 #include "redis/url.h"
 #include "settings/settings.h"
@@ -37,6 +38,9 @@ void configuration_free(struct configuration *configuration); /* NULL is fine */
 /* In a new process, which inherits no lock of memory: keeps the secrets from being swapped out, as far as the limit
  * allows. */
 void configuration_lock_secrets(const struct configuration *configuration);
+
+/* What commit-durability says. */
+enum mid_durability configuration_durability(const struct configuration *configuration);
 
 /* How many workers it asks for. */
 int configuration_workers(const struct configuration *configuration);

@@ -116,6 +116,13 @@ const struct setting settings_table[] = {
     NUMBER("redis-head-timeout-ms", redis_head_timeout_ms, "1000", 10, 60000, "ms",
            "how long a request waits for Redis before it gets 503; further requests get 503 "
            "immediately until Redis replies; after the head has been sent, redis-timeout-ms applies"),
+    CHOICE("commit-durability", SETTING_CHOICE, commit_durability, "memory", "memory|disk|replica",
+           "where commits, logouts and added tasks have to be before they count as stored: in Redis's memory, in its "
+           "append-only file on disk (WAITAOF, Redis 7.2), or in the memory of its replicas (WAIT)",
+           .more = "An application can choose another one with mid_set_durability(). What each survives is in "
+                   "docs/reliability.md."),
+    NUMBER("commit-replicas", commit_replicas, "1", 1, 100, "replicas",
+           "how many replicas must have received what is stored, with the durability replica"),
 
     TEXT("keys", keys, "midstream.keys", "FILE", "file with the keys that sign cookies, created by `midstream keygen`",
          .title = "Sessions"),

@@ -34,6 +34,8 @@ struct settings {
     bool redis_tls_verify;
     int64_t redis_timeout_ms;
     int64_t redis_head_timeout_ms;
+    const char *commit_durability;
+    int64_t commit_replicas;
     int64_t session_idle_ms;
     int64_t session_absolute_ms;
     int64_t session_user_idle_ms;

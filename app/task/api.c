@@ -107,7 +107,8 @@ enum mid_error mid_task_enqueue(struct mid_request *rq, const char *name, const 
                                        .deadline_ms = options->deadline_ms,
                                        .dedup_key = options->dedup_key != NULL ? options->dedup_key : "",
                                        .rid = rid,
-                                       .request_id = rq->id},
+                                       .request_id = rq->id,
+                                       .durability = request_durability(rq)},
                   stored_id);
     if (error == MID_OVERLOADED)
         return mid_fail(rq, error, "the queue is full");

@@ -150,7 +150,7 @@ enum mid_error queue_add(const struct queue_task *task, char id[static MID_TASK_
         REDIS_TEXT(task->id),  REDIS_TEXT(task->name),       {task->payload, task->payload_bytes},
         REDIS_TEXT(delay),     REDIS_TEXT(attempts),         REDIS_TEXT(task->dedup_key),
         REDIS_TEXT(task->rid), REDIS_TEXT(task->request_id), REDIS_TEXT(deadline)};
-    struct redis_call call = {.on_reply = on_added, .arg = id};
+    struct redis_call call = {.on_reply = on_added, .arg = id, .durability = task->durability};
     return redis_script_run(settings.redis, &enqueue_script, key, sizeof(arguments) / sizeof(arguments[0]), arguments,
                             &call);
 }

@@ -56,6 +56,7 @@ struct queue_task {
     const char *dedup_key;  /* "" for none */
     const char *rid;        /* of the session, in hexadecimal; "" for none */
     const char *request_id; /* who asked for it, for the log */
+    enum mid_durability durability;
 };
 
 /* MID_OK with the id of the task that is stored now, which may be another's with the same key. MID_OVERLOADED: full.

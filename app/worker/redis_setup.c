@@ -20,6 +20,7 @@ struct redis_options redis_setup_options(const struct configuration *configurati
         .backoff_ms = 20,
         .backoff_max_ms = 500,
         .pending_limit = (size_t)settings->fibers_max,
+        .replicas = settings->commit_replicas,
     };
 }
 
@@ -60,6 +61,7 @@ struct redis_client *redis_setup(const struct configuration *configuration, stru
 {
     struct redis_options options = redis_setup_options(configuration);
     options.counts = &counts->redis;
+    options.durability = configuration_durability(configuration);
     struct redis_client *redis = redis_client_new(&options);
     if (redis == NULL)
         return NULL;

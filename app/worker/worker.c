@@ -189,6 +189,7 @@ static void configure_requests(const struct worker_options *options)
         .body_max_bytes = (uint64_t)settings->body_max_bytes,
         .cookie_is_secure = settings->cookie_secure,
         .context = options->app->context,
+        .durability = configuration_durability(options->configuration),
     });
 }
 

@@ -116,7 +116,7 @@ static void create(void)
 static void destroy(void)
 {
     struct store_finding finding;
-    check_finding(store_destroy(key, 3, true, NULL, 0, &finding), &finding);
+    check_finding(store_destroy(key, 3, true, NULL, 0, MID_DURABLE_MEMORY, &finding), &finding);
 }
 
 static void claim(void)

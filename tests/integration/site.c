@@ -20,7 +20,8 @@
 struct site site_open_with(const struct stack_options *options)
 {
     struct site site = {.stack = stack_start(options), .visitor = cookie_jar_new()};
-    site.redis = redis_probe_open(site.stack->redis_socket);
+    if (site.stack->redis != 0)
+        site.redis = redis_probe_open(site.stack->redis_socket);
     return site;
 }
 

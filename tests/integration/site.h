@@ -22,7 +22,7 @@ enum { PATIENCE_MS = 15000 }; /* how long a condition is awaited before the test
 struct site {
     struct stack *stack;
     struct cookie_jar *visitor;
-    struct redis_probe *redis;
+    struct redis_probe *redis; /* NULL where MIDSTREAM_REDIS names another one, until the test opens it */
 };
 
 #define SETTINGS(...) ((const char *const[]){__VA_ARGS__, NULL})

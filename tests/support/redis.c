@@ -110,6 +110,19 @@ char *redis_text(struct redis_probe *probe, const char *format, ...)
     return text;
 }
 
+static void add_texts(struct redis_texts *texts, const redisReply *reply)
+{
+    for (size_t i = 0; i < reply->elements; i++) {
+        if (reply->element[i]->type == REDIS_REPLY_ARRAY) {
+            add_texts(texts, reply->element[i]);
+            continue;
+        }
+        texts->items = realloc(texts->items, (texts->count + 1) * sizeof(*texts->items));
+        ENSURE(texts->items != NULL);
+        texts->items[texts->count++] = text_of(reply->element[i]);
+    }
+}
+
 struct redis_texts redis_texts(struct redis_probe *probe, const char *format, ...)
 {
     va_list arguments;
@@ -118,11 +131,8 @@ struct redis_texts redis_texts(struct redis_probe *probe, const char *format, ..
     va_end(arguments);
     if (reply->type != REDIS_REPLY_ARRAY)
         panic("redis \"%s\": type %d instead of an array", format, reply->type);
-    struct redis_texts texts = {.count = reply->elements};
-    texts.items = calloc(texts.count + 1, sizeof(*texts.items));
-    ENSURE(texts.items != NULL);
-    for (size_t i = 0; i < texts.count; i++)
-        texts.items[i] = text_of(reply->element[i]);
+    struct redis_texts texts = {0};
+    add_texts(&texts, reply);
     freeReplyObject(reply);
     return texts;
 }

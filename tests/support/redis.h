@@ -23,7 +23,7 @@ long long redis_int(struct redis_probe *probe, const char *format, ...);
 /* A string or status as a new text for the caller to free; NULL when Redis answers nil. */
 char *redis_text(struct redis_probe *probe, const char *format, ...);
 
-/* An array of strings; nil elements are NULL. */
+/* An array of strings, or of such arrays, one behind the other; nil elements are NULL. */
 struct redis_texts {
     size_t count;
     char **items;

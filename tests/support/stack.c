@@ -119,6 +119,16 @@ static pid_t read_pid(const struct stack *stack, const char *name)
     return (pid_t)pid;
 }
 
+/* None is started where MIDSTREAM_REDIS names another one. */
+static bool has_own_redis(const struct stack_options *options)
+{
+    static const char name[] = "MIDSTREAM_REDIS=";
+    for (const char *const *pair = options ? options->environment : NULL; pair && *pair; pair++)
+        if (strncmp(*pair, name, sizeof(name) - 1) == 0)
+            return false;
+    return true;
+}
+
 struct stack *stack_start(const struct stack_options *options)
 {
     static const struct stack_options defaults;
@@ -137,7 +147,7 @@ struct stack *stack_start(const struct stack_options *options)
     stack->admin_socket = text_printf("%s/admin.sock", stack->dir);
     stack->master = read_pid(stack, "midstream.pid");
     stack->nginx = read_pid(stack, "nginx.pid");
-    stack->redis = read_pid(stack, "redis.pid");
+    stack->redis = has_own_redis(options) ? read_pid(stack, "redis.pid") : 0;
     return stack;
 }
 

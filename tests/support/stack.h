@@ -27,7 +27,7 @@ struct stack {
     char *admin_socket; /* the same, of the admin listener */
     pid_t master;
     pid_t nginx;
-    pid_t redis;
+    pid_t redis; /* 0: it is the test's, which MIDSTREAM_REDIS names */
     /* the stack's own */
     int guard_fd;
     pid_t guard;

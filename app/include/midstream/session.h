@@ -18,6 +18,26 @@ struct mid_request;
 struct mid_session;
 
 /*
+ * How safe what is stored has to be before a call returns MID_OK. The default is the setting commit-durability. What
+ * each of them survives is in docs/reliability.md.
+ */
+enum mid_durability {
+    MID_DURABLE_DEFAULT, /* as commit-durability says */
+    MID_DURABLE_MEMORY,  /* Redis has it in memory */
+    MID_DURABLE_DISK,    /* and in its append-only file, on disk (WAITAOF; Redis 7.2 with appendonly yes) */
+    MID_DURABLE_REPLICA, /* and commit-replicas of its replicas have it in memory (WAIT) */
+};
+
+/*
+ * For everything that the calls of this request store from now on: commits, logins, logouts and added tasks; not
+ * commands of mid_redis(). If a call then cannot be confirmed within redis-timeout-ms, it returns MID_UNAVAILABLE:
+ * Redis has carried it out, and may lose it again. A commit is settled by the next one, as after a lost reply; repeat a
+ * logout, and an enqueue with the same options.id. While the disk or the replicas are known to be away, calls before
+ * the head return MID_UNAVAILABLE at once, and store nothing.
+ */
+MID_PUBLIC void mid_set_durability(struct mid_request *rq, enum mid_durability durability);
+
+/*
  * The visitor's session. Only verifies the signed cookie; Redis is asked on first use. A visitor without a session gets
  * one when the first change is committed or with the head of a stream, whichever comes first. MID_HEAD_SENT: no
  * session, and too late to send a cookie. MID_FORBIDDEN: the request was caused by another site. In a task, the same as

@@ -113,6 +113,13 @@ static enum mid_error allow_missing_origin_act(struct player *player, const char
     return MID_OK;
 }
 
+static enum mid_error durable_act(struct player *player, const char *const words[])
+{
+    bool is_replica = strcmp(words[1], "replica") == 0;
+    mid_set_durability(player->rq, is_replica ? MID_DURABLE_REPLICA : MID_DURABLE_DEFAULT);
+    return MID_OK;
+}
+
 static enum mid_error open_act(struct player *player, const char *const words[])
 {
     struct mid_session *session;
@@ -374,6 +381,7 @@ static const struct act {
     {"open", open_act, false},
     {"find", find_act, false},
     {"session", session_act, false},
+    {"durable", durable_act, false},
     {"get", get_act, true},
     {"refresh", refresh_act, true},
     {"user", user_act, true},

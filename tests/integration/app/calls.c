@@ -110,6 +110,7 @@ static const struct mid_redis_argument ping[] = {{"PING", 4}};
     X(mid_unix_ms, NO_ERROR(mid_unix_ms()))                                                                            \
     X(mid_after_response, mid_after_response(c->rq, do_nothing_after, NULL))                                           \
     X(mid_allow_missing_origin, NO_ERROR((mid_allow_missing_origin(c->rq), 0)))                                        \
+    X(mid_set_durability, NO_ERROR((mid_set_durability(c->rq, MID_DURABLE_MEMORY), 0)))                                \
     X(mid_session_open, mid_session_open(c->rq, &got.session))                                                         \
     X(mid_session_find, mid_session_find(c->rq, &got.session))                                                         \
     X(mid_session_get, mid_session_get(c->session, "a", &got.text))                                                    \

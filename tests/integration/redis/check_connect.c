@@ -9,6 +9,7 @@
 #include "server.h"
 #include "support/owned.h"
 #include "support/process.h"
+#include "support/redis_node.h"
 #include "support/text.h"
 
 TestSuite(check_connect, .fini = server_fini, .timeout = 60);
@@ -61,6 +62,20 @@ Test(check_connect, a_redis_that_suits_has_no_warning)
                              " of 256 MiB; maxmemory-policy noeviction\n", "append-only file: yes\n",
                              "rights of the user default: all that are needed\n"));
     cr_expect_null(strstr(output, "warning"), "%s", output);
+}
+
+Test(check_connect, a_redis_that_cannot_confirm_what_commit_durability_says_cannot_be_used)
+{
+    server_start(NULL);
+    OWNED char *disk = check_connect(server.address, WORDS("MIDSTREAM_COMMIT_DURABILITY=disk"), 1);
+    cr_expect_not_null(strstr(disk, "warning: with commit-durability=disk and no append-only file"), "%s", disk);
+    const char *const replica[] = {"MIDSTREAM_COMMIT_DURABILITY=replica", NULL};
+    OWNED char *none = check_connect(server.address, replica, 1);
+    expect_all(none, WORDS("wait for 1 of 0 connected replicas\n", "warning: fewer replicas are connected"));
+    server_start_replica();
+    cr_assert(wait_until(redis_node_is_in_step, &server.replica_port, PATIENCE_MS));
+    OWNED char *one = check_connect(server.address, replica, 0);
+    expect_all(one, WORDS("wait for 1 of 1 connected replicas\n"));
 }
 
 Test(check_connect, what_should_be_otherwise_is_a_warning)
@@ -148,6 +163,8 @@ Test(check_connect, the_commands_that_are_needed_are_those_of_the_users_file)
             text_printf("%.*s", (int)strcspn(redis_needed_commands[count], " "), redis_needed_commands[count]);
         cr_expect(users_file_has(line, name), "%s", name);
     }
+    cr_expect(users_file_has(line, "wait") && users_file_has(line, "waitaof")); /* commit-durability */
+    count += 2;
     *strchr(line, '(') = '\0';
     cr_expect_eq(text_count(line, " +"), (int)count, "%d are in the file", (int)text_count(line, " +"));
 }

@@ -16,12 +16,11 @@
 #include "server.h"
 #include "support/owned.h"
 #include "support/process.h"
+#include "support/redis_node.h"
 
 enum { SENTINELS = 3, READY_MS = 20000, KNOWN_MS = 15000 };
 
 static struct {
-    int replica_port;
-    pid_t replica;
     int ports[SENTINELS];
     pid_t pids[SENTINELS];
     char addresses[128];
@@ -32,8 +31,6 @@ static void end_site(void)
     for (int i = 0; i < SENTINELS; i++)
         if (site.pids[i] != 0)
             process_signal(site.pids[i], SIGKILL);
-    if (site.replica != 0)
-        process_signal(site.replica, SIGKILL);
     server_fini();
 }
 
@@ -41,53 +38,11 @@ TestSuite(redis_sentinel, .fini = end_site, .timeout = 90);
 
 /* -------------------- the site -------------------- */
 
-static void start_replica(void)
-{
-    char port[8], master[32];
-    site.replica_port = server_free_port();
-    snprintf(port, sizeof(port), "%d", site.replica_port);
-    snprintf(master, sizeof(master), "127.0.0.1 %d", server.port);
-    site.replica = process_spawn((const char *const[]){"setpriv",
-                                                       "--pdeathsig",
-                                                       "KILL",
-                                                       "redis-server",
-                                                       "--port",
-                                                       port,
-                                                       "--bind",
-                                                       "127.0.0.1",
-                                                       "--save",
-                                                       "",
-                                                       "--dir",
-                                                       server.directory,
-                                                       "--dbfilename",
-                                                       "replica.rdb",
-                                                       "--logfile",
-                                                       "replica.log",
-                                                       "--replicaof",
-                                                       master,
-                                                       "--repl-diskless-sync-delay",
-                                                       "0",
-                                                       NULL},
-                                 NULL);
-}
-
 /* `more` are further lines of its configuration. */
 static void start_sentinel_of(int number, int master_port, const char *more)
 {
-    char path[128];
-    site.ports[number] = server_free_port();
-    snprintf(path, sizeof(path), "%s/sentinel-%d.conf", server.directory, number);
-    bool is_by_tls = strstr(more, "tls-") != NULL;
-    FILE *file = fopen(path, "we");
-    cr_assert_not_null(file);
-    fprintf(file,
-            "%s %d\nbind 127.0.0.1\ndir %s\nlogfile sentinel-%d.log\n%s"
-            "sentinel monitor ours 127.0.0.1 %d 2\nsentinel down-after-milliseconds ours 500\n"
-            "sentinel failover-timeout ours 5000\n",
-            is_by_tls ? "tls-port" : "port", site.ports[number], server.directory, number, more, master_port);
-    fclose(file);
-    site.pids[number] = process_spawn(
-        (const char *const[]){"setpriv", "--pdeathsig", "KILL", "redis-server", path, "--sentinel", NULL}, NULL);
+    site.ports[number] = redis_node_port();
+    site.pids[number] = redis_sentinel_start(server.directory, site.ports[number], master_port, more);
 }
 
 static void start_sentinel(int number)
@@ -95,27 +50,15 @@ static void start_sentinel(int number)
     start_sentinel_of(number, server.port, "");
 }
 
-static bool knows_all(void *arg)
-{
-    int port = *(int *)arg;
-    struct redis_probe *probe = redis_probe_open_port(port);
-    if (probe == NULL)
-        return false;
-    OWNED char *text = redis_text(probe, "INFO sentinel");
-    bool knows =
-        strstr(text, "status=ok") != NULL && strstr(text, "slaves=1") != NULL && strstr(text, "sentinels=3") != NULL;
-    redis_probe_close(probe);
-    return knows;
-}
-
 static void start_site(void)
 {
     server_start(NULL);
-    start_replica();
+    server_start_replica();
+    cr_assert(wait_until(redis_node_is_in_step, &server.replica_port, KNOWN_MS)); /* INFO is asked every ten seconds */
     for (int i = 0; i < SENTINELS; i++)
         start_sentinel(i);
     for (int i = 0; i < SENTINELS; i++)
-        cr_assert(wait_until(knows_all, &site.ports[i], KNOWN_MS), "Sentinel %d", i);
+        cr_assert(wait_until(redis_sentinel_knows_all, &site.ports[i], KNOWN_MS), "Sentinel %d", i);
     snprintf(site.addresses, sizeof(site.addresses), "127.0.0.1:%d,localhost:%d,127.0.0.1:%d", site.ports[0],
              site.ports[1], site.ports[2]);
 }
@@ -155,7 +98,7 @@ static void follow_the_master(void *arg)
     await_connection(client, 2);
     fprintf(stderr, "redis_sentinel: SENTINEL FAILOVER: with the new master after %lld ms\n",
             (long long)(loop_now_ms() - began_ms));
-    cr_expect_eq(client->address.port, site.replica_port);
+    cr_expect_eq(client->address.port, server.replica_port);
     cr_expect_eq(ask(client, NULL, NULL, WORDS("SET", "a", "2")), MID_OK);
     redis_client_free(client);
 }
@@ -176,7 +119,7 @@ static void survive_the_master(void *arg)
     await_connection(client, 2);
     fprintf(stderr, "redis_sentinel: kill -9: with the new master after %lld ms\n",
             (long long)(loop_now_ms() - began_ms));
-    cr_expect_eq(client->address.port, site.replica_port);
+    cr_expect_eq(client->address.port, server.replica_port);
     cr_expect_eq(ask(client, NULL, NULL, WORDS("SET", "a", "2")), MID_OK);
     redis_client_free(client);
 }
@@ -197,7 +140,7 @@ static void leave_a_stopped_master(void *arg)
     process_signal(server.pid, SIGSTOP);
     await_connection(client, 2);
     process_signal(server.pid, SIGCONT);
-    cr_expect_eq(client->address.port, site.replica_port);
+    cr_expect_eq(client->address.port, server.replica_port);
     cr_expect_eq(ask(client, NULL, NULL, WORDS("SET", "a", "2")), MID_OK);
     redis_client_free(client);
 }
@@ -225,7 +168,7 @@ static void lose_sentinels(void *arg)
     free(redis_text(sentinel, "SENTINEL FAILOVER ours"));
     redis_probe_close(sentinel);
     await_connection(client, 2);
-    cr_expect_eq(client->address.port, site.replica_port);
+    cr_expect_eq(client->address.port, server.replica_port);
     redis_client_free(client);
 }
 
@@ -248,7 +191,7 @@ static void freeze_the_sentinel(void *arg)
     cr_expect(redis_client_is_ready(client));
     process_signal(server.pid, SIGSTOP); /* two of three find that, and make the other one the master */
     await_connection(client, 2);
-    cr_expect_eq(client->address.port, site.replica_port);
+    cr_expect_eq(client->address.port, server.replica_port);
     redis_client_free(client);
     process_signal(server.pid, SIGCONT);
 }

@@ -17,22 +17,13 @@
 #include "certificates.h"
 #include "redis/tls.h"
 #include "support/process.h"
+#include "support/redis_node.h"
 
 enum { MORE_MAX = 24, WORDS_MAX = 8, START_TIMEOUT_MS = 10000 };
 
 struct server server;
 
 /* -------------------- the server -------------------- */
-
-int server_free_port(void)
-{
-    struct sockaddr_in any = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t size = sizeof(any);
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    cr_assert(bind(fd, (struct sockaddr *)&any, size) == 0 && getsockname(fd, (struct sockaddr *)&any, &size) == 0);
-    close(fd);
-    return ntohs(any.sin_port);
-}
 
 static bool accepts_connections(void *arg)
 {
@@ -53,7 +44,7 @@ void server_make_directory(void)
     cr_assert_not_null(mkdtemp(server.directory));
     snprintf(server.socket_path, sizeof(server.socket_path), "%s/socket", server.directory);
     snprintf(server.address, sizeof(server.address), "unix:%s", server.socket_path);
-    server.port = server_free_port();
+    server.port = redis_node_port();
 }
 
 static void start(const char *const more[])
@@ -126,7 +117,7 @@ void server_start_with_tls(bool wants_certificates, const char *const more[])
     if (access(certificate_path("ca.pem"), F_OK) != 0)
         server_make_certificates();
     if (server.tls_port == 0)
-        server.tls_port = server_free_port();
+        server.tls_port = redis_node_port();
     snprintf(server.tls_address, sizeof(server.tls_address), "127.0.0.1:%d", server.tls_port);
     const char *port = strchr(server.tls_address, ':') + 1;
     const char *all[MORE_MAX + 1] = {"--tls-port",         port,
@@ -160,17 +151,19 @@ struct redis_tls *server_tls(void)
 
 static const char password[] = "only for tests";
 
-/* As compose/init writes them, but that the default user may do everything. */
+/* As compose/init writes them, but that the default user may do everything. Redis 7.0 does not know WAITAOF. */
 static void write_users(const char *path)
 {
     struct buffer output = {0};
     char *script = NULL;
     cr_assert_gt(
-        asprintf(&script,
-                 "hash=$(printf '%%s' '%s' | sha256sum | cut -d ' ' -f 1) && "
-                 "sed -e '/^#/d' -e \"s/@[A-Z]*_SHA256@/$hash/\" -e 's/^user default .*/user default on nopass ~* "
-                 "\\&* +@all/' compose/users.acl >'%s'",
-                 password, path),
+        asprintf(
+            &script,
+            "hash=$(printf '%%s' '%s' | sha256sum | cut -d ' ' -f 1) && "
+            "if redis-server --version | grep -q ' v=7\\.0\\.'; then unknown=' +waitaof'; fi && "
+            "sed -e \"s/${unknown:- +none}//\" -e '/^#/d' -e \"s/@[A-Z]*_SHA256@/$hash/\" -e 's/^user default .*/user default on nopass ~* "
+            "\\&* +@all/' compose/users.acl >'%s'",
+            password, path),
         0);
     int status = process_run((const char *const[]){"sh", "-c", script, NULL}, NULL, &output, START_TIMEOUT_MS);
     cr_assert_eq(status, 0, "%.*s", (int)output.length, output.data);
@@ -199,6 +192,12 @@ struct redis_options worker_options(void)
     return options;
 }
 
+void server_start_replica(void)
+{
+    server.replica_port = redis_node_port();
+    server.replica = redis_node_start(server.directory, server.replica_port, server.port);
+}
+
 void server_stop(int signal_number)
 {
     process_signal(server.pid, signal_number);
@@ -208,6 +207,8 @@ void server_stop(int signal_number)
 
 void server_fini(void)
 {
+    if (server.replica != 0)
+        process_signal(server.replica, SIGKILL);
     if (server.pid != 0)
         server_stop(SIGKILL);
     DIR *directory = opendir(server.directory);

@@ -21,11 +21,10 @@ struct server {
     int tls_port;
     char tls_address[32]; /* by TLS, at 127.0.0.1 */
     pid_t pid;
+    int replica_port;
+    pid_t replica; /* 0: there is none */
 };
 extern struct server server; /* a test is a process of its own */
-
-/* A port of 127.0.0.1 that nobody uses yet. */
-int server_free_port(void);
 
 /* Chooses where it will be. Part of starting it. */
 void server_make_directory(void);
@@ -46,6 +45,9 @@ int server_port(void);
 
 /* The whole program is run a second time with REDIS_TLS=1: quick_options() and server_start() are with TLS then. */
 bool server_is_by_tls(void);
+
+/* A replica of it, at server.replica_port of 127.0.0.1. It may not have begun to copy yet. Ends with the server. */
+void server_start_replica(void);
 
 void server_stop(int signal_number); /* and waits for its end */
 void server_fini(void);              /* stops it if it runs, and removes the directory */

@@ -20,6 +20,7 @@ static const struct {
     {MIDSTREAM | OPERATOR | HEALTH, "PING"},
     {MIDSTREAM | OPERATOR, "INFO memory"},
     {MIDSTREAM, "TIME"},
+    {MIDSTREAM, "WAIT 1 0"},
     {MIDSTREAM, "HGETALL mid:s:{00}"},
     {MIDSTREAM, "SCRIPT LOAD x"},
     {MIDSTREAM, "EVALSHA 00 1 mid:s:{00}"},

@@ -140,7 +140,7 @@ MAY_SUSPEND static void try_all_steps(const char *key, const struct header *head
     expect_refused(store_claim(key, &fence, &finding), &finding, "claiming", form);
     expect_refused(store_load(key, &nothing, &created_ms, 0, &finding), &finding, "loading", form);
     expect_refused(store_look(key, &finding), &finding, "looking", form);
-    expect_refused(store_destroy(key, 3, true, NULL, 0, &finding), &finding, "ending", form);
+    expect_refused(store_destroy(key, 3, true, NULL, 0, MID_DURABLE_MEMORY, &finding), &finding, "ending", form);
     view_fini(&exact);
     view_fini(&nothing);
 }

@@ -1,0 +1,198 @@
+/* What commit-durability promises to visitors: what is answered OK is where it says, and what is not, is a 503. */
+#include <criterion/criterion.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "stage.h"
+#include "support/redis_node.h"
+
+TestSuite(durability, .timeout = 60);
+
+/* The site's Redis has a unix socket only. */
+struct replica {
+    int master_port;
+    int port;
+    pid_t pid;
+};
+
+static struct replica add_replica(const struct site *site)
+{
+    struct replica replica = {.master_port = redis_node_port(), .port = redis_node_port()};
+    OWNED char *data = text_printf("%s/redis", site->stack->dir);
+    free(redis_text(site->redis, "CONFIG SET port %d repl-diskless-sync-delay 0", replica.master_port));
+    replica.pid = redis_node_start(data, replica.port, replica.master_port);
+    cr_assert(wait_until(redis_node_is_in_step, &replica.port, PATIENCE_MS));
+    return replica;
+}
+
+static void end_replica(const struct replica *replica)
+{
+    process_signal(replica->pid, SIGKILL);
+    cr_assert_geq(process_wait(replica->pid, PATIENCE_MS), 0);
+}
+
+static bool session_works(void *arg)
+{
+    return site_send(arg, "GET", "/counter", NULL, NULL) == 200;
+}
+
+/* As the replica has it. */
+static long long counter_at(const struct replica *replica, const char *key)
+{
+    struct redis_probe *probe = redis_probe_open_port(replica->port);
+    OWNED char *text = redis_text(probe, "HGET %s counter", key);
+    redis_probe_close(probe);
+    return text != NULL ? atoll(text) : 0;
+}
+
+static bool exists_at(const struct replica *replica, const char *key)
+{
+    struct redis_probe *probe = redis_probe_open_port(replica->port);
+    bool exists = redis_int(probe, "EXISTS %s", key) == 1;
+    redis_probe_close(probe);
+    return exists;
+}
+
+static void await_key(const struct replica *replica, const char *key)
+{
+    for (int left_ms = PATIENCE_MS; left_ms > 0 && !exists_at(replica, key); left_ms -= 10)
+        usleep(10000);
+}
+
+/* What is stored from now on does not reach it, nor stay for it in a socket. */
+static void cut_off(const struct site *site, const struct replica *replica)
+{
+    process_signal(replica->pid, SIGSTOP);
+    cr_assert_eq(redis_int(site->redis, "CLIENT KILL TYPE replica"), 1);
+}
+
+/* -------------------- the setting -------------------- */
+
+#define REPLICA "MIDSTREAM_COMMIT_DURABILITY=replica", "MIDSTREAM_REDIS_TIMEOUT_MS=1000"
+
+Test(durability, with_replica_a_commit_that_was_answered_and_a_logout_are_in_the_replica)
+{
+    enum { REQUESTS = 50 };
+    struct site site = site_open(SETTINGS(REPLICA));
+    struct replica replica = add_replica(&site);
+    cr_assert(wait_until(session_works, &site, PATIENCE_MS));
+    OWNED char *key = site_key(&site);
+    long long counter = counter_at(&replica, key);
+    for (int i = 1; i <= REQUESTS; i++) {
+        cr_assert_eq(site_send(&site, "GET", "/counter", NULL, NULL), 200);
+        cr_assert_eq(counter_at(&replica, key), counter + i);
+    }
+    cr_assert(exists_at(&replica, key));
+    cr_assert_lt(site_send(&site, "POST", "/logout", NULL, NULL), 400);
+    cr_expect_not(exists_at(&replica, key));
+    site_close(&site);
+    end_replica(&replica);
+}
+
+/* The same with memory is what could be lost. */
+Test(durability, what_a_replica_that_is_away_has_not_got_is_answered_ok_only_with_memory)
+{
+    static const struct {
+        const char *setting;
+        int status;
+    } kinds[] = {{"MIDSTREAM_COMMIT_DURABILITY=memory", 200}, {"MIDSTREAM_COMMIT_DURABILITY=replica", 503}};
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        struct site site = site_open(SETTINGS(kinds[i].setting, "MIDSTREAM_REDIS_TIMEOUT_MS=1000"));
+        struct replica replica = add_replica(&site);
+        cr_assert(wait_until(session_works, &site, PATIENCE_MS));
+        OWNED char *key = site_key(&site);
+        await_key(&replica, key);
+        cut_off(&site, &replica);
+        int64_t before = stored_number(&site, key, "counter");
+        struct http_response response;
+        cr_expect_eq(site_send(&site, "GET", "/counter", NULL, &response), kinds[i].status, "%s", kinds[i].setting);
+        http_response_fini(&response);
+        cr_expect_eq(stored_number(&site, key, "counter"), before + 1, "the master has it in any case");
+        cr_expect_eq(site_send(&site, "POST", "/logout", NULL, NULL) < 400, kinds[i].status == 200);
+        cr_expect_eq(site_send(&site, "GET", "/null", NULL, NULL), 200);
+
+        process_signal(site.stack->redis, SIGKILL); /* and a failover */
+        process_signal(replica.pid, SIGCONT);
+        struct redis_probe *promoted = redis_probe_open_port(replica.port);
+        free(redis_text(promoted, "REPLICAOF NO ONE"));
+        redis_probe_close(promoted);
+        cr_expect(exists_at(&replica, key), "the logout was undone, and was acknowledged only with memory");
+        site_close(&site);
+        end_replica(&replica);
+    }
+}
+
+/* A stream cannot be told 503: it waits until it is confirmed, and commits once. */
+Test(durability, a_stream_waits_until_its_commits_are_confirmed)
+{
+    struct site site = site_open(SETTINGS(REPLICA, "MIDSTREAM_COMMIT_TIMEOUT_MS=30000"));
+    struct replica replica = add_replica(&site);
+    cr_assert(wait_until(session_works, &site, PATIENCE_MS));
+    OWNED char *key = site_key(&site);
+    struct http_stream *stream = site_stream(&site, "/events?count=20&interval_ms=20");
+    cr_assert(stored_reaches(&site, key, "event", 3));
+    process_signal(replica.pid, SIGSTOP);
+    usleep(2500000);
+    process_signal(replica.pid, SIGCONT);
+    struct http_response response;
+    cr_expect(http_stream_wait_end(stream, PATIENCE_MS));
+    http_stream_close(stream, &response);
+    cr_expect_eq(text_count(response.body.data, "data: {\"event\":"), 20, "%s", response.body.data);
+    cr_expect_eq(stored_number(&site, key, "event"), 20);
+    http_response_fini(&response);
+    site_close(&site);
+    end_replica(&replica);
+}
+
+/* -------------------- the call -------------------- */
+
+Test(durability, a_handler_chooses_for_itself)
+{
+    struct stage stage = stage_open(SETTINGS("MIDSTREAM_REDIS_TIMEOUT_MS=1000"));
+    struct site *site = &stage.site;
+    stage_act(&stage, "increment:a,commit,durable:replica,increment:a,commit", NULL);
+    EXPECT_NOTE(&stage, "h.2", "commit MID_OK");
+    EXPECT_NOTE(&stage, "h.5", "commit MID_UNAVAILABLE"); /* there is no replica */
+    struct replica replica = add_replica(site);
+    cr_assert_eq(stage_act(&stage, "durable:replica,ping,sleep:500,increment:a,commit&who=i", NULL), 200);
+    EXPECT_NOTE(&stage, "i.5", "commit MID_OK");
+    process_signal(replica.pid, SIGSTOP);
+    stage_act(&stage, "durable:replica,increment:a,commit,durable:default,commit,durable:replica,destroy&who=j", NULL);
+    EXPECT_NOTE(&stage, "j.3", "commit MID_UNAVAILABLE");
+    EXPECT_NOTE(&stage, "j.5", "commit MID_OK"); /* of what was in doubt */
+    EXPECT_NOTE(&stage, "j.7", "destroy MID_UNAVAILABLE");
+    process_signal(replica.pid, SIGCONT);
+    stage_close(&stage);
+    end_replica(&replica);
+}
+
+/* A task that is accepted is where it was asked to be; one that is not may be there all the same. */
+Test(durability, a_task_is_accepted_when_the_replica_has_it)
+{
+    struct site site = site_open(SETTINGS(REPLICA));
+    struct replica replica = add_replica(&site);
+    cr_assert(wait_until(session_works, &site, PATIENCE_MS));
+    cr_expect_eq(site_send(&site, "POST", "/report", NULL, NULL), 202);
+    process_signal(replica.pid, SIGSTOP);
+    cr_expect_eq(site_send(&site, "POST", "/report", NULL, NULL), 503);
+    process_signal(replica.pid, SIGCONT);
+    site_close(&site);
+    end_replica(&replica);
+}
+
+/* -------------------- metrics -------------------- */
+
+Test(durability, what_cannot_be_confirmed_is_told_in_the_log_and_in_metrics)
+{
+    struct site site = site_open(SETTINGS(REPLICA));
+    cr_expect(site_wait_log(&site, "redis.not-durable durability=replica reason=\"in 0 replicas in time, of 1 that are "
+                                   "wanted\""));
+    cr_expect_eq(site_send(&site, "GET", "/counter", NULL, NULL), 503);
+    struct replica replica = add_replica(&site);
+    cr_expect(site_wait_log(&site, "redis.durable durability=replica"));
+    cr_expect_eq(site_send(&site, "GET", "/counter", NULL, NULL), 200);
+    site_close(&site);
+    end_replica(&replica);
+}
