@@ -153,8 +153,8 @@ static void end_round(struct redis_durability *durability)
 
 /* -------------------- which process -------------------- */
 
-static void on_info(struct redis_durability *durability, struct redis_identity *identity, const struct redis_client *client,
-                    const redisReply *reply)
+static void on_info(struct redis_durability *durability, struct redis_identity *identity,
+                    const struct redis_client *client, const redisReply *reply)
 {
     if (reply != NULL)
         redis_identity_take(identity, client, reply);

@@ -73,7 +73,7 @@ bool redis_node_is_in_step(void *port)
     return says(*(int *)port, "INFO replication", (const char *const[]){"master_link_status:up", NULL});
 }
 
-pid_t redis_sentinel_start(const char *directory, int port, int master_port, const char *more)
+pid_t redis_sentinel_start(const char *directory, int port, int master_port, int down_after_ms, const char *more)
 {
     char path[128];
     snprintf(path, sizeof(path), "%s/sentinel-%d.conf", directory, port);
@@ -82,9 +82,9 @@ pid_t redis_sentinel_start(const char *directory, int port, int master_port, con
     ENSURE(file != NULL);
     fprintf(file,
             "%s %d\nbind 127.0.0.1\ndir %s\nlogfile sentinel-%d.log\n%s"
-            "sentinel monitor ours 127.0.0.1 %d 2\nsentinel down-after-milliseconds ours 500\n"
+            "sentinel monitor ours 127.0.0.1 %d 2\nsentinel down-after-milliseconds ours %d\n"
             "sentinel failover-timeout ours 5000\n",
-            is_by_tls ? "tls-port" : "port", port, directory, port, more, master_port);
+            is_by_tls ? "tls-port" : "port", port, directory, port, more, master_port, down_after_ms);
     fclose(file);
     return process_spawn(
         (const char *const[]){"setpriv", "--pdeathsig", "KILL", "redis-server", path, "--sentinel", NULL}, NULL);

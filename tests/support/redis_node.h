@@ -18,9 +18,9 @@ pid_t redis_node_start(const char *directory, int port, int master_port);
 /* Whether the replica at *(int *)port has what its master has; for wait_until(). */
 bool redis_node_is_in_step(void *port);
 
-/* Starts a Sentinel that watches the master "ours": down after 500 ms, two of them agree. `more` are further lines of
- * its configuration; with "tls-" in them, it speaks TLS at the port. */
-pid_t redis_sentinel_start(const char *directory, int port, int master_port, const char *more);
+/* Starts a Sentinel that watches the master "ours", which is down when two of them have not heard of it for so long.
+ * `more` are further lines of its configuration; with "tls-" in them, it speaks TLS at the port. */
+pid_t redis_sentinel_start(const char *directory, int port, int master_port, int down_after_ms, const char *more);
 
 /* Whether the Sentinel at *(int *)port knows two other Sentinels, and a replica that it would promote; for
  * wait_until(). */

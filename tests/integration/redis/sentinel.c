@@ -18,7 +18,7 @@
 #include "support/process.h"
 #include "support/redis_node.h"
 
-enum { SENTINELS = 3, READY_MS = 20000, KNOWN_MS = 15000 };
+enum { SENTINELS = 3, READY_MS = 20000, KNOWN_MS = 15000, DOWN_AFTER_MS = 500 };
 
 static struct {
     int ports[SENTINELS];
@@ -42,7 +42,7 @@ TestSuite(redis_sentinel, .fini = end_site, .timeout = 90);
 static void start_sentinel_of(int number, int master_port, const char *more)
 {
     site.ports[number] = redis_node_port();
-    site.pids[number] = redis_sentinel_start(server.directory, site.ports[number], master_port, more);
+    site.pids[number] = redis_sentinel_start(server.directory, site.ports[number], master_port, DOWN_AFTER_MS, more);
 }
 
 static void start_sentinel(int number)
