@@ -43,7 +43,7 @@ struct redis_client *redis_client_new(const struct redis_options *options)
     struct redis_address address = {0};
     ENSURE(options->timeout_ms > 0 && options->backoff_ms > 0 && options->backoff_max_ms >= options->backoff_ms &&
            options->pending_limit > 0);
-    ENSURE(options->username == NULL || options->password != NULL);
+    ENSURE(options->credentials.username == NULL || options->credentials.password != NULL);
     if (options->master == NULL && !redis_address_parse(options->address, &address, reason, sizeof(reason))) {
         log_event(MID_ERROR, "redis.address", "reason=\"%s\"", reason);
         return NULL;
@@ -55,7 +55,6 @@ struct redis_client *redis_client_new(const struct redis_options *options)
     client->options = *options;
     client->options.address = copy_text(options->address);
     client->options.master = copy_text(options->master);
-    client->options.username = copy_text(options->username);
     client->address = address;
     client->counts = options->counts != NULL ? options->counts : &client->own_counts;
     list_init(&client->pending);
@@ -92,7 +91,6 @@ void redis_client_free(struct redis_client *client)
     buffer_fini(&client->request);
     free_text(client->options.address);
     free_text(client->options.master);
-    free_text(client->options.username);
     free(client);
 }
 

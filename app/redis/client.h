@@ -17,6 +17,7 @@
 #include "base/counter.h"
 #include "fiber/loop.h"
 #include "midstream.h"
+#include "redis/auth.h"
 
 struct redis_client;
 struct redis_tls;
@@ -39,10 +40,10 @@ struct redis_counts {
 };
 
 struct redis_options {
-    const char *address;  /* "unix:/path", "host:port" or "[ipv6]:port"; of Sentinels, with commas between */
-    const char *master;   /* its name with the Sentinels; NULL: there are none, and the address is Redis's */
-    const char *username; /* NULL: none */
-    const char *password; /* NULL: none; not copied: stays the caller's, and outlives the client */
+    const char *address; /* "unix:/path", "host:port" or "[ipv6]:port"; of Sentinels, with commas between */
+    const char *master;  /* its name with the Sentinels; NULL: there are none, and the address is Redis's */
+    struct redis_credentials credentials;
+    struct redis_credentials sentinel_credentials; /* for the Sentinels */
     int database;
     struct redis_tls *tls; /* NULL: without TLS; the caller's, and outlives the client */
     int64_t timeout_ms;    /* of a command, and of connecting */
@@ -63,7 +64,7 @@ struct redis_script {
     struct redis_script *next;
 };
 
-/* Begins to connect. Options are copied, but for the password. NULL with the reason logged when the address cannot be
+/* Begins to connect. Options are copied, but for credentials. NULL with the reason logged when the address cannot be
  * understood. */
 struct redis_client *redis_client_new(const struct redis_options *options);
 

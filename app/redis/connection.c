@@ -215,6 +215,7 @@ static bool meet_sentinels(struct redis_client *client, char *reason, size_t rea
 {
     const struct redis_sentinel_options options = {.addresses = client->options.address,
                                                    .master = client->options.master,
+                                                   .credentials = client->options.sentinel_credentials,
                                                    .tls = client->options.tls,
                                                    .timeout_ms = client->options.timeout_ms};
     const struct redis_sentinel_listener listener = {

@@ -37,7 +37,7 @@ struct redis_durability;
 struct resolution;
 
 struct redis_client {
-    struct redis_options options; /* read-only; strings are copies, but for the password */
+    struct redis_options options; /* read-only; strings are copies, but for credentials */
     struct redis_address address; /* where Redis is; with Sentinels, the master that was last found */
 
     /* connection.c */

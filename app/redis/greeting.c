@@ -10,10 +10,9 @@
 #include <hiredis/hiredis.h>
 
 #include "base/clock.h"
+#include "redis/auth.h"
 #include "redis/connection.h"
 #include "redis/resp.h"
-
-enum { AUTH_FRAME_BYTES = 128 }; /* of an AUTH command, without user and password; more than enough */
 
 /* Without it this machine's clock is taken for Redis's, and everything else goes on. */
 static void on_clock_answer(void *arg, const redisReply *reply)
@@ -96,29 +95,12 @@ void redis_connection_load_script(struct redis_client *client, struct redis_scri
     redis_request_send(client, on_script_loaded, script);
 }
 
-/* No copy of the password stays: the request does not grow behind it and is wiped, and so is what the socket has when
- * it has sent it. */
-static void send_password(struct redis_client *client)
-{
-    const struct redis_options *options = &client->options;
-    size_t user_bytes = options->username != NULL ? strlen(options->username) : 0;
-    resp_begin(&client->request, options->username != NULL ? 3 : 2);
-    buffer_reserve(&client->request, user_bytes + strlen(options->password) + AUTH_FRAME_BYTES);
-    resp_add_text(&client->request, "AUTH");
-    if (options->username != NULL)
-        resp_add_text(&client->request, options->username);
-    resp_add_text(&client->request, options->password);
-    redis_request_send(client, on_greeting_answer, client);
-    explicit_bzero(client->request.data, client->request.length);
-    client->greeting_left++;
-}
-
 void redis_greeting_send(struct redis_client *client)
 {
     const struct redis_options *options = &client->options;
     client->greeting_left = 2; /* HELLO, PING */
-    if (options->password != NULL)
-        send_password(client);
+    if (redis_auth_send(&client->socket, &client->request, &options->credentials, on_greeting_answer, client))
+        client->greeting_left++;
     resp_begin(&client->request, 1);
     resp_add_text(&client->request, "HELLO");
     redis_request_send(client, on_hello_answer, client);

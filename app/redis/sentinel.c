@@ -34,6 +34,7 @@ struct redis_sentinel {
     size_t count;
     size_t questions; /* that were asked: the number decides who is asked, and at which of its addresses */
     char master[REDIS_MASTER_NAME_BYTES];
+    struct redis_credentials credentials;
     int64_t timeout_ms;
 
     struct redis_tls_channel *tls; /* NULL: without */
@@ -132,6 +133,15 @@ static void note_master(struct redis_sentinel *sentinel, const struct redis_addr
     }
 }
 
+/* To AUTH and SUBSCRIBE. */
+static void on_accepted(void *arg, const struct redisReply *reply)
+{
+    struct redis_sentinel *sentinel = arg;
+    char reason[REDIS_REASON_SIZE];
+    if (reply != NULL && !sentinel_accepts(reply, reason, sizeof(reason)))
+        redis_socket_close(&sentinel->socket, reason);
+}
+
 static void on_address(void *arg, const struct redisReply *reply)
 {
     struct redis_sentinel *sentinel = arg;
@@ -176,14 +186,6 @@ static void on_epoch(void *arg, const struct redisReply *reply)
     note_master(sentinel, &sentinel->named);
 }
 
-static void on_subscribed(void *arg, const struct redisReply *reply)
-{
-    struct redis_sentinel *sentinel = arg;
-    char reason[REDIS_REASON_SIZE];
-    if (reply != NULL && !sentinel_subscription_read(reply, reason, sizeof(reason)))
-        redis_socket_close(&sentinel->socket, reason);
-}
-
 /* Sentinels hear of it one after the other: those who have not yet are not believed. */
 static void on_message(void *owner, const struct redisReply *reply)
 {
@@ -219,10 +221,11 @@ static void open_connection(struct redis_sentinel *sentinel, const struct redis_
         fail(sentinel, reason);
         return;
     }
+    redis_auth_send(&sentinel->socket, &sentinel->request, &sentinel->credentials, on_accepted, sentinel);
     send_words(sentinel, on_address,
                (const char *const[]){"SENTINEL", "GET-MASTER-ADDR-BY-NAME", sentinel->master, NULL});
     send_words(sentinel, on_epoch, (const char *const[]){"SENTINEL", "MASTER", sentinel->master, NULL});
-    send_words(sentinel, on_subscribed, (const char *const[]){"SUBSCRIBE", "+switch-master", NULL});
+    send_words(sentinel, on_accepted, (const char *const[]){"SUBSCRIBE", "+switch-master", NULL});
 }
 
 static void on_resolved(void *arg, const char *host, const char *reason)
@@ -306,6 +309,7 @@ struct redis_sentinel *redis_sentinel_new(const struct redis_sentinel_options *o
     ENSURE(strlen(options->master) < sizeof(sentinel->master));
     strcpy(sentinel->master, options->master);
     sentinel->listener = *listener;
+    sentinel->credentials = options->credentials;
     sentinel->timeout_ms = options->timeout_ms < QUESTION_MS ? options->timeout_ms : QUESTION_MS;
     sentinel->epoch = -1;
     if (options->tls != NULL)

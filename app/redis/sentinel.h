@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "redis/address.h"
+#include "redis/auth.h"
 
 enum { REDIS_SENTINELS_MAX = 8, REDIS_MASTER_NAME_BYTES = 65 };
 
@@ -38,6 +39,7 @@ struct redis_sentinel_listener {
 struct redis_sentinel_options {
     const char *addresses; /* as redis_address_parse_list() takes them */
     const char *master;    /* its name, copied */
+    struct redis_credentials credentials;
     struct redis_tls *tls; /* NULL: without; the caller's, and outlives the client */
     int64_t timeout_ms;    /* of one question */
 };

@@ -70,7 +70,7 @@ bool sentinel_epoch_read(const struct redisReply *reply, int64_t *epoch, char *r
     return refuse("it does not say how old its configuration is", reason, reason_size);
 }
 
-bool sentinel_subscription_read(const struct redisReply *reply, char *reason, size_t reason_size)
+bool sentinel_accepts(const struct redisReply *reply, char *reason, size_t reason_size)
 {
     return reply->type == REDIS_REPLY_ERROR ? refuse_error(reply, reason, reason_size) : true;
 }

@@ -20,8 +20,8 @@ bool sentinel_address_read(const struct redisReply *reply, struct redis_address 
 /* The config-epoch, which grows with every failover, in the answer to MASTER. False with a sentence: it has none. */
 bool sentinel_epoch_read(const struct redisReply *reply, int64_t *epoch, char *reason, size_t reason_size);
 
-/* The answer to SUBSCRIBE. False with a sentence: it is an error. */
-bool sentinel_subscription_read(const struct redisReply *reply, char *reason, size_t reason_size);
+/* The answer to AUTH or SUBSCRIBE. False with a sentence: it is an error. */
+bool sentinel_accepts(const struct redisReply *reply, char *reason, size_t reason_size);
 
 /* Whether it is the answer to a PING on a connection with a subscription. */
 bool sentinel_pong_read(const struct redisReply *reply);

@@ -16,53 +16,78 @@
 
 /* -------------------- secrets -------------------- */
 
-static void new_password(struct configuration *configuration)
+static char *new_password(void)
 {
-    configuration->password = sodium_malloc(PASSWORD_BYTES_MAX + 1);
-    if (configuration->password == NULL)
+    char *password = sodium_malloc(PASSWORD_BYTES_MAX + 1);
+    if (password == NULL)
         panic("out of memory for a password");
+    password[0] = '\0';
+    return password;
 }
 
-/* The first line of the password file. */
-static bool read_password(struct configuration *configuration, char *reason, size_t reason_size)
+struct password_file {
+    const char *path; /* NULL: there is none */
+    const char *setting;
+};
+
+static bool others_may_use(const struct password_file *from, FILE *file, char *reason, size_t reason_size)
 {
-    const char *path = configuration->settings.redis_password_file;
-    if (path == NULL)
-        return true;
-    FILE *file = fopen(path, "re");
     struct stat status;
-    if (file != NULL && fstat(fileno(file), &status) == 0 && S_ISREG(status.st_mode) &&
-        (status.st_mode & (S_IROTH | S_IWOTH)) != 0) {
-        snprintf(
-            reason, reason_size,
-            "%s (setting redis-password-file): others may read or write it (mode %04o); expected mode 0600 or 0640",
-            path, (unsigned)(status.st_mode & 07777));
-        fclose(file);
+    if (fstat(fileno(file), &status) != 0 || !S_ISREG(status.st_mode) || (status.st_mode & (S_IROTH | S_IWOTH)) == 0)
+        return false;
+    snprintf(reason, reason_size,
+             "%s (setting %s): others may read or write it (mode %04o); expected mode 0600 or 0640", from->path,
+             from->setting, (unsigned)(status.st_mode & 07777));
+    return true;
+}
+
+/* The first line of the file. */
+static bool read_line(const struct password_file *from, FILE *file, char *password, char *reason, size_t reason_size)
+{
+    setvbuf(file, NULL, _IONBF, 0); /* no copy in a buffer that nobody wipes */
+    if (fgets(password, PASSWORD_BYTES_MAX + 1, file) == NULL) {
+        snprintf(reason, reason_size, "cannot read a password from %s (setting %s): it is empty", from->path,
+                 from->setting);
         return false;
     }
-    int problem = errno;
-    if (file != NULL)
-        setvbuf(file, NULL, _IONBF, 0); /* no copy in a buffer that nobody wipes */
-    new_password(configuration);
-    if (file == NULL || fgets(configuration->password, PASSWORD_BYTES_MAX + 1, file) == NULL) {
-        snprintf(reason, reason_size, "cannot read a password from %s (setting redis-password-file): %s", path,
-                 file == NULL ? strerror(problem) : "it is empty");
-        if (file != NULL)
-            fclose(file);
-        return false;
-    }
-    fclose(file);
-    size_t length = strcspn(configuration->password, "\r\n");
+    size_t length = strcspn(password, "\r\n");
     if (length == PASSWORD_BYTES_MAX) {
-        snprintf(reason, reason_size, "the password in %s is longer than %d bytes", path, PASSWORD_BYTES_MAX - 1);
+        snprintf(reason, reason_size, "the password in %s is longer than %d bytes", from->path, PASSWORD_BYTES_MAX - 1);
         return false;
     }
     if (length == 0) {
-        snprintf(reason, reason_size, "the first line of %s (setting redis-password-file) is empty", path);
+        snprintf(reason, reason_size, "the first line of %s (setting %s) is empty", from->path, from->setting);
         return false;
     }
-    configuration->password[length] = '\0';
+    password[length] = '\0';
     return true;
+}
+
+/* Into memory of *password; nothing where no file is named. */
+static bool read_password(const struct password_file *from, char **password, char *reason, size_t reason_size)
+{
+    if (from->path == NULL)
+        return true;
+    FILE *file = fopen(from->path, "re");
+    if (file == NULL) {
+        snprintf(reason, reason_size, "cannot read a password from %s (setting %s): %s", from->path, from->setting,
+                 strerror(errno));
+        return false;
+    }
+    *password = new_password();
+    bool is_read =
+        !others_may_use(from, file, reason, reason_size) && read_line(from, file, *password, reason, reason_size);
+    fclose(file);
+    return is_read;
+}
+
+static bool read_passwords(struct configuration *configuration, char *reason, size_t reason_size)
+{
+    const struct settings *settings = &configuration->settings;
+    const struct password_file of_redis = {settings->redis_password_file, "redis-password-file"};
+    const struct password_file of_sentinels = {settings->redis_sentinel_password_file, "redis-sentinel-password-file"};
+    return read_password(&of_redis, &configuration->password, reason, reason_size) &&
+           read_password(&of_sentinels, &configuration->sentinel_password, reason, reason_size);
 }
 
 static bool read_keys(struct configuration *configuration, char *reason, size_t reason_size)
@@ -157,7 +182,7 @@ static bool take_redis_url(struct configuration *configuration, const struct red
         settings->redis_user = configuration->redis_user;
     }
     if (url->password[0] != '\0') {
-        new_password(configuration);
+        configuration->password = new_password();
         strcpy(configuration->password, url->password);
     }
     if (url->database >= 0)
@@ -184,6 +209,23 @@ static bool check_user(const struct configuration *configuration, char *reason, 
     if (user == NULL || configuration->password != NULL)
         return true;
     snprintf(reason, reason_size, "redis-user is \"%s\", and there is no password: set redis-password-file", user);
+    return false;
+}
+
+static bool check_sentinels(const struct configuration *configuration, char *reason, size_t reason_size)
+{
+    const struct settings *settings = &configuration->settings;
+    bool has_any = settings->redis_sentinel_user != NULL || configuration->sentinel_password != NULL;
+    if (has_any && configuration->redis_master == NULL) {
+        snprintf(reason, reason_size, "%s is set, but redis is not a redis+sentinel:// URL",
+                 settings->redis_sentinel_user != NULL ? "redis-sentinel-user" : "redis-sentinel-password-file");
+        return false;
+    }
+    if (!has_any || configuration->sentinel_password != NULL)
+        return true;
+    snprintf(reason, reason_size,
+             "redis-sentinel-user is \"%s\", and there is no password: set redis-sentinel-password-file",
+             settings->redis_sentinel_user);
     return false;
 }
 
@@ -219,7 +261,8 @@ struct configuration *configuration_new(struct settings *settings, enum configur
     if (settings_agree(settings, reason, reason_size) && read_redis(configuration, reason, reason_size) &&
         check_log_file(settings, reason, reason_size) &&
         (secrets == SECRETS_OF_REDIS || read_keys(configuration, reason, reason_size)) &&
-        read_password(configuration, reason, reason_size) && check_user(configuration, reason, reason_size))
+        read_passwords(configuration, reason, reason_size) && check_user(configuration, reason, reason_size) &&
+        check_sentinels(configuration, reason, reason_size))
         return configuration;
     configuration_free(configuration);
     return NULL;
@@ -233,6 +276,7 @@ void configuration_free(struct configuration *configuration)
     settings_fini(&configuration->settings);
     redis_tls_free(configuration->tls);
     sodium_free(configuration->password); /* wipes it */
+    sodium_free(configuration->sentinel_password);
     free(configuration);
 }
 
@@ -242,6 +286,8 @@ void configuration_lock_secrets(const struct configuration *configuration)
         keyring_lock(configuration->keyring);
     if (configuration->password != NULL)
         (void)mlock(configuration->password, PASSWORD_BYTES_MAX + 1);
+    if (configuration->sentinel_password != NULL)
+        (void)mlock(configuration->sentinel_password, PASSWORD_BYTES_MAX + 1);
 }
 
 int configuration_workers(const struct configuration *configuration)

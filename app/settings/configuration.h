@@ -22,6 +22,7 @@ struct configuration {
     struct keyring *keyring; /* NULL: it was not asked for */
     struct redis_tls *tls;   /* to Redis; NULL: without TLS */
     char *password;          /* of Redis, in memory that is locked and wiped (sodium_malloc(3)); NULL: none */
+    char *sentinel_password; /* the same, of its Sentinels */
 };
 
 /* What is read of the files that the settings name. */

@@ -98,6 +98,10 @@ const struct setting settings_table[] = {
          .more = "It requires redis-password-file, or a password in the URL."),
     TEXT("redis-password-file", redis_password_file, NULL, "FILE", "file whose first line is the password"),
     NUMBER("redis-database", redis_database, "0", 0, 65535, "", "database number"),
+    TEXT("redis-sentinel-user", redis_sentinel_user, NULL, "NAME", "ACL user of the Sentinels",
+         .more = "It requires redis-sentinel-password-file."),
+    TEXT("redis-sentinel-password-file", redis_sentinel_password_file, NULL, "FILE",
+         "file whose first line is the password of the Sentinels; without it, they are asked without one"),
     TEXT("redis-tls-ca", redis_tls_ca, NULL, "PATH",
          "certificates that are trusted for rediss://: a PEM file, or a directory prepared by openssl rehash",
          .more = "Without it, those of the system. When this file or the two below have changed, the next "

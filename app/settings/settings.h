@@ -27,6 +27,8 @@ struct settings {
     const char *redis_user;
     const char *redis_password_file;
     int64_t redis_database;
+    const char *redis_sentinel_user;
+    const char *redis_sentinel_password_file;
     const char *redis_tls_ca;
     const char *redis_tls_certificate;
     const char *redis_tls_key;

@@ -12,8 +12,8 @@ struct redis_options redis_setup_options(const struct configuration *configurati
     return (struct redis_options){
         .address = settings->redis,
         .master = configuration->redis_master,
-        .username = settings->redis_user,
-        .password = configuration->password,
+        .credentials = {settings->redis_user, configuration->password},
+        .sentinel_credentials = {settings->redis_sentinel_user, configuration->sentinel_password},
         .database = (int)settings->redis_database,
         .tls = configuration->tls,
         .timeout_ms = settings->redis_timeout_ms,

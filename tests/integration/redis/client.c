@@ -200,7 +200,7 @@ static void heal_the_password(void *arg)
     (void)arg;
     bool was_sent = true;
     struct redis_options options = quick_options();
-    options.password = "wrong";
+    options.credentials.password = "wrong";
     struct redis_client *client = redis_client_new(&options);
     cr_assert_not(redis_client_wait_ready(client, 200));
     cr_assert_eq(ask(client, NULL, &was_sent, WORDS("PING")), MID_UNAVAILABLE);
@@ -227,8 +227,8 @@ static void ask_as_user(void *arg)
     (void)arg;
     struct answer answer;
     struct redis_options options = quick_options();
-    options.username = "app";
-    options.password = "a secret";
+    options.credentials.username = "app";
+    options.credentials.password = "a secret";
     struct redis_client *client = ready_client(&options);
     cr_assert_eq(ask(client, &answer, NULL, WORDS("ACL", "WHOAMI")), MID_OK);
     cr_assert_str_eq(answer.text, "app");

@@ -43,8 +43,8 @@ static void be_refused_the_time(void *arg)
 {
     (void)arg;
     struct redis_options options = quick_options();
-    options.username = "app";
-    options.password = "secret";
+    options.credentials.username = "app";
+    options.credentials.password = "secret";
     struct redis_client *client = ready_client(&options);
     expect_ahead_by(client, 0);
     cr_assert_eq(ask(client, NULL, NULL, WORDS("TIME")), MID_FAILED); /* it is indeed refused */

@@ -86,7 +86,7 @@ static void connect_and_look(void *arg)
     static char body[100 * 1024]; /* the output has to grow behind the password */
     memset(body, ' ', sizeof(body) - 1);
     struct redis_options options = quick_options();
-    options.password = password;
+    options.credentials.password = password;
     struct redis_client *client = redis_client_new(&options);
     redis_client_add_script(client, &script, REFUSED_WHEN_FULL, (const char *const[]){"return 1", body, NULL});
     cr_assert(redis_client_wait_ready(client, 10000));

@@ -353,6 +353,46 @@ Test(redis_sentinel, one_is_asked_at_each_address_of_its_name)
     run_scenario(ask_at_a_name);
 }
 
+/* -------------------- those that want a password -------------------- */
+
+enum { OTHER_MS = 500 };
+
+static void authenticate(void *arg)
+{
+    (void)arg;
+    char address[32];
+    snprintf(address, sizeof(address), "127.0.0.1:%d", site.ports[0]);
+    struct redis_options options = sentinel_options(address);
+    struct redis_client *without = redis_client_new(&options);
+    cr_expect_not(redis_client_wait_ready(without, OTHER_MS));
+    cr_expect_not_null(strstr(without->failure, "NOAUTH"), "%s", without->failure);
+    redis_client_free(without);
+
+    options.sentinel_credentials.password = "wrong";
+    struct redis_client *wrong = redis_client_new(&options);
+    cr_expect_not(redis_client_wait_ready(wrong, OTHER_MS));
+    cr_expect_not_null(strstr(wrong->failure, "WRONGPASS"), "%s", wrong->failure);
+    redis_client_free(wrong);
+
+    options.sentinel_credentials.password = "a secret of the Sentinels";
+    struct redis_client *client = ready_client(&options);
+    cr_expect_eq(client->address.port, server.port);
+    redis_client_free(client);
+
+    options.sentinel_credentials = (struct redis_credentials){"asks", "another secret"};
+    client = ready_client(&options);
+    redis_client_free(client);
+}
+
+Test(redis_sentinel, one_that_wants_a_password_is_given_its_own)
+{
+    server_start(NULL);
+    start_sentinel_of(0, server.port,
+                      "requirepass \"a secret of the Sentinels\"\n"
+                      "user asks on \">another secret\" &* -@all +auth +hello +ping +subscribe +sentinel\n");
+    run_scenario(authenticate);
+}
+
 /* -------------------- TLS -------------------- */
 
 static void start_sentinel_with_tls(void)

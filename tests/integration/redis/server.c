@@ -187,8 +187,8 @@ void server_start_with_users(const char *const more[])
 struct redis_options worker_options(void)
 {
     struct redis_options options = quick_options();
-    options.username = "midstream";
-    options.password = password;
+    options.credentials.username = "midstream";
+    options.credentials.password = password;
     return options;
 }
 

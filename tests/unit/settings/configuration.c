@@ -67,6 +67,10 @@ Test(configuration, what_is_said_twice_or_not_at_all_is_refused)
         {"rediss://.example.com", "--workers", "1", "the host holds a character"},
         {"rediss://h", "--redis-tls-key", "x.key", "redis-tls-certificate is missing"},
         {"rediss://h", "--redis-tls-certificate", "x.pem", "redis-tls-key is missing"},
+        {"redis+sentinel://h/ours", "--redis-sentinel-user", "asks", "set redis-sentinel-password-file"},
+        {"redis+sentinel://h/ours", "--redis-sentinel-password-file", "/none",
+         "cannot read a password from /none (setting redis-sentinel-password-file): No such file"},
+        {"redis://h", "--redis-sentinel-user", "asks", "redis-sentinel-user is set, but redis is not a redis+sentinel"},
         {"rediss://h", "--redis-tls-ca", "/none/ca.pem", "/none/ca.pem (setting redis-tls-ca): No such file"},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
