@@ -86,7 +86,7 @@ static bool print_durability(const struct redis_inspection *found, const struct 
     switch (configuration_durability(configuration)) {
     case MID_DURABLE_DISK:
         printf("commits, logouts and tasks wait for the disk\n");
-        if (strstr(found->missing, "waitaof") != NULL)
+        if (strncmp(found->server.version, "7.0.", 4) == 0)
             warn("WAITAOF is a command of Redis 7.2 and later: with commit-durability=disk every change is 503");
         if (!found->has_info || found->has_append_only_file)
             return true;

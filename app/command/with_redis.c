@@ -40,7 +40,7 @@ int with_redis_run(const struct with_redis *commands, const struct configuration
     loop_init();
     own.commands = commands;
     own.configuration = configuration;
-    own.redis = redis_setup(configuration, &counts);
+    own.redis = redis_setup(configuration, MID_DURABLE_MEMORY, &counts);
     ENSURE(own.redis != NULL && loop_spawn(run, NULL));
     if (commands->prepare != NULL)
         commands->prepare(own.redis);

@@ -149,7 +149,7 @@ static const struct metric table[] = {
     {"midstream_redis_durability_rounds_total", METRIC_COUNTER, OF_WORKER(redis.durability_rounds), 1,
      "WAIT and WAITAOF sent to Redis; each covers all that was stored before.", NO_LABELS},
     {"midstream_redis_durability_failures_total", METRIC_COUNTER, OF_WORKER(redis.durability_failures), 1,
-     "Times that the durability of what was stored could not be confirmed.", NO_LABELS},
+     "Changes whose durability could not be confirmed.", NO_LABELS},
     {"midstream_redis_not_durable", METRIC_GAUGE, OF_WORKER(redis.is_not_durable), 1,
      "Workers that cannot confirm the durability of what is stored at this time.", NO_LABELS},
     {"midstream_redis_errors_total", METRIC_COUNTER, OF_WORKER(redis.errors), 1, "Error replies from Redis.",

@@ -34,7 +34,7 @@ struct redis_counts {
     uint64_t suspicions; /* times that it became suspect */
     uint64_t is_suspect; /* 0 or 1: at this moment */
     uint64_t durability_rounds;
-    uint64_t durability_failures; /* rounds after which it was not known */
+    uint64_t durability_failures; /* calls of which it is not known */
     uint64_t is_not_durable;      /* 0 or 1: at this moment; the last round has failed */
     struct histogram latency;     /* of answered commands, from the fiber's call to the answer */
 };
@@ -68,7 +68,7 @@ struct redis_script {
  * understood. */
 struct redis_client *redis_client_new(const struct redis_options *options);
 
-/* Pending commands report MID_UNAVAILABLE. */
+/* Pending commands report MID_UNAVAILABLE; fibers with calls that ask for durability have to be over. */
 void redis_client_free(struct redis_client *client); /* NULL is fine; not from on_reply */
 
 /*
@@ -142,7 +142,7 @@ struct redis_call {
      * the client's timeout. */
     int64_t patience_ms;
     /* Not MID_OK before what was answered is as durable. MID_UNAVAILABLE, with was_sent: it was carried out, and may be
-     * lost. DEFAULT and MEMORY: the answer is enough. */
+     * lost. DEFAULT and MEMORY: the answer is enough; on_reply may set that when nothing was changed. */
     enum mid_durability durability;
     bool was_sent; /* out: the command may have been carried out, though its answer did not come */
 };
@@ -155,6 +155,13 @@ MAY_SUSPEND MID_CHECK enum mid_error redis_command(struct redis_client *client, 
 MAY_SUSPEND MID_CHECK enum mid_error redis_script_run(struct redis_client *client, struct redis_script *script,
                                                       const char *key, size_t count,
                                                       const struct redis_argument arguments[], struct redis_call *call);
+
+/*
+ * Waits until everything that was answered before is as durable, as with call->durability: MID_OK, or MID_UNAVAILABLE.
+ * `patience_ms` as in struct redis_call.
+ */
+MAY_SUSPEND MID_CHECK enum mid_error redis_client_confirm(struct redis_client *client, enum mid_durability durability,
+                                                          int64_t patience_ms);
 
 /* Why the last attempt to connect failed; "": none has. */
 const char *redis_client_failure(const struct redis_client *client);

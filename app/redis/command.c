@@ -34,6 +34,8 @@ bool redis_request_send(struct redis_client *client, redis_answer_fn *fn, void *
 enum mid_error redis_command_admit(struct redis_client *client, struct redis_call *call)
 {
     call->was_sent = false;
+    if (client->state != CONNECTION_READY)
+        return MID_UNAVAILABLE;
     MID_TRY(redis_durability_admit(client, call));
     if (client->state != CONNECTION_READY || client->is_replica)
         return MID_UNAVAILABLE;
@@ -116,6 +118,12 @@ static void leave_replica(struct redis_client *client)
 {
     if (client->is_replica && client->pending_count == 0)
         redis_connection_drop(client, "Redis has become a replica");
+}
+
+void redis_command_note_replica(struct redis_client *client)
+{
+    client->is_replica = true;
+    leave_replica(client);
 }
 
 static void settle(struct redis_pending *pending, const redisReply *reply)
@@ -244,6 +252,15 @@ enum mid_error redis_command(struct redis_client *client, size_t count, const st
     for (size_t i = 0; i < count; i++)
         resp_add(&client->request, arguments[i].data, arguments[i].bytes);
     return redis_command_await(client, call, NULL);
+}
+
+enum mid_error redis_client_confirm(struct redis_client *client, enum mid_durability durability, int64_t patience_ms)
+{
+    struct redis_call call = {.durability = durability, .patience_ms = patience_ms};
+    if (!redis_durability_is_needed(durability))
+        return MID_OK;
+    MID_TRY(redis_command_admit(client, &call));
+    return redis_durability_await(client, &call);
 }
 
 /* -------------------- deadlines -------------------- */

@@ -34,6 +34,9 @@ MAY_SUSPEND enum mid_error redis_command_await(struct redis_client *client, stru
 /* Sends the request in client->request as the next step of a command that was answered. False when it cannot leave. */
 bool redis_command_resend(struct redis_pending *pending);
 
+/* Redis has been found to be a replica: it is left when it has answered what it was sent. */
+void redis_command_note_replica(struct redis_client *client);
+
 /* script.c: on NOSCRIPT. True when the command is under way again as EVAL. */
 bool redis_script_heal(struct redis_pending *pending);
 

@@ -1,4 +1,4 @@
-/* Durability: rounds of a mark and WAIT or WAITAOF. See durability.h. */
+/* Durability: rounds, and who waits for them. See durability.h; the mark of a round is in mark.c. */
 #include "redis/durability.h"
 
 #include <inttypes.h>
@@ -10,23 +10,23 @@
 
 #include "base/log.h"
 #include "base/panic.h"
+#include "redis/command.h"
 #include "redis/connection.h"
 #include "redis/identity.h"
-#include "redis/reply.h"
+#include "redis/mark.h"
 #include "redis/resp.h"
 
 enum { ON_DISK, IN_REPLICAS, KINDS };
 
 enum {
-    PROBE_MS = 100, /* between rounds that nobody waits for, until one succeeds */
-    LATE_MS = 1000, /* that Redis may be later than it was told to be */
+    PROBE_MS = 100,      /* between rounds that nobody waits for, until one succeeds */
+    PROBE_WAIT_MS = 200, /* and how long such a round waits, which holds up those of the other kind */
+    MISTAKE_MS = 5000,   /* instead, when Redis says that it cannot do this at all */
+    LATE_MS = 1000,      /* that Redis may be later than it was told to be */
+    LOOK_AGAIN_MS = 20,  /* while the connection for rounds is made anew */
+    GRACE_MS = 1000,     /* for that */
     TELL_AGAIN_MS = 60000,
 };
-
-/* The key that is written, and for how long it stays. It is a script because only that can write when the memory of
- * Redis is full, which a logout can. */
-static const char mark_script[] = "#!lua flags=allow-oom\nreturn redis.call('SET', KEYS[1], '', 'EX', 60)";
-static const char mark_key[] = "mid:mark";
 
 struct waiter {
     struct list link;
@@ -37,8 +37,9 @@ struct waiter {
 };
 
 struct kind {
+    const char *name;
     struct list waiting;
-    bool is_proven; /* a round has succeeded */
+    bool is_proven; /* a round has succeeded, on this connection and since the last failure */
     bool is_short;  /* the last one has failed */
     int64_t short_ms;
     int64_t told_ms;
@@ -57,17 +58,19 @@ struct redis_durability {
     struct kind kinds[KINDS];
     struct redis_identity commands_lead_to;
     struct redis_identity own_leads_to;
-
     enum round_state state;
     size_t turn; /* the kind of the round, or of the last one */
     struct list round;
-    bool is_marked;
-    char refusal[REFUSAL_TEXT_SIZE]; /* "": none in this round */
+    struct redis_mark mark;
+    bool is_given_up; /* by ourselves */
+    unsigned losses;  /* of the connection within rounds, in a row */
+    int64_t away_ms;  /* since when rounds have no connection; 0: they have one */
     struct flush flush;
     struct timer timer;
     bool is_closing;
 };
 
+static void ask(struct redis_durability *durability);
 static void begin_round(struct redis_durability *durability);
 static void on_time(struct timer *timer);
 
@@ -76,24 +79,23 @@ static struct kind *kind_of(struct redis_durability *durability, enum mid_durabi
     return &durability->kinds[asked == MID_DURABLE_DISK ? ON_DISK : IN_REPLICAS];
 }
 
-static const char *name_of(const struct redis_durability *durability, const struct kind *kind)
-{
-    return kind == &durability->kinds[ON_DISK] ? "disk" : "replica";
-}
-
 /* -------------------- the end of a round -------------------- */
 
-static void settle(struct list *waiters, enum mid_error result)
+/* Returns how many there were. */
+static uint64_t settle(struct list *waiters, enum mid_error result)
 {
+    uint64_t count = 0;
     for (struct list *link; (link = list_take_first(waiters)) != NULL;) {
         struct waiter *waiter = LIST_ELEMENT(link, struct waiter, link);
         waiter->result = result;
         waiter->is_over = true;
         loop_wake(waiter->fiber);
+        count++;
     }
+    return count;
 }
 
-static void tell_shortage(struct redis_durability *durability, struct kind *kind, const char *reason)
+static void tell_shortage(struct kind *kind, const char *reason)
 {
     int64_t now_ms = loop_now_ms();
     if (!kind->is_short)
@@ -104,18 +106,16 @@ static void tell_shortage(struct redis_durability *durability, struct kind *kind
         return;
     kind->told_ms = now_ms;
     snprintf(kind->told, sizeof(kind->told), "%s", reason);
-    log_event(MID_WARN, "redis.not-durable", "durability=%s reason=\"%s\" for_ms=%" PRId64, name_of(durability, kind),
-              reason, now_ms - kind->short_ms);
+    log_event(MID_WARN, "redis.not-durable", "durability=%s reason=\"%s\" for_ms=%" PRId64, kind->name, reason,
+              now_ms - kind->short_ms);
 }
 
-static void tell_end(struct redis_durability *durability, struct kind *kind)
+static void tell_end(struct kind *kind)
 {
-    kind->is_proven = true;
     if (!kind->is_short)
         return;
     kind->is_short = false;
-    log_event(MID_INFO, "redis.durable", "durability=%s after_ms=%" PRId64, name_of(durability, kind),
-              loop_now_ms() - kind->short_ms);
+    log_event(MID_INFO, "redis.durable", "durability=%s after_ms=%" PRId64, kind->name, loop_now_ms() - kind->short_ms);
 }
 
 static bool is_short_of_any(const struct redis_durability *durability)
@@ -124,25 +124,37 @@ static bool is_short_of_any(const struct redis_durability *durability)
 }
 
 /* Those who came meanwhile are told as well: the next round would keep them waiting as long, in vain. */
-static void fail_round(struct redis_durability *durability, const char *reason)
+static void fail_round(struct redis_durability *durability, const char *reason, int64_t pause_ms)
 {
     struct kind *kind = &durability->kinds[durability->turn];
     struct redis_counts *counts = durability->commands->counts;
     durability->state = ROUND_NONE;
-    settle(&durability->round, MID_UNAVAILABLE);
-    settle(&kind->waiting, MID_UNAVAILABLE);
+    uint64_t count = settle(&durability->round, MID_UNAVAILABLE) + settle(&kind->waiting, MID_UNAVAILABLE);
     if (durability->is_closing || durability->commands->is_closing)
         return;
-    counter_add(&counts->durability_failures, 1);
+    counter_add(&counts->durability_failures, count);
     counter_set(&counts->is_not_durable, 1);
-    tell_shortage(durability, kind, reason);
-    timer_start(&durability->timer, PROBE_MS, on_time);
+    tell_shortage(kind, reason);
+    kind->is_proven = false;
+    timer_start(&durability->timer, pause_ms, on_time);
+}
+
+/* Once: the connection was cut, and the Redis that it led to may be well. */
+static void repeat_round(struct redis_durability *durability)
+{
+    struct kind *kind = &durability->kinds[durability->turn];
+    durability->state = ROUND_NONE;
+    durability->losses++;
+    for (struct list *link; (link = list_take_first(&durability->round)) != NULL;)
+        list_append(&kind->waiting, link);
+    timer_start(&durability->timer, LOOK_AGAIN_MS, on_time);
 }
 
 static void end_round(struct redis_durability *durability)
 {
     durability->state = ROUND_NONE;
-    tell_end(durability, &durability->kinds[durability->turn]);
+    durability->losses = 0;
+    tell_end(&durability->kinds[durability->turn]);
     counter_set(&durability->commands->counts->is_not_durable, is_short_of_any(durability));
     settle(&durability->round, MID_OK);
     timer_stop(&durability->timer);
@@ -156,12 +168,14 @@ static void end_round(struct redis_durability *durability)
 static void on_info(struct redis_durability *durability, struct redis_identity *identity,
                     const struct redis_client *client, const redisReply *reply)
 {
-    if (reply != NULL)
+    if (reply != NULL) {
         redis_identity_take(identity, client, reply);
+        durability->kinds[ON_DISK].is_proven = durability->kinds[IN_REPLICAS].is_proven = false;
+    }
     if (durability->state != ROUND_IDENTIFYING)
         return; /* it was given up meanwhile */
     if (reply == NULL) {
-        fail_round(durability, "the connection was lost");
+        fail_round(durability, "the connection was lost", PROBE_MS);
         return;
     }
     durability->state = ROUND_NONE;
@@ -188,85 +202,38 @@ static void ask_identity(struct redis_durability *durability, struct redis_clien
     resp_add_text(&client->request, "INFO");
     resp_add_text(&client->request, "server");
     if (!redis_request_send(client, fn, durability))
-        fail_round(durability, "the connection was lost");
+        fail_round(durability, "the connection was lost", PROBE_MS);
 }
 
 /* -------------------- a round -------------------- */
 
-static void note_refusal(struct redis_durability *durability, const redisReply *reply)
+/* Nothing that changes something would be sent on either connection any more, and be told so: see connection.h. */
+static void leave_replica(struct redis_durability *durability)
 {
-    if (reply == NULL || reply->type != REDIS_REPLY_ERROR)
-        return;
-    counter_add(&durability->commands->counts->errors, 1);
-    redis_refusal_copy(durability->refusal, sizeof(durability->refusal), reply->str, reply->len);
+    redis_connection_drop(durability->own, "Redis has become a replica");
+    redis_command_note_replica(durability->commands);
 }
 
-static void on_mark(void *arg, const redisReply *reply)
+static void on_mark(void *arg, enum redis_mark_verdict verdict, const char *reason)
 {
     struct redis_durability *durability = arg;
-    durability->is_marked = reply != NULL && reply->type == REDIS_REPLY_STATUS;
-    note_refusal(durability, reply);
-}
-
-/* Of WAITAOF: how many disks of its own, and of replicas; of WAIT: how many replicas. */
-static int64_t count_acknowledged(const redisReply *reply)
-{
-    return reply->type == REDIS_REPLY_ARRAY ? reply_integer(reply_element(reply, 0)) : reply_integer(reply);
-}
-
-static int64_t wanted(const struct redis_durability *durability)
-{
-    return durability->turn == ON_DISK ? 1 : durability->commands->options.replicas;
-}
-
-static void on_acknowledged(void *arg, const redisReply *reply)
-{
-    struct redis_durability *durability = arg;
-    char reason[REDIS_REASON_SIZE];
-    timer_stop(&durability->timer);
-    note_refusal(durability, reply);
-    int64_t count = reply != NULL ? count_acknowledged(reply) : 0;
-    if (durability->is_marked && durability->refusal[0] == '\0' && count >= wanted(durability)) {
+    struct kind *kind = &durability->kinds[durability->turn];
+    bool was_cut = verdict == MARK_LOST && !durability->is_given_up;
+    if (durability->state != ROUND_ASKING)
+        return; /* it was given up */
+    if (verdict == MARK_DURABLE && kind->is_proven) {
         end_round(durability);
-        return;
+    } else if (verdict == MARK_DURABLE) {
+        kind->is_proven = true;
+        ask(durability);
+    } else if (was_cut && durability->losses == 0) {
+        repeat_round(durability);
+    } else {
+        fail_round(durability, durability->is_given_up ? "no answer in time" : reason,
+                   verdict == MARK_MISTAKEN ? MISTAKE_MS : PROBE_MS);
     }
-    if (durability->refusal[0] != '\0')
-        snprintf(reason, sizeof(reason), "%.*s", (int)sizeof(reason) - 1, durability->refusal);
-    else if (reply == NULL)
-        snprintf(reason, sizeof(reason), "the connection was lost");
-    else if (durability->turn == ON_DISK)
-        snprintf(reason, sizeof(reason), "not on the disk in time");
-    else
-        snprintf(reason, sizeof(reason), "in %" PRId64 " replicas in time, of %" PRId64 " that are wanted", count,
-                 wanted(durability));
-    fail_round(durability, reason);
-}
-
-static bool send_mark(struct redis_durability *durability)
-{
-    struct redis_client *own = durability->own;
-    resp_begin(&own->request, 4);
-    resp_add_text(&own->request, "EVAL");
-    resp_add_text(&own->request, mark_script);
-    resp_add_text(&own->request, "1");
-    resp_add_text(&own->request, mark_key);
-    return redis_request_send(own, on_mark, durability);
-}
-
-/* WAITAOF numlocal numreplicas timeout; WAIT numreplicas timeout. */
-static bool send_wait(struct redis_durability *durability)
-{
-    struct redis_client *own = durability->own;
-    char count[24], timeout[24];
-    snprintf(count, sizeof(count), "%" PRId64, wanted(durability));
-    snprintf(timeout, sizeof(timeout), "%" PRId64, durability->commands->options.timeout_ms);
-    resp_begin(&own->request, durability->turn == ON_DISK ? 4 : 3);
-    resp_add_text(&own->request, durability->turn == ON_DISK ? "WAITAOF" : "WAIT");
-    resp_add_text(&own->request, count);
-    if (durability->turn == ON_DISK)
-        resp_add_text(&own->request, "0");
-    resp_add_text(&own->request, timeout);
-    return redis_request_send(own, on_acknowledged, durability);
+    if (verdict == MARK_DEMOTED)
+        leave_replica(durability);
 }
 
 /* Those who were answered on the connection that there is now; the others will not know. */
@@ -283,62 +250,111 @@ static void take_waiters(struct redis_durability *durability)
     settle(&late, MID_UNAVAILABLE);
 }
 
+/* Whoever waits for an answer is called when the connection ends. */
+static void give_up(struct redis_durability *durability)
+{
+    durability->is_given_up = true;
+    redis_connection_drop(durability->own, "no answer to WAIT in time");
+    if (durability->state == ROUND_ASKING)
+        fail_round(durability, "the connection is ending", PROBE_MS);
+}
+
+/*
+ * The first round on a connection, and after a failure, is asked twice before it counts: as long as nothing was ever
+ * replicated, a replica that is still copying is counted by WAIT (Redis 7.0: its offset is 0, and so is the mark's).
+ */
 static void ask(struct redis_durability *durability)
 {
     take_waiters(durability);
+    bool is_probe = list_is_empty(&durability->round);
+    int64_t timeout_ms = durability->commands->options.timeout_ms;
+    if (is_probe && timeout_ms > PROBE_WAIT_MS)
+        timeout_ms = PROBE_WAIT_MS;
     durability->state = ROUND_ASKING;
-    durability->is_marked = false;
-    durability->refusal[0] = '\0';
+    durability->is_given_up = false;
+    durability->mark = (struct redis_mark){
+        .durability = durability->turn == ON_DISK ? MID_DURABLE_DISK : MID_DURABLE_REPLICA,
+        .wanted = durability->commands->options.replicas,
+        .fn = on_mark,
+        .arg = durability,
+    };
     counter_add(&durability->commands->counts->durability_rounds, 1);
-    timer_start(&durability->timer, durability->commands->options.timeout_ms + LATE_MS, on_time);
-    if (!send_mark(durability) || !send_wait(durability))
-        redis_connection_drop(durability->own, "it is ending"); /* answers whoever waits */
+    timer_start(&durability->timer, timeout_ms + LATE_MS, on_time);
+    if (!redis_mark_send(&durability->mark, durability->own, timeout_ms))
+        give_up(durability);
 }
 
-/* In turns; one that nobody waits for is tried when it is short, or was never tried. */
+/* Though nobody waits: when it is short, or the one that is configured was never tried. */
+static bool is_to_be_tried(struct redis_durability *durability, const struct kind *kind)
+{
+    enum mid_durability configured = durability->commands->options.durability;
+    bool is_configured = redis_durability_is_needed(configured) && kind == kind_of(durability, configured);
+    return kind->is_short || (is_configured && !kind->is_proven);
+}
+
+/* In turns, those that somebody waits for before the others. */
 static bool choose_kind(struct redis_durability *durability)
 {
-    for (size_t i = 1; i <= KINDS; i++) {
+    for (size_t i = 1; i <= 2 * KINDS; i++) {
         size_t turn = (durability->turn + i) % KINDS;
-        if (!list_is_empty(&durability->kinds[turn].waiting)) {
-            durability->turn = turn;
-            return true;
-        }
-    }
-    for (size_t i = 1; i <= KINDS; i++) {
-        size_t turn = (durability->turn + i) % KINDS;
-        struct kind *kind = &durability->kinds[turn];
-        enum mid_durability configured = durability->commands->options.durability;
-        bool is_configured = redis_durability_is_needed(configured) && kind == kind_of(durability, configured);
-        if (kind->is_short || (is_configured && !kind->is_proven)) {
-            durability->turn = turn;
-            return true;
-        }
+        const struct kind *kind = &durability->kinds[turn];
+        bool is_chosen = i <= KINDS ? !list_is_empty(&kind->waiting) : is_to_be_tried(durability, kind);
+        if (!is_chosen)
+            continue;
+        durability->turn = turn;
+        return true;
     }
     return false;
+}
+
+/* It was cut, or there was none yet: that costs no more than making it. */
+static void await_own(struct redis_durability *durability)
+{
+    char reason[REDIS_REASON_SIZE + 32];
+    int64_t now_ms = loop_now_ms();
+    if (durability->away_ms == 0)
+        durability->away_ms = now_ms;
+    if (now_ms - durability->away_ms < GRACE_MS) {
+        timer_start(&durability->timer, LOOK_AGAIN_MS, on_time);
+        return;
+    }
+    snprintf(reason, sizeof(reason), "no connection to ask on: %s", redis_client_failure(durability->own));
+    fail_round(durability, reason, PROBE_MS);
+}
+
+static void identify_or_ask(struct redis_durability *durability)
+{
+    struct redis_client *commands = durability->commands;
+    struct redis_client *own = durability->own;
+    const struct redis_identity *a = &durability->commands_lead_to;
+    const struct redis_identity *b = &durability->own_leads_to;
+    if (!redis_identity_is_known(a, commands)) {
+        ask_identity(durability, commands, on_info_of_commands);
+    } else if (!redis_identity_is_known(b, own)) {
+        ask_identity(durability, own, on_own_info);
+    } else if (a->run_id[0] == '\0' || b->run_id[0] == '\0') {
+        durability->own_leads_to = durability->commands_lead_to = (struct redis_identity){0}; /* to be asked again */
+        fail_round(durability, "INFO server does not say which Redis this is", PROBE_MS);
+    } else if (!redis_identity_is_same(a, b)) {
+        fail_round(durability, "its connection leads to another Redis", PROBE_MS);
+        redis_connection_drop(own, "it leads to another Redis than the one for commands");
+    } else {
+        ask(durability);
+    }
 }
 
 static void begin_round(struct redis_durability *durability)
 {
     if (!choose_kind(durability))
         return;
-    struct redis_client *commands = durability->commands;
-    struct redis_client *own = durability->own;
-    if (!redis_client_is_ready(commands) || !redis_client_is_ready(own)) {
+    if (!redis_client_is_ready(durability->commands)) {
         settle(&durability->kinds[durability->turn].waiting, MID_UNAVAILABLE);
         timer_start(&durability->timer, PROBE_MS, on_time);
-    } else if (!redis_identity_is_known(&durability->commands_lead_to, commands)) {
-        ask_identity(durability, commands, on_info_of_commands);
-    } else if (!redis_identity_is_known(&durability->own_leads_to, own)) {
-        ask_identity(durability, own, on_own_info);
-    } else if (durability->own_leads_to.run_id[0] == '\0') {
-        fail_round(durability, "INFO server does not say which Redis this is");
-        durability->own_leads_to = durability->commands_lead_to = (struct redis_identity){0}; /* to be asked again */
-    } else if (!redis_identity_is_same(&durability->commands_lead_to, &durability->own_leads_to)) {
-        fail_round(durability, "its connection leads to another Redis");
-        redis_connection_drop(own, "it leads to another Redis than the one for commands");
+    } else if (!redis_client_is_ready(durability->own)) {
+        await_own(durability);
     } else {
-        ask(durability);
+        durability->away_ms = 0;
+        identify_or_ask(durability);
     }
 }
 
@@ -358,10 +374,10 @@ static void on_time(struct timer *timer)
         begin_round(durability);
         break;
     case ROUND_IDENTIFYING:
-        fail_round(durability, "no answer in time");
+        fail_round(durability, "no answer in time", PROBE_MS);
         break;
     case ROUND_ASKING:
-        redis_connection_drop(durability->own, "no answer to WAIT in time");
+        give_up(durability);
         break;
     }
 }
@@ -408,6 +424,8 @@ void redis_durability_begin(struct redis_client *client)
     durability->commands = client;
     durability->own = redis_client_new(&options);
     ENSURE(durability->own != NULL); /* the same address was understood before */
+    durability->kinds[ON_DISK].name = "disk";
+    durability->kinds[IN_REPLICAS].name = "replica";
     for (size_t i = 0; i < KINDS; i++)
         list_init(&durability->kinds[i].waiting);
     list_init(&durability->round);

@@ -1,15 +1,13 @@
 /*
- * Durability: whether what Redis has answered is in its append-only file on disk (WAITAOF, Redis 7.2), or in its
- * replicas (WAIT, Redis 3.0).
+ * Durability: whether what Redis has answered is in its append-only file on disk, or in its replicas.
  *
- * DESIGN. Both commands block the connection that they are sent on until it is so, and with it whatever comes behind
- * them. So they have a connection of their own. Once at the end of a turn a mark is written there, and whoever has been
- * answered by then waits for the mark: what is behind it in the replication stream is durable when the mark is. One
- * round covers all of them, of all sessions; those who come while it is under way are in the next one
- * (docs/adr/0022-durability.md).
+ * DESIGN. The commands that ask for it block the connection that they are sent on, and with it whatever comes behind
+ * them. So they have a connection of their own. Once at the end of a turn a mark is written there (mark.h), and whoever
+ * has been answered by then waits for it. One such round covers all of them, of all sessions; those who come while it
+ * is under way are in the next one (docs/adr/0022-durability.md).
  *
  * The mark says something only about the process that answered. So both connections have to lead to the same one
- * (run_id of INFO server), and that of the commands has to be the one on which the answer came.
+ * (identity.h), and that of the commands has to be the one on which the answer came.
  *
  * When a round has failed, it is not known of any of its calls whether what they have stored will stay: MID_UNAVAILABLE
  * with was_sent, as when an answer is lost. Then impatient calls (patience_ms) are refused before they are sent, until

@@ -100,11 +100,14 @@ MAY_SUSPEND static enum mid_error commit_all(struct mid_session *session, const 
 {
     if (session_is_over(session))
         return MID_ENDED;
+    bool had_doubt = commit_is_pending(&session->commit);
     MID_TRY(settle_doubt(session));
     if (session->refused != MID_OK)
         return tell_refusal(session);
     if (session->recorded.count == 0)
-        return MID_OK;
+        return had_doubt || session->state != SESSION_LIVE
+                   ? MID_OK
+                   : store_confirm(request_durability(session->rq), session_patience_ms(session));
     begin_commit(session, step);
     enum mid_error error = session_settle_commit(session);
     view_turn(&session->view); /* now, since what the caller passed may have been lent */

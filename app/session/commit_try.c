@@ -151,6 +151,7 @@ struct hearing {
     const char *key;
     const struct header *next; /* of the fast way; NULL: it goes the slow one */
     struct commit_answer *answer;
+    struct redis_call *call;
 };
 
 static struct operation_text copy_result(struct arena *arena, const struct redisReply *reply)
@@ -206,6 +207,8 @@ static enum mid_error on_answer(const struct redisReply *reply, void *arg)
     store_take_finding(reply, hearing->key, finding);
     if (finding->verdict == STORE_DONE && hearing->next == NULL)
         finding->verdict = STORE_FOREIGN;
+    if (!store_is_change(finding->verdict))
+        hearing->call->durability = MID_DURABLE_MEMORY;
     switch (finding->verdict) {
     case STORE_DONE:
         finding->has_header = true;
@@ -214,8 +217,12 @@ static enum mid_error on_answer(const struct redisReply *reply, void *arg)
         take_results(hearing->commit, reply);
         break;
     case STORE_OK:
-    case STORE_APPLIED:
         take_results(hearing->commit, reply);
+        hearing->commit->has_results = true;
+        break;
+    case STORE_APPLIED:
+        if (!hearing->commit->has_results) /* heard by an earlier try, which was not confirmed */
+            take_results(hearing->commit, reply);
         break;
     case STORE_LIMIT:
     case STORE_NOT_A_NUMBER:
@@ -251,6 +258,7 @@ enum mid_error commit_try(struct commit *commit, const struct commit_terms *term
         .commit = commit, .key = terms->key, .next = is_foreseen ? &next : NULL, .answer = answer};
     struct redis_call call = {
         .on_reply = on_answer, .arg = &hearing, .patience_ms = terms->patience_ms, .durability = terms->durability};
+    hearing.call = &call;
     enum mid_error error = redis_script_run(store_settings()->redis, &script, terms->key, count, arguments, &call);
     if (error == MID_OK)
         commit->is_in_doubt = false;

@@ -22,6 +22,7 @@ struct commit {
     int64_t revision;
     bool must_hold;      /* its answers were computed from that revision */
     bool is_asked_there; /* its answers are computed by Redis: when somebody else was faster too often */
+    bool has_results;    /* and Redis has told them, in a try that was not confirmed to be durable */
     bool is_in_doubt;
     bool is_unbound; /* it rests on no revision, having been overtaken too often: it is sent once, and then only looked
                         for */

@@ -2,6 +2,7 @@
  * Sessions: from Redis into the view; of a large one, only what is asked for. See session.h.
  */
 #include "base/clock.h"
+#include "http/origin.h"
 #include "http/request.h"
 #include "session/known_headers.h"
 #include "session/session.h"
@@ -28,6 +29,18 @@ static enum store_verdict judge(const struct mid_session *session, const struct 
     return session->generation < finding->header.login ? STORE_SUPERSEDED : STORE_OK;
 }
 
+/*
+ * That a session is not there may be known to Redis's memory only, as when the logout that ended it was not confirmed.
+ * A request that wants to change something may be that logout, repeated: to it, gone means gone for good.
+ */
+MAY_SUSPEND static enum mid_error confirm_end(struct mid_session *session, enum store_verdict verdict)
+{
+    bool is_gone = verdict == STORE_MISSING || verdict == STORE_LOGGED_OUT;
+    if (!is_gone || !origin_matters(session->rq->method))
+        return MID_OK;
+    return store_confirm(request_durability(session->rq), session_patience_ms(session));
+}
+
 /* What came of a load. */
 MAY_SUSPEND static enum mid_error take_loaded(struct mid_session *session, enum mid_error error,
                                               struct store_finding *finding, int64_t created_ms)
@@ -38,6 +51,7 @@ MAY_SUSPEND static enum mid_error take_loaded(struct mid_session *session, enum 
     if (finding->verdict != STORE_OK) {
         if (finding->verdict == STORE_STALE)
             finding->renewed_ago_ms = redis_client_unix_ms(store_settings()->redis) - finding->header.renewed_ms;
+        MID_TRY(confirm_end(session, finding->verdict));
         return session_found(session, finding);
     }
     session->state = SESSION_LIVE;

@@ -145,7 +145,8 @@ static enum mid_error take_stored(struct mid_session *session, const struct comm
     bool was_surprise =
         (session->has_header && (session->header.flags & HEADER_HAS_DEADLINES) != 0) || commit->is_asked_there;
     session->was_step_skipped = answer->finding.verdict == STORE_SKIPPED;
-    if (was_applied_before && commit->is_asked_there && has_operation(commit, operation_has_answer))
+    bool is_result_lost = was_applied_before && !commit->has_results && commit->is_asked_there;
+    if (is_result_lost && has_operation(commit, operation_has_answer))
         return mid_fail(session->rq, MID_FAILED, "the session's changes were stored, but the result was lost");
     if (has_operation(commit, is_renewal)) { /* whichever call has settled it */
         session->generation++;

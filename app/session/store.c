@@ -143,17 +143,40 @@ void store_take_finding(const struct redisReply *reply, const char *key, struct 
         store_log_foreign(key);
 }
 
+bool store_is_change(enum store_verdict verdict)
+{
+    switch (verdict) {
+    case STORE_OK:
+    case STORE_DONE:
+    case STORE_APPLIED:
+    case STORE_SKIPPED:
+    case STORE_MISSING:
+    case STORE_LOGGED_OUT:
+        return true;
+    default:
+        return false;
+    }
+}
+
+enum mid_error store_confirm(enum mid_durability durability, store_patience patience_ms)
+{
+    return redis_client_confirm(settings.redis, durability, patience_ms);
+}
+
 /* -------------------- scripts with nothing but a finding -------------------- */
 
 struct step {
     const char *key;
     struct store_finding *finding;
+    struct redis_call *call;
 };
 
 static enum mid_error on_finding(const struct redisReply *reply, void *arg)
 {
     const struct step *step = arg;
     store_take_finding(reply, step->key, step->finding);
+    if (!store_is_change(step->finding->verdict))
+        step->call->durability = MID_DURABLE_MEMORY;
     return MID_OK;
 }
 
@@ -164,6 +187,7 @@ MAY_SUSPEND static enum mid_error run_durably(struct redis_script *script, const
     struct step step = {.key = key, .finding = finding};
     struct redis_call call = {
         .on_reply = on_finding, .arg = &step, .patience_ms = patience_ms, .durability = durability};
+    step.call = &call;
     return store_note_failure(key, redis_script_run(settings.redis, script, key, count, arguments, &call));
 }
 

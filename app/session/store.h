@@ -135,6 +135,13 @@ MAY_SUSPEND MID_CHECK enum mid_error store_claim(const char *key, const struct s
 /* The task's work is done. An error leaves the claim to its TTL. */
 MAY_SUSPEND void store_release(const char *key, const struct store_fence *fence);
 
+/* Whether an answer says that something is stored, or is gone: which has to be durable. Otherwise nothing was changed.
+ */
+bool store_is_change(enum store_verdict verdict);
+
+/* What was read may be in Redis's memory only: waits until it is as durable. MID_OK or MID_UNAVAILABLE. */
+MAY_SUSPEND MID_CHECK enum mid_error store_confirm(enum mid_durability durability, store_patience patience_ms);
+
 /* -------------------- for store_load.c and commit_try.c -------------------- */
 
 const struct store_settings *store_settings(void);

@@ -57,11 +57,12 @@ static void open_queues(const struct settings *settings, struct redis_client *re
                   (int)settings->task_attempts);
 }
 
-struct redis_client *redis_setup(const struct configuration *configuration, struct worker_counts *counts)
+struct redis_client *redis_setup(const struct configuration *configuration, enum mid_durability durability,
+                                 struct worker_counts *counts)
 {
     struct redis_options options = redis_setup_options(configuration);
     options.counts = &counts->redis;
-    options.durability = configuration_durability(configuration);
+    options.durability = durability;
     struct redis_client *redis = redis_client_new(&options);
     if (redis == NULL)
         return NULL;

@@ -214,7 +214,8 @@ const struct worker *worker_begin(const struct worker_options *options, const st
     open_loop(worker->settings);
     configure_requests(options);
     kind->prepare(worker);
-    worker->redis = redis_setup(options->configuration, worker->counts);
+    worker->redis =
+        redis_setup(options->configuration, configuration_durability(options->configuration), worker->counts);
     if (worker->redis == NULL)
         return NULL;
     watch_signals();

@@ -68,6 +68,11 @@ static void cut_off(const struct site *site, const struct replica *replica)
     cr_assert_eq(redis_int(site->redis, "CLIENT KILL TYPE replica"), 1);
 }
 
+static bool logout_is_confirmed(void *arg)
+{
+    return stage_act(arg, "find,return", NULL) == 200;
+}
+
 /* -------------------- the setting -------------------- */
 
 #define REPLICA "MIDSTREAM_COMMIT_DURABILITY=replica", "MIDSTREAM_REDIS_TIMEOUT_MS=1000"
@@ -124,6 +129,66 @@ Test(durability, what_a_replica_that_is_away_has_not_got_is_answered_ok_only_wit
     }
 }
 
+/* What nobody has confirmed is no logout, and stays none when the visitor asks again. */
+Test(durability, a_logout_that_was_not_confirmed_is_not_confirmed_by_repeating_it)
+{
+    struct stage stage = stage_open(SETTINGS(REPLICA));
+    struct site *site = &stage.site;
+    struct replica replica = add_replica(site);
+    cr_assert(site_wait_log(site, "redis.durable durability=replica"));
+    cr_assert_eq(stage_act(&stage, "increment:a,commit", NULL), 200);
+    OWNED char *key = site_key(site);
+    cut_off(site, &replica);
+    stage_act(&stage, "destroy&who=a", NULL);
+    EXPECT_NOTE(&stage, "a.1", "destroy MID_UNAVAILABLE");
+    cr_assert_eq(redis_int(site->redis, "EXISTS %s", key), 0);
+    stage_act(&stage, "find&who=b", NULL); /* "there is no session" would be taken for "you are logged out" */
+    EXPECT_NOTE(&stage, "b.1", "find MID_UNAVAILABLE");
+    stage_act(&stage, "destroy,get:a,destroy&who=c", NULL);
+    EXPECT_NOTE(&stage, "c.1", "destroy MID_UNAVAILABLE");
+    EXPECT_NOTE(&stage, "c.3", "destroy MID_UNAVAILABLE");
+    process_signal(replica.pid, SIGCONT);
+    while (exists_at(&replica, key))
+        usleep(10000);
+    cr_assert(wait_until(logout_is_confirmed, &stage, PATIENCE_MS));
+    stage_close(&stage);
+    end_replica(&replica);
+}
+
+/* What is read is in memory, whoever has written it: a commit with nothing to write confirms what was seen. */
+Test(durability, a_commit_of_nothing_confirms_what_was_read)
+{
+    struct stage stage = stage_open(SETTINGS("MIDSTREAM_REDIS_TIMEOUT_MS=1000"));
+    struct site *site = &stage.site;
+    struct replica replica = add_replica(site);
+    cr_assert_eq(stage_act(&stage, "set:paid:1,commit,get:paid,durable:replica,commit&who=a", NULL), 200);
+    EXPECT_NOTE(&stage, "a.5", "commit MID_OK");
+    cut_off(site, &replica);
+    stage_act(&stage, "get:paid,commit,durable:replica,commit&who=b", NULL);
+    EXPECT_NOTE(&stage, "b.1", "get:paid MID_OK 1");
+    EXPECT_NOTE(&stage, "b.2", "commit MID_OK");
+    EXPECT_NOTE(&stage, "b.4", "commit MID_UNAVAILABLE");
+    process_signal(replica.pid, SIGCONT);
+    stage_close(&stage);
+    end_replica(&replica);
+}
+
+/* A refusal is an answer, and nothing that could be lost. */
+Test(durability, what_is_refused_is_told_whatever_the_replica_does)
+{
+    struct stage stage = stage_open(SETTINGS("MIDSTREAM_REDIS_TIMEOUT_MS=1000"));
+    struct site *site = &stage.site;
+    struct replica replica = add_replica(site);
+    cr_assert_eq(stage_act(&stage, "set:a:x,commit,durable:replica,set:a:y,commit&who=a", NULL), 200);
+    EXPECT_NOTE(&stage, "a.5", "commit MID_OK");
+    cut_off(site, &replica);
+    stage_act(&stage, "durable:replica,increment:a,commit&who=b", NULL);
+    EXPECT_NOTE(&stage, "b.3", "commit MID_UNPROCESSABLE");
+    process_signal(replica.pid, SIGCONT);
+    stage_close(&stage);
+    end_replica(&replica);
+}
+
 /* A stream cannot be told 503: it waits until it is confirmed, and commits once. */
 Test(durability, a_stream_waits_until_its_commits_are_confirmed)
 {
@@ -156,8 +221,9 @@ Test(durability, a_handler_chooses_for_itself)
     EXPECT_NOTE(&stage, "h.2", "commit MID_OK");
     EXPECT_NOTE(&stage, "h.5", "commit MID_UNAVAILABLE"); /* there is no replica */
     struct replica replica = add_replica(site);
-    cr_assert_eq(stage_act(&stage, "durable:replica,ping,sleep:500,increment:a,commit&who=i", NULL), 200);
-    EXPECT_NOTE(&stage, "i.5", "commit MID_OK");
+    cr_assert(site_wait_log(site, "redis.durable durability=replica"));
+    cr_assert_eq(stage_act(&stage, "durable:replica,increment:a,commit&who=i", NULL), 200);
+    EXPECT_NOTE(&stage, "i.3", "commit MID_OK");
     process_signal(replica.pid, SIGSTOP);
     stage_act(&stage, "durable:replica,increment:a,commit,durable:default,commit,durable:replica,destroy&who=j", NULL);
     EXPECT_NOTE(&stage, "j.3", "commit MID_UNAVAILABLE");
@@ -175,6 +241,11 @@ Test(durability, a_task_is_accepted_when_the_replica_has_it)
     struct replica replica = add_replica(&site);
     cr_assert(wait_until(session_works, &site, PATIENCE_MS));
     cr_expect_eq(site_send(&site, "POST", "/report", NULL, NULL), 202);
+    struct redis_probe *probe = redis_probe_open_port(replica.port);
+    struct redis_texts tasks = redis_texts(probe, "KEYS mid:q:{default}:task:*");
+    cr_expect_eq(tasks.count, 1);
+    redis_texts_fini(&tasks);
+    redis_probe_close(probe);
     process_signal(replica.pid, SIGSTOP);
     cr_expect_eq(site_send(&site, "POST", "/report", NULL, NULL), 503);
     process_signal(replica.pid, SIGCONT);

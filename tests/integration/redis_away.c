@@ -52,6 +52,15 @@ Test(redis_away, routes_with_a_session_are_unavailable_at_once_and_others_go_on)
     site_close(&site);
 }
 
+Test(redis_away, changes_that_have_to_be_durable_are_unavailable_at_once_too)
+{
+    struct site site = site_open(SETTINGS("MIDSTREAM_COMMIT_DURABILITY=replica"));
+    cr_assert(site_wait_log(&site, "redis.not-durable"));
+    site_kill_redis(&site);
+    expect_unavailable(&site, "GET", "/counter");
+    site_close(&site);
+}
+
 Test(redis_away, a_redis_that_hangs_is_given_up_after_the_timeout)
 {
     struct site site = site_open(SETTINGS("MIDSTREAM_REDIS_TIMEOUT_MS=100"));

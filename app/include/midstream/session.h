@@ -30,10 +30,14 @@ enum mid_durability {
 
 /*
  * For everything that the calls of this request store from now on: commits, logins, logouts and added tasks; not
- * commands of mid_redis(). If a call then cannot be confirmed within redis-timeout-ms, it returns MID_UNAVAILABLE:
+ * commands of mid_redis(). If a call then cannot be confirmed, it returns MID_UNAVAILABLE after about redis-timeout-ms:
  * Redis has carried it out, and may lose it again. A commit is settled by the next one, as after a lost reply; repeat a
- * logout, and an enqueue with the same options.id. While the disk or the replicas are known to be away, calls before
- * the head return MID_UNAVAILABLE at once, and store nothing.
+ * logout, and an enqueue with the same options.id; repeat a login within 30 seconds, with the old cookie. While the
+ * disk or the replicas are known to be away, calls before the head return MID_UNAVAILABLE at once, and store nothing.
+ *
+ * What is read may be in memory only, whoever has stored it. mid_session_commit() with nothing recorded confirms what
+ * the session was seen to have; that there is no session is confirmed in requests that may change something (not GET,
+ * HEAD or OPTIONS), so that a repeated logout is not taken for done.
  */
 MID_PUBLIC void mid_set_durability(struct mid_request *rq, enum mid_durability durability);
 

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "pretender.h"
 #include "redis/connection.h"
 #include "server.h"
 #include "support/owned.h"
@@ -14,7 +15,7 @@
 
 TestSuite(redis_durability, .fini = server_fini, .timeout = 60);
 
-enum { READY_MS = 15000, PATIENCE_MS = 50 };
+enum { READY_MS = 15000, PATIENCE_MS = 2000 };
 
 static struct redis_client *shared;
 static int done;
@@ -94,7 +95,7 @@ static void store_many(void *arg)
     cr_assert_null(shared->durability);
     cr_assert_eq(increment(MID_DURABLE_REPLICA, 0, &was_sent), MID_OK);
     uint64_t rounds = redis_client_counts(shared)->durability_rounds;
-    cr_expect_eq(rounds, 1);
+    cr_expect_eq(rounds, 2, "the first one on a connection is asked twice");
     for (int i = 0; i < FIBERS; i++)
         cr_assert(loop_spawn(increment_on_a_fiber, NULL));
     while (done < FIBERS)
@@ -240,6 +241,116 @@ Test(redis_durability, what_another_redis_confirms_is_not_believed)
     run_scenario(replace_the_redis);
 }
 
+static void kill_client(const char *name)
+{
+    struct redis_probe *master = redis_probe_open(server.socket_path);
+    OWNED char *list = redis_text(master, "CLIENT LIST TYPE normal");
+    bool is_killed = false;
+    for (char *line = list, *end; (end = strchr(line, '\n')) != NULL; line = end + 1) {
+        *end = '\0';
+        if (strstr(line, name) != NULL)
+            is_killed = redis_int(master, "CLIENT KILL ID %d", atoi(line + strlen("id="))) == 1;
+    }
+    cr_assert(is_killed, "%s", name);
+    redis_probe_close(master);
+}
+
+static void increment_confirmed(void *arg)
+{
+    bool was_sent;
+    (void)arg;
+    cr_expect_eq(increment(MID_DURABLE_REPLICA, 0, &was_sent), MID_OK);
+    done++;
+}
+
+/* Only the connection on which WAIT is asked is cut: the same Redis confirms it on the next one. */
+static void cut_the_round(void *arg)
+{
+    (void)arg;
+    bool was_sent;
+    struct redis_options options = durable_options(MID_DURABLE_REPLICA);
+    options.timeout_ms = 10000;
+    shared = ready_client(&options);
+    cr_assert_eq(increment(MID_DURABLE_REPLICA, 0, &was_sent), MID_OK);
+    process_signal(server.replica, SIGSTOP);
+    cr_assert(loop_spawn(increment_confirmed, NULL));
+    loop_park(200);
+    kill_client(" cmd=wait ");
+    loop_park(200);
+    cr_expect_eq(done, 0);
+    process_signal(server.replica, SIGCONT);
+    while (done < 1)
+        loop_yield();
+    cr_expect_eq(redis_client_counts(shared)->durability_failures, 0);
+    redis_client_free(shared);
+}
+
+Test(redis_durability, a_connection_that_is_cut_within_a_round_is_made_anew)
+{
+    start_both();
+    run_scenario(cut_the_round);
+}
+
+/* An answer of a connection that was cut since is in doubt, though the round's own connection and the Redis are the
+ * same: nobody knows what was between. */
+static void cut_the_commands(void *arg)
+{
+    (void)arg;
+    bool was_sent;
+    struct redis_options options = durable_options(MID_DURABLE_REPLICA);
+    options.timeout_ms = 3000;
+    shared = ready_client(&options);
+    cr_assert_eq(increment(MID_DURABLE_REPLICA, 0, &was_sent), MID_OK);
+    process_signal(server.replica, SIGSTOP);
+    cr_assert(loop_spawn(increment_confirmed, NULL)); /* it is in the round that waits */
+    loop_park(200);
+    cr_assert(loop_spawn(increment_and_expect_doubt, NULL)); /* and this one is behind it */
+    loop_park(200);
+    kill_client(" cmd=incr ");
+    loop_park(500);
+    cr_assert(redis_client_is_ready(shared));
+    cr_expect_eq(done, 0);
+    process_signal(server.replica, SIGCONT);
+    while (done < 2)
+        loop_yield();
+    redis_client_free(shared);
+}
+
+Test(redis_durability, what_was_answered_on_a_connection_that_was_cut_since_is_in_doubt)
+{
+    start_both();
+    run_scenario(cut_the_commands);
+}
+
+/* Without Sentinels nobody cuts the connections of a master that is made a replica. */
+static void demote(void *arg)
+{
+    (void)arg;
+    bool was_sent;
+    struct redis_options options = durable_options(MID_DURABLE_REPLICA);
+    shared = ready_client(&options);
+    cr_assert_eq(increment(MID_DURABLE_REPLICA, PATIENCE_MS, &was_sent), MID_OK);
+    struct redis_probe *master = redis_probe_open(server.socket_path);
+    free(redis_text(master, "REPLICAOF 127.0.0.1 1"));
+    cr_expect_eq(increment(MID_DURABLE_REPLICA, PATIENCE_MS, &was_sent), MID_UNAVAILABLE);
+    int64_t end_ms = loop_now_ms() + READY_MS;
+    while (redis_client_counts(shared)->disconnects == 0 && loop_now_ms() < end_ms)
+        loop_park(10);
+    cr_expect_eq(redis_client_counts(shared)->disconnects, 1);
+    free(redis_text(master, "REPLICAOF NO ONE"));
+    redis_probe_close(master);
+    while (increment(MID_DURABLE_REPLICA, PATIENCE_MS, &was_sent) != MID_OK && loop_now_ms() < end_ms)
+        loop_park(10);
+    cr_expect_lt(loop_now_ms(), end_ms);
+    redis_client_free(shared);
+}
+
+Test(redis_durability, a_master_that_is_made_a_replica_is_left_though_nothing_is_sent_to_it)
+{
+    start_both();
+    run_scenario(demote);
+}
+
 /* The connection for rounds is made when it is first needed: by then the socket may lead to another Redis. */
 static void meet_another_redis(void *arg)
 {
@@ -319,6 +430,41 @@ Test(redis_durability, without_an_append_only_file_nothing_is_on_the_disk)
     server_start(NULL);
     is_on_disk_expected = false;
     run_scenario(store_on_disk);
+}
+
+static int disks; /* that the pretender has written to */
+
+/* INFO server of both connections, the mark, and WAITAOF: a mark and WAITAOF come together. */
+static void be_on_disk(const char *request, char *reply, size_t size)
+{
+    if (strstr(request, "INFO") != NULL)
+        snprintf(reply, size, "$25\r\n# Server\r\nrun_id:abcdef\r\n\r\n");
+    else if (strstr(request, "WAITAOF") != NULL)
+        snprintf(reply, size, "+OK\r\n*2\r\n:%d\r\n:0\r\n", disks);
+    else if (strstr(request, "INCR") != NULL)
+        snprintf(reply, size, ":1\r\n");
+}
+
+static void ask_the_pretender(void *arg)
+{
+    (void)arg;
+    bool was_sent;
+    struct redis_options options = durable_options(MID_DURABLE_DISK);
+    shared = ready_client(&options);
+    disks = 1;
+    cr_expect_eq(increment(MID_DURABLE_DISK, 0, &was_sent), MID_OK);
+    disks = 0;
+    cr_expect_eq(increment(MID_DURABLE_DISK, 0, &was_sent), MID_UNAVAILABLE);
+    cr_expect_eq(redis_client_counts(shared)->is_not_durable, 1);
+    redis_client_free(shared);
+}
+
+Test(redis_durability, waitaof_says_how_many_disks_have_it)
+{
+    struct pretender pretender;
+    pretender_start(&pretender, be_on_disk);
+    run_scenario(ask_the_pretender);
+    pretender_stop(&pretender);
 }
 
 /* -------------------- the end -------------------- */

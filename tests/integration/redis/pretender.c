@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -12,27 +13,47 @@
 
 #include "server.h"
 
-static void serve(int fd, pretender_fn *answer)
+enum { CLIENTS_MAX = 8 };
+
+/* One request. False: the client has gone. */
+static bool serve(int fd, pretender_fn *answer)
 {
-    char request[256];
-    for (ssize_t bytes; (bytes = read(fd, request, sizeof(request) - 1)) > 0;) {
-        request[bytes] = '\0';
-        /* HELLO and PING come together. */
-        char reply[256] = "+PONG\r\n";
-        if (strstr(request, "HELLO") != NULL)
-            strcpy(reply, "+OK\r\n+PONG\r\n");
-        answer(request, reply, sizeof(reply));
-        if (send(fd, reply, strlen(reply), MSG_NOSIGNAL) < 0)
-            break;
-    }
-    close(fd);
+    char request[1024];
+    ssize_t bytes = read(fd, request, sizeof(request) - 1);
+    if (bytes <= 0)
+        return false;
+    request[bytes] = '\0';
+    /* HELLO and PING come together. */
+    char reply[256] = "+PONG\r\n";
+    if (strstr(request, "HELLO") != NULL)
+        strcpy(reply, "+OK\r\n+PONG\r\n");
+    answer(request, reply, sizeof(reply));
+    return send(fd, reply, strlen(reply), MSG_NOSIGNAL) >= 0;
 }
 
+/* The first of them accepts; -1 is ignored by poll(2). */
 static void *pretend(void *arg)
 {
     struct pretender *pretender = arg;
-    for (int fd; (fd = accept(pretender->listen_fd, NULL, NULL)) >= 0;)
-        serve(fd, pretender->answer);
+    struct pollfd fds[1 + CLIENTS_MAX] = {{.fd = pretender->listen_fd, .events = POLLIN}};
+    size_t count = 1;
+    while (poll(fds, count, -1) > 0 && (fds[0].revents & (POLLHUP | POLLERR)) == 0) {
+        for (size_t i = 1; i < count; i++) {
+            if (fds[i].revents == 0 || serve(fds[i].fd, pretender->answer))
+                continue;
+            close(fds[i].fd);
+            fds[i--] = fds[--count];
+        }
+        if (fds[0].revents == 0)
+            continue;
+        int fd = accept(pretender->listen_fd, NULL, NULL);
+        if (fd >= 0 && count <= CLIENTS_MAX)
+            fds[count++] = (struct pollfd){.fd = fd, .events = POLLIN};
+        else if (fd >= 0)
+            close(fd);
+    }
+    while (count > 1)
+        close(fds[--count].fd);
     return NULL;
 }
 
@@ -40,7 +61,7 @@ static void start(struct pretender *pretender, pretender_fn *answer, const struc
 {
     pretender->answer = answer;
     pretender->listen_fd = socket(name->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    cr_assert(bind(pretender->listen_fd, name, bytes) == 0 && listen(pretender->listen_fd, 4) == 0);
+    cr_assert(bind(pretender->listen_fd, name, bytes) == 0 && listen(pretender->listen_fd, CLIENTS_MAX) == 0);
     cr_assert_eq(pthread_create(&pretender->thread, NULL, pretend, pretender), 0);
 }
 
