@@ -11,7 +11,6 @@
 enum {
     WORDS_MAX = 4,
     PATH_BYTES = 256,
-    GATE_LOOK_MS = 10,
     ROUND_BYTES = 8 * 1024,
     BIG_BYTES = 2 * 1024 * 1024, /* more than a commit may have */
     APPENDED_MAX = 10000,
@@ -33,47 +32,15 @@ typedef enum mid_error act_fn(struct player *player, const char *const words[]);
 
 /* -------------------- the stage -------------------- */
 
-static const char *stage_path(struct player *player, const char *who, const char *name)
-{
-    const char *stage = getenv("STAGE");
-    return mid_printf(player->rq, "%s/%s%s%s", stage != NULL ? stage : "/nonexistent", who, who[0] != '\0' ? "." : "",
-                      name);
-}
-
-static void note(struct player *player, const char *line)
-{
-    size_t length = strlen(line);
-    int fd = open(stage_path(player, "", "notes"), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
-    if (fd < 0 || write(fd, line, length) != (ssize_t)length)
-        abort();
-    close(fd);
-}
-
-static void nap(void *arg)
-{
-    (void)arg;
-    usleep(GATE_LOOK_MS * 1000);
-}
-
-/* Tells that it is there, and waits until the test opens the gate. */
-static enum mid_error pass_gate(struct player *player, const char *name, bool is_deaf)
-{
-    const char *path = stage_path(player, player->who, name);
-    note(player, mid_printf(player->rq, "%s at %s\n", player->who, name));
-    while (access(path, F_OK) != 0)
-        MID_TRY(is_deaf ? mid_offload(player->rq, nap, NULL) : mid_sleep_ms(player->rq, GATE_LOOK_MS));
-    return MID_OK;
-}
-
 static enum mid_error gate_act(struct player *player, const char *const words[])
 {
-    return pass_gate(player, words[1], false);
+    return stage_pass_gate(player->rq, player->who, words[1], false);
 }
 
 /* The same, deaf to whatever else wakes it. */
 static enum mid_error deaf_act(struct player *player, const char *const words[])
 {
-    return pass_gate(player, words[1], true);
+    return stage_pass_gate(player->rq, player->who, words[1], true);
 }
 
 /* Waits until Redis can be asked: no session is touched. */
@@ -83,7 +50,7 @@ static enum mid_error ping_act(struct player *player, const char *const words[])
     const struct mid_redis_value *value;
     (void)words;
     while (mid_redis_command(player->rq, 1, command, &value) != MID_OK)
-        MID_TRY(mid_sleep_ms(player->rq, GATE_LOOK_MS));
+        MID_TRY(mid_sleep_ms(player->rq, STAGE_LOOK_MS));
     return MID_OK;
 }
 
@@ -450,8 +417,8 @@ enum mid_error acts_play(struct mid_request *rq, struct mid_task *task, const ch
         }
         error = play_one(&player, text);
         last = player.value != NULL ? player.value : last;
-        note(&player, mid_printf(rq, "%s.%d %s %s%s%s\n", who, number, text, mid_error_name(error),
-                                 player.value != NULL ? " " : "", player.value != NULL ? player.value : ""));
+        stage_note(rq, mid_printf(rq, "%s.%d %s %s%s%s\n", who, number, text, mid_error_name(error),
+                                  player.value != NULL ? " " : "", player.value != NULL ? player.value : ""));
     }
     *answer = player.has_begun ? NULL : last;
     return result;

@@ -7,6 +7,8 @@
 #ifndef INTEGRATION_APP_H
 #define INTEGRATION_APP_H
 
+#include <stdbool.h>
+
 #include "midstream.h"
 
 /*
@@ -20,6 +22,12 @@
  */
 enum mid_error acts_play(struct mid_request *rq, struct mid_task *task, const char *who, const char *acts,
                          const char **answer);
+
+/* stage.c: appends a line to the notes; tells that `who` is at a gate, and waits until the test opens that (deaf to
+ * whatever else would wake it). The latter may suspend. */
+enum { STAGE_LOOK_MS = 10 };
+void stage_note(struct mid_request *rq, const char *line);
+enum mid_error stage_pass_gate(struct mid_request *rq, const char *who, const char *name, bool is_deaf);
 
 /* places.c: /act?acts=...&who=...&after=...&then=... plays acts as `who` ("h"), then, after the response, as "a" and
  * "b". */

@@ -298,8 +298,10 @@ Test(metrics, a_dead_worker_suspects_nobody)
     struct worker_counts *counts = metrics_enter(slot);
     counter_add(&counts->redis.suspicions, 2);
     counter_set(&counts->redis.is_suspect, 1);
+    counter_set(&counts->redis.is_not_durable, 1);
     metrics_slot_retire(slot);
     expect_value("midstream_redis_suspect", "0");
+    expect_value("midstream_redis_not_durable", "0");
     expect_value("midstream_redis_suspicions_total", "2");
 }
 
