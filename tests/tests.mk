@@ -107,7 +107,7 @@ run-test-integration: export COUNT := $(COUNT)
 run-test-integration: $(INTEGRATION_TESTS) $(INTEGRATION_APP) $(BUILD)/midstream
 	$(RUN_TEST)
 	$(if $(TEST_FILTER),,REDIS_TLS=1 $(MAKE) FLAVOUR=$(FLAVOUR) run-test-integration \
-	    TEST_FILTER='@(redis_client|redis_recovery|redis_suspicion|redis_password)/*')
+	    TEST_FILTER='redis_@(client|recovery|suspicion|password|durability|doubt)/*')
 
 run-test-browser: $(BROWSER_TESTS) $(BUILD)/midstream
 	$(RUN_TEST)

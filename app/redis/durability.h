@@ -11,7 +11,7 @@
  *
  * When a round has failed, it is not known of any of its calls whether what they have stored will stay: MID_UNAVAILABLE
  * with was_sent, as when an answer is lost. Then impatient calls (patience_ms) are refused before they are sent, until
- * a mark gets through again; that is tried ten times a second.
+ * a mark gets through again; that is tried a few times a second.
  */
 #ifndef REDIS_DURABILITY_H
 #define REDIS_DURABILITY_H

@@ -150,7 +150,7 @@ static void on_address(void *arg, const struct redisReply *reply)
         redis_socket_close(&sentinel->socket, reason);
 }
 
-/* Sentinels that were made anew begin at 0 again: what is said for so long is believed, as if nothing had been heard.
+/* Sentinels that were made anew begin at 0 again: what is said for DOUBT_MS is believed, and what was heard forgotten.
  */
 static bool is_outdated(struct redis_sentinel *sentinel, int64_t epoch)
 {

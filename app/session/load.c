@@ -38,7 +38,7 @@ MAY_SUSPEND static enum mid_error confirm_end(struct mid_session *session, enum 
     bool is_gone = verdict == STORE_MISSING || verdict == STORE_LOGGED_OUT;
     if (!is_gone || !origin_matters(session->rq->method))
         return MID_OK;
-    return store_confirm(request_durability(session->rq), session_patience_ms(session));
+    return session_confirm(session);
 }
 
 /* What came of a load. */

@@ -116,6 +116,9 @@ bool session_can_send_cookie(const struct mid_session *session);
 /* How long the session's next step may wait for Redis. */
 store_patience session_patience_ms(const struct mid_session *session);
 
+/* Waits until what was read of it is as durable as the request's changes have to be. MID_OK or MID_UNAVAILABLE. */
+MAY_SUSPEND MID_CHECK enum mid_error session_confirm(const struct mid_session *session);
+
 /* A visitor is there, whose activity renews the idle lifetime. */
 bool session_is_activity(const struct mid_session *session);
 

@@ -62,6 +62,11 @@ store_patience session_patience_ms(const struct mid_session *session)
     return session_can_send_cookie(session) ? session_limits.head_timeout_ms : 0;
 }
 
+enum mid_error session_confirm(const struct mid_session *session)
+{
+    return store_confirm(request_durability(session->rq), session_patience_ms(session));
+}
+
 bool session_is_activity(const struct mid_session *session)
 {
     return session->rq->client != NULL && !request_is_gone(session->rq);

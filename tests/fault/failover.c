@@ -193,17 +193,6 @@ static void look_at_master(struct site *site)
     cr_assert_not_null(site->redis);
 }
 
-static size_t count_miscommitted(const struct site *site, struct crowd *crowd)
-{
-    size_t wrong = 0;
-    for (size_t i = 0; i < STREAMS; i++) {
-        OWNED char *cookie = crowd_cookie(crowd, i);
-        cr_assert_not_null(cookie);
-        wrong += fault_stored_number(site, cookie, "event") != EVENTS || fault_stored_revision(site, cookie) != EVENTS;
-    }
-    return wrong;
-}
-
 Test(fault_failover, with_durability_replica_nothing_that_was_acknowledged_is_lost)
 {
     static const struct crowd_options streams = {.path = "/events?count=60&interval_ms=100",
@@ -235,7 +224,7 @@ Test(fault_failover, with_durability_replica_nothing_that_was_acknowledged_is_lo
         struct crowd_tally tally = crowd_tally(crowd);
         cr_expect_eq(tally.complete, STREAMS, "%zu of %d are complete", tally.complete, STREAMS);
         cr_expect_eq(tally.false_complete, 0);
-        cr_expect_eq(count_miscommitted(&site, crowd), 0);
+        cr_expect_eq(fault_count_miscommitted(&site, crowd, STREAMS, EVENTS), 0);
         crowd_close(crowd);
     }
     struct hammer_sum sum = hammer_stop(hammer);

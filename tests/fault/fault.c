@@ -119,6 +119,17 @@ int64_t fault_stored_revision(const struct site *site, const char *cookie)
     return revision;
 }
 
+size_t fault_count_miscommitted(const struct site *site, struct crowd *crowd, size_t streams, int64_t events)
+{
+    size_t wrong = 0;
+    for (size_t i = 0; i < streams; i++) {
+        OWNED char *cookie = crowd_cookie(crowd, i);
+        cr_assert_not_null(cookie);
+        wrong += fault_stored_number(site, cookie, "event") != events || fault_stored_revision(site, cookie) != events;
+    }
+    return wrong;
+}
+
 static bool session_works(void *arg)
 {
     return site_send(arg, "GET", "/counter", NULL, NULL) == 200;

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "crowd.h"
 #include "integration/site.h"
 
 /*
@@ -41,6 +42,9 @@ int64_t fault_stored_number(const struct site *site, const char *cookie, const c
 
 /* How often that session was committed. It has to be there. */
 int64_t fault_stored_revision(const struct site *site, const char *cookie);
+
+/* How many of the first `streams` of a crowd of /events have not committed each of their events exactly once. */
+size_t fault_count_miscommitted(const struct site *site, struct crowd *crowd, size_t streams, int64_t events);
 
 /* Waits until a request with a session succeeds again. */
 bool fault_await_sessions(struct site *site);

@@ -24,18 +24,6 @@ static const struct crowd_options with_session = {.path = "/events?count=30&inte
 static const struct crowd_options without_session = {
     .path = "/fail?at=600", .clients = STREAMS, .lines_per_piece = 1, .pieces = 599, .interval_us = 100000};
 
-/* How many of the streams did not commit each of their events exactly once. */
-static size_t count_miscommitted(const struct site *site, struct crowd *crowd)
-{
-    size_t wrong = 0;
-    for (size_t i = 0; i < STREAMS; i++) {
-        OWNED char *cookie = crowd_cookie(crowd, i);
-        cr_assert_not_null(cookie);
-        wrong += fault_stored_number(site, cookie, "event") != EVENTS || fault_stored_revision(site, cookie) != EVENTS;
-    }
-    return wrong;
-}
-
 static void expect_nothing_lost(const struct hammer_sum *sum)
 {
     cr_expect_gt(sum->acknowledged, 0);
@@ -69,7 +57,7 @@ Test(fault_redis, killed_and_started_again_it_has_lost_nothing_that_was_acknowle
     struct hammer_sum sum = hammer_stop(hammer);
     expect_nothing_lost(&sum);
     expect_complete(crowd);
-    cr_expect_eq(count_miscommitted(&site, crowd), 0);
+    cr_expect_eq(fault_count_miscommitted(&site, crowd, STREAMS, EVENTS), 0);
     crowd_close(crowd);
     site_close(&site);
 }
@@ -144,7 +132,7 @@ static void live_through(void (*begin)(struct site *), void (*end)(struct site *
     cr_assert(fault_await_sessions(&site));
     cr_assert(crowd_wait_end(streams, PATIENCE_MS));
     expect_complete(streams);
-    cr_expect_eq(count_miscommitted(&site, streams), 0);
+    cr_expect_eq(fault_count_miscommitted(&site, streams, STREAMS, EVENTS), 0);
     crowd_close(others);
     crowd_close(streams);
     site_close(&site);

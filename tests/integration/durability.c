@@ -68,6 +68,11 @@ static void cut_off(const struct site *site, const struct replica *replica)
     cr_assert_eq(redis_int(site->redis, "CLIENT KILL TYPE replica"), 1);
 }
 
+static bool change_is_confirmed(void *arg)
+{
+    return stage_act(arg, "increment:n,commit,return&who=w", NULL) == 200;
+}
+
 static bool logout_is_confirmed(void *arg)
 {
     return stage_act(arg, "find,return", NULL) == 200;
@@ -185,6 +190,26 @@ Test(durability, what_is_refused_is_told_whatever_the_replica_does)
     stage_act(&stage, "durable:replica,increment:a,commit&who=b", NULL);
     EXPECT_NOTE(&stage, "b.3", "commit MID_UNPROCESSABLE");
     process_signal(replica.pid, SIGCONT);
+    stage_close(&stage);
+    end_replica(&replica);
+}
+
+/* Redis answers itself where fields have lifetimes: what it has said once is not asked for again. */
+Test(durability, a_result_that_was_heard_is_told_when_it_is_confirmed)
+{
+    struct stage stage = stage_open(SETTINGS(REPLICA));
+    struct site *site = &stage.site;
+    struct replica replica = add_replica(site);
+    cr_assert(site_wait_log(site, "redis.durable durability=replica"));
+    cr_assert_eq(stage_act(&stage, "set-for:other:x:60000,set:flash:saved,commit", NULL), 200);
+    cut_off(site, &replica);
+    struct http_stream *stream = stage_stream(&stage, "take:flash,gate:on,take:flash&who=b");
+    EXPECT_NOTE(&stage, "b.1", "take:flash MID_UNAVAILABLE");
+    process_signal(replica.pid, SIGCONT);
+    cr_assert(wait_until(change_is_confirmed, &stage, PATIENCE_MS));
+    stage_open_gate(&stage, "b", "on");
+    EXPECT_NOTE(&stage, "b.3", "take:flash MID_OK saved");
+    http_stream_close(stream, NULL);
     stage_close(&stage);
     end_replica(&replica);
 }

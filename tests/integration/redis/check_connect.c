@@ -76,6 +76,9 @@ Test(check_connect, a_redis_that_cannot_confirm_what_commit_durability_says_cann
     cr_assert(wait_until(redis_node_is_in_step, &server.replica_port, PATIENCE_MS));
     OWNED char *one = check_connect(server.address, replica, 0);
     expect_all(one, WORDS("wait for 1 of 1 connected replicas\n"));
+    struct redis_probe *probe = redis_probe_open(server.socket_path);
+    cr_expect_eq(redis_int(probe, "DBSIZE"), 0, "it changes nothing");
+    redis_probe_close(probe);
 }
 
 Test(check_connect, what_should_be_otherwise_is_a_warning)

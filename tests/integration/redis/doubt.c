@@ -13,6 +13,25 @@
 
 TestSuite(redis_doubt, .fini = server_fini, .timeout = 60);
 
+static uint64_t rounds(void)
+{
+    return redis_client_counts(durable_client)->durability_rounds;
+}
+
+static void await_round_after(uint64_t before)
+{
+    while (rounds() <= before)
+        loop_yield();
+}
+
+static void await_count(long long count)
+{
+    struct redis_probe *master = redis_probe_open(server.socket_path);
+    while (durable_count(master) < count)
+        loop_yield();
+    redis_probe_close(master);
+}
+
 /* Answered by a Redis that dies while its replica has not got it, and which another one replaces, that has a replica
  * of its own: what that one confirms is not what was stored. */
 static void replace_the_redis(void *arg)
@@ -24,12 +43,9 @@ static void replace_the_redis(void *arg)
     durable_client = ready_client(&options);
     cr_assert_eq(durable_increment(MID_DURABLE_REPLICA, 0, &was_sent), MID_OK);
     process_signal(server.replica, SIGSTOP);
+    uint64_t before = rounds();
     cr_assert(loop_spawn(durable_increment_in_doubt, NULL));
-    struct redis_probe *master = redis_probe_open(server.socket_path);
-    while (durable_count(master) < 2)
-        loop_yield();
-    loop_park(50); /* it is answered, and waits */
-    redis_probe_close(master);
+    await_round_after(before);
     server_stop(SIGKILL);
     process_signal(server.replica, SIGKILL);
     durable_start();
@@ -47,6 +63,16 @@ Test(redis_doubt, what_another_redis_confirms_is_not_believed)
 {
     durable_start();
     run_scenario(replace_the_redis);
+}
+
+static void await_blocked(void)
+{
+    struct redis_probe *master = redis_probe_open(server.socket_path);
+    for (bool is_blocked = false; !is_blocked; loop_yield()) {
+        OWNED char *clients = redis_text(master, "INFO clients");
+        is_blocked = strstr(clients, "blocked_clients:1\r\n") != NULL;
+    }
+    redis_probe_close(master);
 }
 
 static void kill_client(const char *name)
@@ -73,10 +99,12 @@ static void cut_the_round(void *arg)
     durable_client = ready_client(&options);
     cr_assert_eq(durable_increment(MID_DURABLE_REPLICA, 0, &was_sent), MID_OK);
     process_signal(server.replica, SIGSTOP);
+    uint64_t before = rounds();
     cr_assert(loop_spawn(durable_increment_confirmed, NULL));
-    loop_park(200);
+    await_round_after(before);
+    await_blocked();
     kill_client(" cmd=wait ");
-    loop_park(200);
+    await_round_after(before + 1);
     cr_expect_eq(durable_done, 0);
     process_signal(server.replica, SIGCONT);
     while (durable_done < 1)
@@ -102,13 +130,16 @@ static void cut_the_commands(void *arg)
     durable_client = ready_client(&options);
     cr_assert_eq(durable_increment(MID_DURABLE_REPLICA, 0, &was_sent), MID_OK);
     process_signal(server.replica, SIGSTOP);
+    uint64_t before = rounds();
     cr_assert(loop_spawn(durable_increment_confirmed, NULL)); /* it is in the round that waits */
-    loop_park(200);
+    await_round_after(before);
     cr_assert(loop_spawn(durable_increment_in_doubt, NULL)); /* and this one is behind it */
-    loop_park(200);
+    await_count(3);
+    while (redis_client_pending(durable_client) > 0)
+        loop_yield();
     kill_client(" cmd=incr ");
-    loop_park(500);
-    cr_assert(redis_client_is_ready(durable_client));
+    while (redis_client_counts(durable_client)->connects < 2)
+        loop_yield();
     cr_expect_eq(durable_done, 0);
     process_signal(server.replica, SIGCONT);
     while (durable_done < 2)
@@ -166,7 +197,6 @@ static void meet_another_redis(void *arg)
                       NULL);
     while (access(other, F_OK) != 0)
         loop_park(10);
-    loop_park(100);
     cr_assert_eq(rename(other, server.socket_path), 0);
     cr_expect_eq(durable_increment(MID_DURABLE_REPLICA, 0, &was_sent), MID_UNAVAILABLE);
     cr_expect(was_sent);

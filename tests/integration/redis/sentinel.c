@@ -270,11 +270,21 @@ Test(redis_sentinel, one_that_lies_or_is_silent_is_not_believed)
 
 static int said_epoch = 7;
 
+/* The three questions come together; later on, PING. */
+static void answer_as_sentinel(const char *request, int port, int epoch, char *reply, size_t size)
+{
+    if (strstr(request, "SENTINEL") == NULL)
+        snprintf(reply, size, "*2\r\n$4\r\npong\r\n$0\r\n\r\n");
+    else
+        snprintf(reply, size,
+                 "*2\r\n$9\r\n127.0.0.1\r\n$5\r\n%05d\r\n*2\r\n$12\r\nconfig-epoch\r\n$1\r\n%d\r\n"
+                 "*3\r\n$9\r\nsubscribe\r\n$14\r\n+switch-master\r\n:1\r\n",
+                 port, epoch);
+}
+
 static void name_the_server(const char *request, char *reply, size_t size)
 {
-    (void)request;
-    snprintf(reply, size, "*2\r\n$9\r\n127.0.0.1\r\n$5\r\n%05d\r\n*2\r\n$12\r\nconfig-epoch\r\n$1\r\n%d\r\n",
-             server.port, said_epoch);
+    answer_as_sentinel(request, server.port, said_epoch, reply, size);
 }
 
 static long long kill_clients(void)
@@ -391,6 +401,42 @@ Test(redis_sentinel, one_that_wants_a_password_is_given_its_own)
                       "requirepass \"a secret of the Sentinels\"\n"
                       "user asks on \">another secret\" &* -@all +auth +hello +ping +subscribe +sentinel\n");
     run_scenario(authenticate);
+}
+
+/* -------------------- one that hears of nothing any more -------------------- */
+
+static void name_the_replica(const char *request, char *reply, size_t size)
+{
+    answer_as_sentinel(request, server.replica_port, said_epoch + 1, reply, size);
+}
+
+/* The first one is cut off together with the old master, and answers as ever; nobody tells of the failover. */
+static void listen_to_both_sides(void *arg)
+{
+    (void)arg;
+    struct pretender cut_off, other;
+    char addresses[64];
+    said_epoch = 7;
+    int port = pretender_start_tcp(&cut_off, name_the_server);
+    snprintf(addresses, sizeof(addresses), "127.0.0.1:%d,127.0.0.1:%d", port,
+             pretender_start_tcp(&other, name_the_replica));
+    struct redis_options options = sentinel_options(addresses);
+    struct redis_client *client = ready_client(&options);
+    cr_expect_eq(client->address.port, server.port);
+    await_connection(client, 2);
+    cr_expect_eq(client->address.port, server.replica_port);
+    cr_expect_eq(ask(client, NULL, NULL, WORDS("SET", "a", "1")), MID_OK);
+    redis_client_free(client);
+    pretender_stop(&cut_off);
+    pretender_stop(&other);
+}
+
+Test(redis_sentinel, one_that_is_cut_off_with_the_old_master_is_listened_to_for_ten_seconds)
+{
+    server_start(NULL);
+    server.replica_port = redis_node_port();
+    server.replica = redis_node_start(server.directory, server.replica_port, 0); /* it has been promoted */
+    run_scenario(listen_to_both_sides);
 }
 
 /* -------------------- TLS -------------------- */
