@@ -138,6 +138,10 @@ static void expect_answers_refused(struct stage *stage, const char *acts, size_t
     proxy_close(proxy);
 }
 
+/* A machine that is busy is not a Redis that is away. */
+static const char *const patient[] = {"MIDSTREAM_REDIS_HEAD_TIMEOUT_MS=15000", "MIDSTREAM_REDIS_TIMEOUT_MS=15000",
+                                      NULL};
+
 /* Instead of a record. */
 static const char *const no_records[] = {
     "*2\r\n:1\r\n:2\r\n",                 /* integers where texts are expected */
@@ -157,14 +161,14 @@ enum { NO_RECORDS = sizeof(no_records) / sizeof(no_records[0]) };
 
 Test(bad_records, a_request_that_reads_what_is_no_record_is_refused)
 {
-    struct stage stage = stage_open(NULL);
+    struct stage stage = stage_open(patient);
     expect_answers_refused(&stage, "get:x,return", NO_RECORDS, no_records);
     stage_close(&stage);
 }
 
 Test(bad_records, a_stream_that_would_begin_with_what_is_no_record_is_refused)
 {
-    struct stage stage = stage_open(NULL);
+    struct stage stage = stage_open(patient);
     expect_answers_refused(&stage, "open,begin:bytes,return", NO_RECORDS, no_records);
     stage_close(&stage);
 }
@@ -173,7 +177,7 @@ Test(bad_records, a_stream_that_would_begin_with_what_is_no_record_is_refused)
 Test(bad_records, a_commit_whose_answer_makes_no_sense_has_failed)
 {
     static const char *const replies[] = {"*2\r\n*0\r\n*0\r\n", "*1\r\n$1\r\na\r\n", "+NONSENSE\r\n", "$3\r\nabc\r\n"};
-    struct stage stage = stage_open(NULL);
+    struct stage stage = stage_open(patient);
     expect_answers_refused(&stage, "increment:x,commit,return", sizeof(replies) / sizeof(replies[0]), replies);
     stage_close(&stage);
 }

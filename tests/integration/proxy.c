@@ -65,6 +65,61 @@ static bool has(const char *piece, size_t bytes, const char *text)
     return memmem(piece, bytes, text, strlen(text)) != NULL;
 }
 
+/* -------------------- answers of its own -------------------- */
+
+/* The command is replaced by one whose answer is replaced: so the others that are in one write with it (the PING of a
+ * suspicion) get theirs, and in their order. */
+static const char own_command[] = "*2\r\n$4\r\nECHO\r\n$9\r\nproxy-own\r\n";
+static const char own_answer[] = "$9\r\nproxy-own\r\n";
+
+/* Behind the command that begins here; NULL: it is not whole. */
+static const char *command_end(const char *at, const char *end)
+{
+    long words = 0;
+    for (long left = 1; left > 0 && at < end; left--) { /* its lines of lengths; they end with \r\n, and so do words */
+        const char *line = memmem(at, (size_t)(end - at), "\r\n", 2);
+        if (line == NULL)
+            return NULL;
+        long number = strtol(at + 1, NULL, 10);
+        if (*at == '*')
+            left += words = number;
+        at = line + 2 + (*at == '$' ? number + 2 : 0);
+    }
+    return words > 0 && at <= end ? at : NULL;
+}
+
+/* Whether there is such a command, which this answers. */
+static bool pass_replaced(const struct pair *pair, const char *piece, size_t bytes)
+{
+    const char *end = piece + bytes;
+    for (const char *at = piece, *next; at < end && (next = command_end(at, end)) != NULL; at = next) {
+        if (!has(at, (size_t)(next - at), "mid:s:"))
+            continue;
+        send_all(pair->redis_fd, piece, (size_t)(at - piece));
+        send_all(pair->redis_fd, own_command, strlen(own_command));
+        send_all(pair->redis_fd, next, (size_t)(end - next));
+        return true;
+    }
+    return false;
+}
+
+static void pass_answer(struct proxy *proxy, const struct pair *pair, const char *piece, size_t bytes)
+{
+    const char *own = memmem(piece, bytes, own_answer, strlen(own_answer));
+    const char *reply = proxy->reply;
+    if (own == NULL || reply == NULL) {
+        send_all(pair->worker_fd, piece, bytes);
+        return;
+    }
+    const char *rest = own + strlen(own_answer);
+    send_all(pair->worker_fd, piece, (size_t)(own - piece));
+    send_all(pair->worker_fd, reply, strlen(reply));
+    send_all(pair->worker_fd, rest, bytes - (size_t)(rest - piece));
+    proxy->reply = NULL;
+}
+
+/* -------------------- passing on -------------------- */
+
 /* From the worker to Redis; this is where things are lost. */
 static void pass_commands(struct proxy *proxy, struct pair *pair)
 {
@@ -74,12 +129,8 @@ static void pass_commands(struct proxy *proxy, struct pair *pair)
         hang_up(pair);
         return;
     }
-    const char *reply = has(piece, (size_t)got, "mid:s:") ? proxy->reply : NULL;
-    if (reply != NULL) {
-        send_all(pair->worker_fd, reply, strlen(reply));
-        proxy->reply = NULL;
+    if (proxy->reply != NULL && pass_replaced(pair, piece, (size_t)got))
         return;
-    }
     bool is_commit = has(piece, (size_t)got, "EVALSHA") && has(piece, (size_t)got, "mid:s:");
     enum loss loss = is_commit && proxy->left > 0 ? proxy->loss : LOSE_NOTHING;
     if (loss != LOSE_COMMIT)
@@ -92,12 +143,12 @@ static void pass_commands(struct proxy *proxy, struct pair *pair)
     }
 }
 
-static void pass_answers(struct pair *pair)
+static void pass_answers(struct proxy *proxy, struct pair *pair)
 {
     static char piece[PIECE_BYTES];
     ssize_t got = recv(pair->redis_fd, piece, sizeof(piece), 0);
     if (got > 0)
-        send_all(pair->worker_fd, piece, (size_t)got);
+        pass_answer(proxy, pair, piece, (size_t)got);
     else
         hang_up(pair);
 }
@@ -113,7 +164,7 @@ static void turn(struct proxy *proxy)
         return;
     for (size_t i = 0; i < PAIRS_MAX; i++) {
         if (wishes[2 + 2 * i].revents != 0)
-            pass_answers(&proxy->pairs[i]);
+            pass_answers(proxy, &proxy->pairs[i]);
         else if (wishes[1 + 2 * i].revents != 0)
             pass_commands(proxy, &proxy->pairs[i]);
     }
