@@ -93,9 +93,13 @@ static bool print_durability(const struct redis_inspection *found, const struct 
         warn("with commit-durability=disk and no append-only file nothing is ever stored: every change is 503");
         return false;
     case MID_DURABLE_REPLICA:
+        if (!found->has_info) {
+            printf("commits, logouts and tasks wait for %" PRId64 " replicas; how many there are is unknown\n", wanted);
+            return true;
+        }
         printf("commits, logouts and tasks wait for %" PRId64 " of %" PRId64 " connected replicas\n", wanted,
                found->replicas);
-        if (!found->has_info || found->replicas >= wanted)
+        if (found->replicas >= wanted)
             return true;
         warn("fewer replicas are connected than commit-replicas says: until then every change is 503");
         return false;

@@ -142,6 +142,11 @@ bool redis_client_wait_ready(struct redis_client *client, int64_t timeout_ms)
     return waiter.is_ready;
 }
 
+uint64_t redis_client_connection(const struct redis_client *client)
+{
+    return client->counts->connects;
+}
+
 size_t redis_client_pending(const struct redis_client *client)
 {
     return client->pending_count;

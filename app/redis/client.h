@@ -156,12 +156,15 @@ MAY_SUSPEND MID_CHECK enum mid_error redis_script_run(struct redis_client *clien
                                                       const char *key, size_t count,
                                                       const struct redis_argument arguments[], struct redis_call *call);
 
+/* The number of the connection that there is, or was last. */
+uint64_t redis_client_connection(const struct redis_client *client);
+
 /*
- * Waits until everything that was answered before is as durable, as with call->durability: MID_OK, or MID_UNAVAILABLE.
- * `patience_ms` as in struct redis_call.
+ * Waits until everything that was answered on that connection before is as durable, as with call->durability: MID_OK,
+ * or MID_UNAVAILABLE, also when there is another connection by now. `patience_ms` as in struct redis_call.
  */
 MAY_SUSPEND MID_CHECK enum mid_error redis_client_confirm(struct redis_client *client, enum mid_durability durability,
-                                                          int64_t patience_ms);
+                                                          int64_t patience_ms, uint64_t connection);
 
 /* Why the last attempt to connect failed; "": none has. */
 const char *redis_client_failure(const struct redis_client *client);

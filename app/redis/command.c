@@ -239,7 +239,7 @@ enum mid_error redis_command_await(struct redis_client *client, struct redis_cal
         start_deadline(client, client->options.timeout_ms);
     enum mid_error error = await_answer(pending, call->patience_ms);
     if (error == MID_OK)
-        error = redis_durability_await(client, call);
+        error = redis_durability_await(client, call->durability, redis_client_connection(client));
     fiber_current()->store_ms += loop_now_ms() - begun_ms;
     return error;
 }
@@ -254,13 +254,14 @@ enum mid_error redis_command(struct redis_client *client, size_t count, const st
     return redis_command_await(client, call, NULL);
 }
 
-enum mid_error redis_client_confirm(struct redis_client *client, enum mid_durability durability, int64_t patience_ms)
+enum mid_error redis_client_confirm(struct redis_client *client, enum mid_durability durability, int64_t patience_ms,
+                                    uint64_t connection)
 {
     struct redis_call call = {.durability = durability, .patience_ms = patience_ms};
     if (!redis_durability_is_needed(durability))
         return MID_OK;
     MID_TRY(redis_command_admit(client, &call));
-    return redis_durability_await(client, &call);
+    return redis_durability_await(client, durability, connection);
 }
 
 /* -------------------- deadlines -------------------- */

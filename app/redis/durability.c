@@ -31,7 +31,7 @@ enum {
 struct waiter {
     struct list link;
     struct fiber *fiber;
-    uint64_t connects; /* of the connection of the commands, on which it was answered */
+    uint64_t connection; /* of the commands, on which it was answered */
     bool is_over;
     enum mid_error result;
 };
@@ -244,7 +244,7 @@ static void take_waiters(struct redis_durability *durability)
     list_init(&late);
     for (struct list *link; (link = list_take_first(&kind->waiting)) != NULL;) {
         struct waiter *waiter = LIST_ELEMENT(link, struct waiter, link);
-        bool is_of_this = waiter->connects == durability->commands_lead_to.connects;
+        bool is_of_this = waiter->connection == durability->commands_lead_to.connection;
         list_append(is_of_this ? &durability->round : &late, link);
     }
     settle(&late, MID_UNAVAILABLE);
@@ -396,13 +396,13 @@ enum mid_error redis_durability_admit(struct redis_client *client, const struct 
     return redis_client_wait_ready(durability->own, patience_ms) ? MID_OK : MID_UNAVAILABLE;
 }
 
-enum mid_error redis_durability_await(struct redis_client *client, const struct redis_call *call)
+enum mid_error redis_durability_await(struct redis_client *client, enum mid_durability asked, uint64_t connection)
 {
-    if (!redis_durability_is_needed(call->durability))
+    if (!redis_durability_is_needed(asked))
         return MID_OK;
     struct redis_durability *durability = client->durability;
-    struct waiter waiter = {.fiber = fiber_current(), .connects = client->counts->connects};
-    list_append(&kind_of(durability, call->durability)->waiting, &waiter.link);
+    struct waiter waiter = {.fiber = fiber_current(), .connection = connection};
+    list_append(&kind_of(durability, asked)->waiting, &waiter.link);
     loop_request_flush(&durability->flush);
     while (!waiter.is_over)
         loop_park(-1);

@@ -35,8 +35,9 @@ void redis_durability_free(struct redis_durability *durability);
 /* Whether the call may be sent, as far as its durability is concerned: MID_OK or MID_UNAVAILABLE. */
 MAY_SUSPEND enum mid_error redis_durability_admit(struct redis_client *client, const struct redis_call *call);
 
-/* Suspends until what the call was answered is as durable as it asks for: MID_OK; or MID_UNAVAILABLE, when that is not
- * known. At once where it does not ask. In the turn of its answer. */
-MAY_SUSPEND enum mid_error redis_durability_await(struct redis_client *client, const struct redis_call *call);
+/* Suspends until what was answered on that connection is as durable: MID_OK; or MID_UNAVAILABLE, when that is not
+ * known. At once where nothing is asked for. Behind redis_durability_admit(). */
+MAY_SUSPEND enum mid_error redis_durability_await(struct redis_client *client, enum mid_durability asked,
+                                                  uint64_t connection);
 
 #endif

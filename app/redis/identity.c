@@ -10,13 +10,13 @@
 
 bool redis_identity_is_known(const struct redis_identity *identity, const struct redis_client *client)
 {
-    return identity->connects == redis_client_counts(client)->connects;
+    return identity->connection == redis_client_connection(client);
 }
 
 void redis_identity_take(struct redis_identity *identity, const struct redis_client *client,
                          const struct redisReply *reply)
 {
-    *identity = (struct redis_identity){.connects = redis_client_counts(client)->connects};
+    *identity = (struct redis_identity){.connection = redis_client_connection(client)};
     const char *run_id = redis_info_find(reply_text(reply), "run_id");
     if (run_id != NULL)
         snprintf(identity->run_id, sizeof(identity->run_id), "%.*s", (int)strcspn(run_id, "\r\n"), run_id);

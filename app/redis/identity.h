@@ -14,7 +14,7 @@ enum { REDIS_RUN_ID_BYTES = 48 };
 
 /* Zeroed: not known. */
 struct redis_identity {
-    uint64_t connects;               /* the number of the connection that this was asked on */
+    uint64_t connection;             /* that this was asked on */
     char run_id[REDIS_RUN_ID_BYTES]; /* "": it was not told */
 };
 

@@ -78,7 +78,9 @@ static enum mid_error take_info(const redisReply *reply, void *arg)
     inspection->has_info = policy != NULL;
     inspection->used_bytes = number_field(reply->str, "used_memory");
     inspection->max_bytes = number_field(reply->str, "maxmemory");
-    inspection->replicas = number_field(reply->str, "connected_slaves");
+    inspection->replicas = 0;
+    for (const char *at = reply->str; (at = strstr(at, ",state=online,")) != NULL; at++)
+        inspection->replicas++;
     inspection->has_append_only_file = number_field(reply->str, "aof_enabled") == 1;
     if (policy != NULL)
         snprintf(inspection->policy, sizeof(inspection->policy), "%.*s", (int)strcspn(policy, "\r\n"), policy);

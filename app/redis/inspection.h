@@ -20,7 +20,7 @@ struct redis_inspection {
     int64_t max_bytes; /* 0: no limit */
     char policy[REDIS_INFO_BYTES];
     bool has_append_only_file;
-    int64_t replicas; /* that are connected */
+    int64_t replicas; /* that are connected, and have its data */
 
     int64_t clock_offset_ms;           /* Redis's clock minus this machine's */
     char missing[REDIS_MISSING_BYTES]; /* commands that the user may not run, with blanks between; "": none */

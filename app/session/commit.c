@@ -105,7 +105,7 @@ MAY_SUSPEND static enum mid_error commit_all(struct mid_session *session, const 
     if (session->refused != MID_OK)
         return tell_refusal(session);
     if (session->recorded.count == 0)
-        return had_doubt || session->state != SESSION_LIVE ? MID_OK : session_confirm(session);
+        return had_doubt || session->state != SESSION_LIVE ? MID_OK : session_confirm(session, session->heard_on);
     begin_commit(session, step);
     enum mid_error error = session_settle_commit(session);
     view_turn(&session->view); /* now, since what the caller passed may have been lent */

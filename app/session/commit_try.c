@@ -152,6 +152,7 @@ struct hearing {
     const struct header *next; /* of the fast way; NULL: it goes the slow one */
     struct commit_answer *answer;
     struct redis_call *call;
+    uint64_t connection; /* on which the answer came; 0: none has */
 };
 
 static struct operation_text copy_result(struct arena *arena, const struct redisReply *reply)
@@ -209,6 +210,7 @@ static enum mid_error on_answer(const struct redisReply *reply, void *arg)
         finding->verdict = STORE_FOREIGN;
     if (!store_is_change(finding->verdict))
         hearing->call->durability = MID_DURABLE_MEMORY;
+    hearing->connection = store_connection();
     switch (finding->verdict) {
     case STORE_DONE:
         finding->has_header = true;
@@ -218,7 +220,7 @@ static enum mid_error on_answer(const struct redisReply *reply, void *arg)
         break;
     case STORE_OK:
         take_results(hearing->commit, reply);
-        hearing->commit->has_results = true;
+        hearing->commit->has_results = hearing->commit->is_asked_there;
         break;
     case STORE_APPLIED:
         if (!hearing->commit->has_results) /* heard by an earlier try, which was not confirmed */
@@ -246,6 +248,16 @@ static void give_id(struct commit *commit)
     commit->has_id = true;
 }
 
+/* It was applied, but not confirmed: it need not be sent again for as long as there is this connection. */
+static void keep_answer(struct commit *commit, const struct commit_answer *answer, uint64_t connection)
+{
+    enum store_verdict verdict = answer->finding.verdict;
+    commit->is_heard =
+        verdict == STORE_OK || verdict == STORE_DONE || verdict == STORE_APPLIED || verdict == STORE_SKIPPED;
+    commit->heard_on = connection;
+    commit->heard = *answer;
+}
+
 enum mid_error commit_try(struct commit *commit, const struct commit_terms *terms, struct commit_answer *answer)
 {
     struct redis_argument *arguments;
@@ -264,5 +276,16 @@ enum mid_error commit_try(struct commit *commit, const struct commit_terms *term
         commit->is_in_doubt = false;
     else if (call.was_sent)
         commit->is_in_doubt = true;
+    if (error == MID_UNAVAILABLE && hearing.connection != 0)
+        keep_answer(commit, answer, hearing.connection);
     return store_note_failure(terms->key, error);
+}
+
+enum mid_error commit_confirm(struct commit *commit, enum mid_durability durability, store_patience patience_ms,
+                              struct commit_answer *answer)
+{
+    MID_TRY(store_confirm(durability, patience_ms, commit->heard_on));
+    *answer = commit->heard;
+    commit->is_in_doubt = commit->is_heard = false;
+    return MID_OK;
 }

@@ -13,6 +13,13 @@
 #include "session/operation.h"
 #include "session/store.h"
 
+struct commit_answer {
+    struct store_finding finding;
+    const char *refused; /* the sentence, at STORE_LIMIT and the like, in the operations' arena */
+    bool was_fast;
+    bool is_outdated; /* of a commit that was heard before: the record has been read since, and its header is newer */
+};
+
 struct commit {
     struct operations operations;
     const char *step;                /* of the task: applied once; NULL: no such thing. In the operations' arena. */
@@ -24,6 +31,9 @@ struct commit {
     bool is_asked_there; /* its answers are computed by Redis: when somebody else was faster too often */
     bool has_results;    /* and Redis has told them, in a try that was not confirmed to be durable */
     bool is_in_doubt;
+    bool is_heard; /* it was applied, and what is in doubt is only whether it is durable */
+    uint64_t heard_on;
+    struct commit_answer heard;
     bool is_unbound; /* it rests on no revision, having been overtaken too often: it is sent once, and then only looked
                         for */
     bool is_only_looked_for; /* it was sent without a revision, so it may be found applied, and not be applied now */
@@ -39,12 +49,6 @@ struct commit_terms {
     const struct store_fence *fence; /* NULL: not of a task */
     store_patience patience_ms;
     enum mid_durability durability;
-};
-
-struct commit_answer {
-    struct store_finding finding;
-    const char *refused; /* the sentence, at STORE_LIMIT and the like, in the operations' arena */
-    bool was_fast;
 };
 
 void commit_init(void);
@@ -64,5 +68,10 @@ static inline bool commit_is_pending(const struct commit *commit)
  */
 MAY_SUSPEND MID_CHECK enum mid_error commit_try(struct commit *commit, const struct commit_terms *terms,
                                                 struct commit_answer *answer);
+
+/* Of one that was heard, on the connection that there is: waits until it is durable. MID_OK with the answer of then, or
+ * MID_UNAVAILABLE. */
+MAY_SUSPEND MID_CHECK enum mid_error commit_confirm(struct commit *commit, enum mid_durability durability,
+                                                    store_patience patience_ms, struct commit_answer *answer);
 
 #endif

@@ -38,7 +38,7 @@ MAY_SUSPEND static enum mid_error confirm_end(struct mid_session *session, enum 
     bool is_gone = verdict == STORE_MISSING || verdict == STORE_LOGGED_OUT;
     if (!is_gone || !origin_matters(session->rq->method))
         return MID_OK;
-    return session_confirm(session);
+    return session_confirm(session, store_connection()); /* it has just been heard */
 }
 
 /* What came of a load. */

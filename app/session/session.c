@@ -181,7 +181,7 @@ enum mid_error mid_session_destroy(struct mid_session *session)
             MID_TRY(session_found(session, &finding)); /* MID_OK: there is none behind that cookie any more */
     }
     if (session->state == SESSION_ENDED) /* of which a load has heard; it may have been said by memory only */
-        MID_TRY(session_confirm(session));
+        MID_TRY(session_confirm(session, session->heard_on));
     session_drop_changes(session);
     session->state = SESSION_ENDED;
     session->must_clear_cookie = session_can_send_cookie(session);

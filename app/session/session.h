@@ -42,6 +42,7 @@ struct mid_session {
     bool must_clear_cookie;
     bool lives_on;        /* it has ended for this handle only */
     bool is_at_end;       /* the stream's handler has returned */
+    uint64_t heard_on;    /* the connection to Redis on which the last was heard of it */
     bool has_header;      /* Redis has told it */
     struct header header; /* as it was then */
     int64_t created_ms;   /* written with the view, when the session was loaded */
@@ -116,8 +117,9 @@ bool session_can_send_cookie(const struct mid_session *session);
 /* How long the session's next step may wait for Redis. */
 store_patience session_patience_ms(const struct mid_session *session);
 
-/* Waits until what was read of it is as durable as the request's changes have to be. MID_OK or MID_UNAVAILABLE. */
-MAY_SUSPEND MID_CHECK enum mid_error session_confirm(const struct mid_session *session);
+/* Waits until what was heard on that connection is as durable as the request's changes have to be. MID_OK or
+ * MID_UNAVAILABLE. */
+MAY_SUSPEND MID_CHECK enum mid_error session_confirm(const struct mid_session *session, uint64_t connection);
 
 /* A visitor is there, whose activity renews the idle lifetime. */
 bool session_is_activity(const struct mid_session *session);

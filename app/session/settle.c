@@ -45,8 +45,22 @@ static void note_revision(struct mid_session *session)
     commit->knows_revision = true;
 }
 
+/* Where the record was read since, that is newer than the answer. */
+MAY_SUSPEND static enum mid_error confirm(struct mid_session *session, struct commit_answer *answer)
+{
+    MID_TRY(commit_confirm(&session->commit, request_durability(session->rq), session_patience_ms(session), answer));
+    const struct header *header = &answer->finding.header;
+    answer->is_outdated = session->has_header && session->header.revision > header->revision;
+    if (answer->is_outdated)
+        answer->finding.header = session->header;
+    return MID_OK;
+}
+
 MAY_SUSPEND static enum mid_error try_commit(struct mid_session *session, struct commit_answer *answer)
 {
+    if (session->commit.is_heard && session->commit.heard_on == store_connection())
+        return confirm(session, answer);
+    session->commit.is_heard = false;
     struct header known;
     const struct header *believed = session->has_header ? &session->header : NULL;
     if (believed == NULL && known_headers_find(session->rid, &known))
@@ -142,8 +156,8 @@ static enum mid_error take_stored(struct mid_session *session, const struct comm
     struct commit *commit = &session->commit;
     bool was_applied_before = answer->finding.verdict == STORE_APPLIED;
     /* A field's lifetime may have ended between the recording and now, and who lets Redis answer has an old view. */
-    bool was_surprise =
-        (session->has_header && (session->header.flags & HEADER_HAS_DEADLINES) != 0) || commit->is_asked_there;
+    bool was_surprise = (session->has_header && (session->header.flags & HEADER_HAS_DEADLINES) != 0) ||
+                        commit->is_asked_there || answer->is_outdated;
     session->was_step_skipped = answer->finding.verdict == STORE_SKIPPED;
     bool is_result_lost = was_applied_before && !commit->has_results && commit->is_asked_there;
     if (is_result_lost && has_operation(commit, operation_has_answer))
@@ -174,8 +188,7 @@ static enum mid_error follow(struct mid_session *session, const struct commit_an
         return nobody_knows(session);
     session_take_header(session, &answer->finding);
     session_distrust_view(session);
-    commit->knows_revision = false;
-    commit->must_hold = false;
+    commit->knows_revision = commit->has_results = commit->must_hold = false;
     commit->is_asked_there = commit->is_unbound = ++*rounds > ROUNDS_MAX;
     return MID_OK;
 }

@@ -62,9 +62,9 @@ store_patience session_patience_ms(const struct mid_session *session)
     return session_can_send_cookie(session) ? session_limits.head_timeout_ms : 0;
 }
 
-enum mid_error session_confirm(const struct mid_session *session)
+enum mid_error session_confirm(const struct mid_session *session, uint64_t connection)
 {
-    return store_confirm(request_durability(session->rq), session_patience_ms(session));
+    return store_confirm(request_durability(session->rq), session_patience_ms(session), connection);
 }
 
 bool session_is_activity(const struct mid_session *session)
@@ -78,6 +78,7 @@ void session_take_header(struct mid_session *session, const struct store_finding
 {
     if (!finding->has_header)
         return;
+    session->heard_on = store_connection();
     session->header = finding->header;
     session->has_header = true;
     known_headers_tell(session->rid, &finding->header);
@@ -120,6 +121,7 @@ void session_become_absent(struct mid_session *session)
     session->has_header = false;
     session->header = (struct header){0};
     session->commit.knows_revision = session->commit.must_hold = session->commit.is_in_doubt = false;
+    session->commit.has_results = session->commit.is_heard = false;
     view_forget(&session->view);
     session->view.is_complete = true;
     session->view.revision = 0; /* which a new record has */
@@ -149,6 +151,7 @@ static enum mid_error found_stale(struct mid_session *session, int64_t ago_ms)
 
 enum mid_error session_found(struct mid_session *session, const struct store_finding *finding)
 {
+    session->heard_on = store_connection();
     switch (finding->verdict) {
     case STORE_MISSING:
         return found_missing(session);

@@ -158,9 +158,14 @@ bool store_is_change(enum store_verdict verdict)
     }
 }
 
-enum mid_error store_confirm(enum mid_durability durability, store_patience patience_ms)
+uint64_t store_connection(void)
 {
-    return redis_client_confirm(settings.redis, durability, patience_ms);
+    return redis_client_connection(settings.redis);
+}
+
+enum mid_error store_confirm(enum mid_durability durability, store_patience patience_ms, uint64_t connection)
+{
+    return redis_client_confirm(settings.redis, durability, patience_ms, connection);
 }
 
 /* -------------------- scripts with nothing but a finding -------------------- */

@@ -139,8 +139,11 @@ MAY_SUSPEND void store_release(const char *key, const struct store_fence *fence)
  */
 bool store_is_change(enum store_verdict verdict);
 
-/* What was read may be in Redis's memory only: waits until it is as durable. MID_OK or MID_UNAVAILABLE. */
-MAY_SUSPEND MID_CHECK enum mid_error store_confirm(enum mid_durability durability, store_patience patience_ms);
+/* What was heard on a connection may be in Redis's memory only: waits until it is as durable. MID_OK or
+ * MID_UNAVAILABLE. */
+uint64_t store_connection(void); /* the one that there is */
+MAY_SUSPEND MID_CHECK enum mid_error store_confirm(enum mid_durability durability, store_patience patience_ms,
+                                                   uint64_t connection);
 
 /* -------------------- for store_load.c and commit_try.c -------------------- */
 

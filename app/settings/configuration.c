@@ -2,6 +2,7 @@
 #include "settings/configuration.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,15 +31,26 @@ struct password_file {
     const char *setting;
 };
 
-static bool others_may_use(const struct password_file *from, FILE *file, char *reason, size_t reason_size)
+/* NULL with a sentence. It is read again by every reload, so it has to be one that stays: opening a FIFO would wait. */
+static FILE *open_password(const struct password_file *from, char *reason, size_t reason_size)
 {
-    struct stat status;
-    if (fstat(fileno(file), &status) != 0 || !S_ISREG(status.st_mode) || (status.st_mode & (S_IROTH | S_IWOTH)) == 0)
-        return false;
-    snprintf(reason, reason_size,
-             "%s (setting %s): others may read or write it (mode %04o); expected mode 0600 or 0640", from->path,
-             from->setting, (unsigned)(status.st_mode & 07777));
-    return true;
+    struct stat status = {0};
+    int fd = open(from->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0 || fstat(fd, &status) != 0)
+        snprintf(reason, reason_size, "cannot read a password from %s (setting %s): %s", from->path, from->setting,
+                 strerror(errno));
+    else if (!S_ISREG(status.st_mode))
+        snprintf(reason, reason_size, "cannot read a password from %s (setting %s): it is not a regular file",
+                 from->path, from->setting);
+    else if ((status.st_mode & (S_IROTH | S_IWOTH)) != 0)
+        snprintf(reason, reason_size,
+                 "%s (setting %s): others may read or write it (mode %04o); expected mode 0600 or 0640", from->path,
+                 from->setting, (unsigned)(status.st_mode & 07777));
+    else
+        return fdopen(fd, "r");
+    if (fd >= 0)
+        close(fd);
+    return NULL;
 }
 
 /* The first line of the file. */
@@ -68,15 +80,11 @@ static bool read_password(const struct password_file *from, char **password, cha
 {
     if (from->path == NULL)
         return true;
-    FILE *file = fopen(from->path, "re");
-    if (file == NULL) {
-        snprintf(reason, reason_size, "cannot read a password from %s (setting %s): %s", from->path, from->setting,
-                 strerror(errno));
+    FILE *file = open_password(from, reason, reason_size);
+    if (file == NULL)
         return false;
-    }
     *password = new_password();
-    bool is_read =
-        !others_may_use(from, file, reason, reason_size) && read_line(from, file, *password, reason, reason_size);
+    bool is_read = read_line(from, file, *password, reason, reason_size);
     fclose(file);
     return is_read;
 }

@@ -119,7 +119,8 @@ const struct setting settings_table[] = {
            "timeout of a command and of connecting; when it expires, the connection is closed"),
     NUMBER("redis-head-timeout-ms", redis_head_timeout_ms, "1000", 10, 60000, "ms",
            "how long a request waits for Redis before it gets 503; further requests get 503 "
-           "immediately until Redis replies; after the head has been sent, redis-timeout-ms applies"),
+           "immediately until Redis replies; after the head has been sent, redis-timeout-ms applies, and so it "
+           "does to what commit-durability waits for"),
     CHOICE("commit-durability", SETTING_CHOICE, commit_durability, "memory", "memory|disk|replica",
            "where commits, logouts and added tasks have to be before they count as stored: in Redis's memory, in its "
            "append-only file on disk (WAITAOF, Redis 7.2), or in the memory of its replicas (WAIT)",

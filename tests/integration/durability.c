@@ -140,7 +140,7 @@ Test(durability, a_logout_that_was_not_confirmed_is_not_confirmed_by_repeating_i
     struct stage stage = stage_open(SETTINGS(REPLICA));
     struct site *site = &stage.site;
     struct replica replica = add_replica(site);
-    cr_assert(site_wait_log(site, "redis.durable durability=replica"));
+    cr_assert(wait_until(change_is_confirmed, &stage, PATIENCE_MS));
     cr_assert_eq(stage_act(&stage, "increment:a,commit", NULL), 200);
     OWNED char *key = site_key(site);
     cut_off(site, &replica);
@@ -200,7 +200,7 @@ Test(durability, a_result_that_was_heard_is_told_when_it_is_confirmed)
     struct stage stage = stage_open(SETTINGS(REPLICA));
     struct site *site = &stage.site;
     struct replica replica = add_replica(site);
-    cr_assert(site_wait_log(site, "redis.durable durability=replica"));
+    cr_assert(wait_until(change_is_confirmed, &stage, PATIENCE_MS));
     cr_assert_eq(stage_act(&stage, "set-for:other:x:60000,set:flash:saved,commit", NULL), 200);
     cut_off(site, &replica);
     struct http_stream *stream = stage_stream(&stage, "take:flash,gate:on,take:flash&who=b");
@@ -232,6 +232,36 @@ Test(durability, a_stream_waits_until_its_commits_are_confirmed)
     cr_expect_eq(text_count(response.body.data, "data: {\"event\":"), 20, "%s", response.body.data);
     cr_expect_eq(stored_number(&site, key, "event"), 20);
     http_response_fini(&response);
+    site_close(&site);
+    end_replica(&replica);
+}
+
+/* More commits of a session than its record knows by their identifiers: each was heard, and none is sent again. */
+Test(durability, streams_of_one_session_wait_for_the_replica_together)
+{
+    enum { STREAMS = 8, EVENTS = 40 };
+    struct http_stream *streams[STREAMS];
+    struct site site = site_open(SETTINGS(REPLICA, "MIDSTREAM_COMMIT_TIMEOUT_MS=30000"));
+    struct replica replica = add_replica(&site);
+    cr_assert(wait_until(session_works, &site, PATIENCE_MS));
+    for (int i = 0; i < STREAMS; i++)
+        streams[i] = site_stream(&site, "/stream?count=40&interval_ms=20");
+    for (int i = 0; i < STREAMS; i++)
+        cr_assert(http_stream_wait_text(streams[i], "\n", PATIENCE_MS));
+    OWNED char *key = site_key(&site);
+    int64_t before = stored_header(&site, key).revision;
+    process_signal(replica.pid, SIGSTOP);
+    usleep(2500000); /* two rounds and a half */
+    cr_expect_lt(stored_header(&site, key).revision, before + STREAMS * EVENTS, "they have all ended before");
+    process_signal(replica.pid, SIGCONT);
+    for (int i = 0; i < STREAMS; i++) {
+        struct http_response response;
+        cr_expect(http_stream_wait_end(streams[i], PATIENCE_MS));
+        http_stream_close(streams[i], &response);
+        cr_expect(response.curl_code == 0, "stream %d: %s", i, response.error != NULL ? response.error : "");
+        http_response_fini(&response);
+    }
+    cr_expect(wait_until(session_works, &site, PATIENCE_MS));
     site_close(&site);
     end_replica(&replica);
 }

@@ -36,8 +36,9 @@ enum mid_durability {
  * disk or the replicas are known to be away, calls before the head return MID_UNAVAILABLE at once, and store nothing.
  *
  * What is read may be in memory only, whoever has stored it. mid_session_commit() with nothing recorded confirms what
- * the session was seen to have; that there is no session is confirmed in requests that may change something (not GET,
- * HEAD or OPTIONS), so that a repeated logout is not taken for done.
+ * the session was seen to have (after MID_UNAVAILABLE, mid_session_refresh() first: Redis may be another one); that
+ * there is no session is confirmed in requests that may change something (not GET, HEAD or OPTIONS), so that a repeated
+ * logout is not taken for done.
  */
 MID_PUBLIC void mid_set_durability(struct mid_request *rq, enum mid_durability durability);
 

@@ -70,6 +70,9 @@ Test(configuration, what_is_said_twice_or_not_at_all_is_refused)
         {"redis+sentinel://h/ours", "--redis-sentinel-user", "asks", "set redis-sentinel-password-file"},
         {"redis+sentinel://h/ours", "--redis-sentinel-password-file", "/none",
          "cannot read a password from /none (setting redis-sentinel-password-file): No such file"},
+        {"redis://h", "--redis-password-file", "/tmp",
+         "cannot read a password from /tmp (setting redis-password-file): "
+         "it is not a regular file"},
         {"redis://h", "--redis-sentinel-user", "asks", "redis-sentinel-user is set, but redis is not a redis+sentinel"},
         {"rediss://h", "--redis-tls-ca", "/none/ca.pem", "/none/ca.pem (setting redis-tls-ca): No such file"},
     };
