@@ -9,6 +9,7 @@
 
 #include "command/with_redis.h"
 #include "redis/inspection.h"
+#include "redis/slot.h"
 
 enum { REASON_BYTES = 1024, CLOCK_TOLERANCE_MS = 1000, MIB = 1024 * 1024 };
 
@@ -25,8 +26,9 @@ static const char *plain(char *text)
 
 static void print_server(const struct redis_inspection *found, const struct settings *settings)
 {
-    printf("redis: %s is %s %s, %s, %s; database %" PRId64 "\n", settings->redis, found->server.name,
-           found->server.version, found->server.mode, found->server.role, settings->redis_database);
+    bool is_node = strcmp(found->server.mode, "cluster") == 0;
+    printf("redis: %s is %s %s, %s, %s; database %" PRId64 "\n", is_node ? found->address : settings->redis,
+           found->server.name, found->server.version, found->server.mode, found->server.role, settings->redis_database);
     if (found->tls_version == NULL)
         puts("tls: no");
     else
@@ -73,8 +75,6 @@ static void print_warnings(const struct redis_inspection *found)
         warn("Redis has no maxmemory, so it can use up the memory of its machine");
     if (found->has_info && !found->has_append_only_file)
         warn("without an append-only file (appendonly yes) a restart of Redis loses sessions and tasks");
-    if (strcmp(found->server.mode, "cluster") == 0)
-        warn("Redis Cluster is not supported: this works only while one node has all slots");
     if (llabs(found->clock_offset_ms) > CLOCK_TOLERANCE_MS)
         warn("the clocks of Redis and of this machine differ; use NTP on both");
 }
@@ -110,7 +110,22 @@ static bool print_durability(const struct redis_inspection *found, const struct 
 
 /* -------------------- the command -------------------- */
 
-MAY_SUSPEND static int inspect(struct redis_client *redis, const struct configuration *configuration)
+/* Whether all slots have a master. */
+static bool print_cluster(const struct redis_client *redis)
+{
+    struct redis_inspected_cluster found = redis_inspect_cluster(redis);
+    if (found.masters == 0)
+        return true;
+    printf("cluster: %zu masters with %zu of 16384 slots, %zu replicas\n", found.masters, found.slots, found.replicas);
+    if (found.replicas < found.masters)
+        warn("there are fewer replicas than masters: when a master without one fails, its sessions are gone");
+    if (found.slots == REDIS_SLOTS)
+        return true;
+    warn("slots without a master: sessions and tasks that belong there are 503");
+    return false;
+}
+
+MAY_SUSPEND static int inspect_one(struct redis_client *redis, const struct configuration *configuration)
 {
     struct redis_inspection found;
     enum mid_error error = redis_inspect(redis, configuration_durability(configuration), &found);
@@ -125,6 +140,16 @@ MAY_SUSPEND static int inspect(struct redis_client *redis, const struct configur
     print_warnings(&found);
     bool is_durable = print_durability(&found, configuration);
     return found.missing[0] == '\0' && is_durable ? 0 : 1;
+}
+
+MAY_SUSPEND static int inspect(struct redis_client *redis, const struct configuration *configuration)
+{
+    int code = print_cluster(redis) ? 0 : 1;
+    struct redis_client *node;
+    for (size_t i = 0; (node = redis_client_node(redis, i)) != NULL; i++)
+        if (inspect_one(node, configuration) != 0)
+            code = 1;
+    return code;
 }
 
 static int fail(const struct redis_client *redis, const struct configuration *configuration)

@@ -130,7 +130,8 @@ void metrics_slot_retire(int slot)
     __atomic_fetch_add(&shared->sequence, 1, __ATOMIC_ACQ_REL);
     counts->stream_ends[STREAM_CRASHED] += open_streams(counts);
     counts->gauges = (struct worker_gauges){0};
-    counts->redis.is_suspect = counts->redis.is_not_durable = 0;
+    counts->redis.is_suspect = counts->redis.is_not_durable = counts->redis.connections = 0;
+    counts->redis.unserved_slots = 0;
     counts->published_ms = 0;
     add_counts(counts_of(SLOTS_MAX), counts);
     memset(counts, 0, metrics.counts_bytes);
@@ -329,10 +330,12 @@ bool metrics_write(struct buffer *out)
     return true;
 }
 
+/* Of a cluster, one node that answers is enough: the others' slots are unavailable at any machine. */
 static bool has_redis(int slot)
 {
     const struct worker_counts *counts = counts_of(slot);
-    return counter_read(&counts->gauges.is_redis_ready) != 0 && counter_read(&counts->redis.is_suspect) == 0;
+    uint64_t connections = counter_read(&counts->redis.connections);
+    return counter_read(&counts->gauges.is_redis_ready) != 0 && counter_read(&counts->redis.is_suspect) < connections;
 }
 
 struct metrics_health metrics_health(void)

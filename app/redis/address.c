@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 static const char unix_prefix[] = "unix:";
 
@@ -128,4 +129,31 @@ size_t redis_address_parse_list(const char *text, struct redis_address list[], s
         if (*text == '\0')
             return count;
     }
+}
+
+bool redis_address_join(const char *host, int host_length, const char *port, int port_length,
+                        struct redis_address *address)
+{
+    char text[REDIS_NAME_BYTES];
+    char problem[REDIS_HOST_LENGTH_MAX * 2];
+    bool is_ipv6 = memchr(host, ':', (size_t)host_length) != NULL;
+    int length =
+        snprintf(text, sizeof(text), is_ipv6 ? "[%.*s]:%.*s" : "%.*s:%.*s", host_length, host, port_length, port);
+    return (size_t)length < sizeof(text) && redis_address_parse(text, address, problem, sizeof(problem)) &&
+           !address->is_unix;
+}
+
+bool redis_address_is_same(const struct redis_address *a, const struct redis_address *b)
+{
+    return a->is_unix == b->is_unix && a->port == b->port && strcasecmp(a->host, b->host) == 0;
+}
+
+const char *redis_address_name(const struct redis_address *address, char name[static REDIS_NAME_BYTES])
+{
+    if (address->is_unix)
+        snprintf(name, REDIS_NAME_BYTES, "unix:%s", address->host);
+    else
+        snprintf(name, REDIS_NAME_BYTES, strchr(address->host, ':') != NULL ? "[%s]:%d" : "%s:%d", address->host,
+                 address->port);
+    return name;
 }

@@ -26,4 +26,16 @@ size_t redis_address_parse_list(const char *text, struct redis_address list[], s
 /* False with a sentence in `reason` (NUL-terminated, cut at its size) when the text is no such address. */
 bool redis_address_parse(const char *text, struct redis_address *address, char *reason, size_t reason_size);
 
+/* The same of a host and a port as Redis writes them, without brackets; the lengths are those of words in a longer
+ * text. False: they are none. */
+bool redis_address_join(const char *host, int host_length, const char *port, int port_length,
+                        struct redis_address *address);
+
+bool redis_address_is_same(const struct redis_address *a, const struct redis_address *b);
+
+enum { REDIS_NAME_BYTES = REDIS_HOST_LENGTH_MAX + sizeof("[]:65535") };
+
+/* As redis_address_parse() takes it. Returns `name`. */
+const char *redis_address_name(const struct redis_address *address, char name[static REDIS_NAME_BYTES]);
+
 #endif

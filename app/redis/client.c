@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/panic.h"
+#include "redis/cluster.h"
 #include "redis/command.h"
 #include "redis/connection.h"
 #include "redis/durability.h"
@@ -37,6 +38,19 @@ static void free_text(const char *text)
     free(copy);
 }
 
+static bool begin(struct redis_client *client, char *reason, size_t reason_size)
+{
+    if (client->options.topology == REDIS_CLUSTER) {
+        client->cluster = redis_cluster_new(client, reason, reason_size);
+        return client->cluster != NULL;
+    }
+    if (!redis_connection_init(client, reason, reason_size))
+        return false;
+    if (redis_durability_is_needed(client->options.durability))
+        redis_durability_begin(client);
+    return true;
+}
+
 struct redis_client *redis_client_new(const struct redis_options *options)
 {
     char reason[REDIS_HOST_LENGTH_MAX * 2];
@@ -44,7 +58,8 @@ struct redis_client *redis_client_new(const struct redis_options *options)
     ENSURE(options->timeout_ms > 0 && options->backoff_ms > 0 && options->backoff_max_ms >= options->backoff_ms &&
            options->pending_limit > 0);
     ENSURE(options->credentials.username == NULL || options->credentials.password != NULL);
-    if (options->master == NULL && !redis_address_parse(options->address, &address, reason, sizeof(reason))) {
+    bool is_one = options->master == NULL && options->topology != REDIS_CLUSTER;
+    if (is_one && !redis_address_parse(options->address, &address, reason, sizeof(reason))) {
         log_event(MID_ERROR, "redis.address", "reason=\"%s\"", reason);
         return NULL;
     }
@@ -59,14 +74,13 @@ struct redis_client *redis_client_new(const struct redis_options *options)
     client->counts = options->counts != NULL ? options->counts : &client->own_counts;
     list_init(&client->pending);
     list_init(&client->waiters);
-    if (redis_connection_init(client, reason, sizeof(reason))) {
-        if (redis_durability_is_needed(options->durability))
-            redis_durability_begin(client);
-        return client;
+    strcpy(client->mark_key, "mid:mark");
+    if (!begin(client, reason, sizeof(reason))) {
+        log_event(MID_ERROR, "redis.address", "reason=\"%s\"", reason);
+        redis_client_free(client);
+        return NULL;
     }
-    log_event(MID_ERROR, "redis.address", "reason=\"%s\"", reason);
-    redis_client_free(client);
-    return NULL;
+    return client;
 }
 
 static void release_waiters(struct redis_client *client, bool is_ready)
@@ -84,7 +98,10 @@ void redis_client_free(struct redis_client *client)
 {
     if (client == NULL)
         return;
-    redis_connection_fini(client);
+    if (client->options.topology == REDIS_CLUSTER)
+        redis_cluster_free(client->cluster);
+    else
+        redis_connection_fini(client);
     redis_durability_free(client->durability);
     ENSURE(list_is_empty(&client->pending));
     release_waiters(client, false);
@@ -99,7 +116,6 @@ void redis_client_add_script(struct redis_client *client, struct redis_script *s
 {
     ENSURE(client->state == CONNECTION_PAUSING);
     redis_script_compose(script, when_full, parts);
-    script->client = client;
     script->next = client->scripts;
     client->scripts = script;
 }
@@ -107,6 +123,21 @@ void redis_client_add_script(struct redis_client *client, struct redis_script *s
 bool redis_client_is_ready(const struct redis_client *client)
 {
     return client->state == CONNECTION_READY;
+}
+
+struct redis_client *redis_client_of(struct redis_client *client, const char *key)
+{
+    if (client == NULL || client->cluster == NULL)
+        return client;
+    const struct cluster_node *node = redis_cluster_owner(client->cluster, redis_slot_of(key, strlen(key)));
+    return node != NULL ? node->client : client;
+}
+
+struct redis_client *redis_client_node(struct redis_client *client, size_t number)
+{
+    if (client->cluster != NULL)
+        return redis_cluster_master(client->cluster, number);
+    return number == 0 ? client : NULL;
 }
 
 bool redis_client_is_suspect(const struct redis_client *client)
@@ -142,14 +173,21 @@ bool redis_client_wait_ready(struct redis_client *client, int64_t timeout_ms)
     return waiter.is_ready;
 }
 
+bool redis_client_wait_key(struct redis_client *client, const char *key, int64_t timeout_ms)
+{
+    if (client->cluster == NULL)
+        return redis_client_wait_ready(client, timeout_ms);
+    return redis_cluster_wait_slot(client->cluster, redis_slot_of(key, strlen(key)), loop_now_ms() + timeout_ms);
+}
+
 uint64_t redis_client_connection(const struct redis_client *client)
 {
-    return client->counts->connects;
+    return client->connection;
 }
 
 size_t redis_client_pending(const struct redis_client *client)
 {
-    return client->pending_count;
+    return client->cluster != NULL ? redis_cluster_pending(client->cluster) : client->pending_count;
 }
 
 const struct redis_counts *redis_client_counts(const struct redis_client *client)
@@ -159,5 +197,5 @@ const struct redis_counts *redis_client_counts(const struct redis_client *client
 
 const char *redis_client_failure(const struct redis_client *client)
 {
-    return client->failure;
+    return client->cluster != NULL ? redis_cluster_failure(client->cluster) : client->failure;
 }

@@ -29,19 +29,30 @@ struct redis_counts {
     uint64_t writes;   /* turns in which commands left */
     uint64_t connects; /* connections that became ready: the first, and every reconnection */
     uint64_t disconnects;
+    uint64_t connections; /* that are ready at this moment: one, or one to each master of a cluster */
     uint64_t timeouts;
     uint64_t errors;     /* error replies */
     uint64_t suspicions; /* times that it became suspect */
-    uint64_t is_suspect; /* 0 or 1: at this moment */
+    uint64_t is_suspect; /* at this moment: how many connections are */
     uint64_t durability_rounds;
     uint64_t durability_failures; /* calls of which it is not known */
-    uint64_t is_not_durable;      /* 0 or 1: at this moment; the last round has failed */
+    uint64_t is_not_durable;      /* at this moment: of how many Redis the last round has failed */
+    uint64_t redirections;        /* of a cluster: commands that a node has sent elsewhere, or told to wait */
+    uint64_t unserved_slots;      /* of a cluster, at this moment: without a node, or without a connection to it */
     struct histogram latency;     /* of answered commands, from the fiber's call to the answer */
 };
 
+enum redis_topology {
+    REDIS_STANDALONE,   /* or found by Sentinels */
+    REDIS_CLUSTER,      /* the address lists some of its nodes */
+    REDIS_CLUSTER_NODE, /* one of them, alone: redis/cluster.h */
+};
+
 struct redis_options {
-    const char *address; /* "unix:/path", "host:port" or "[ipv6]:port"; of Sentinels, with commas between */
-    const char *master;  /* its name with the Sentinels; NULL: there are none, and the address is Redis's */
+    const char *address; /* "unix:/path", "host:port" or "[ipv6]:port"; of several hosts, with commas between */
+    enum redis_topology topology;
+    bool is_lazy;       /* of a cluster: only nodes that are needed are connected to */
+    const char *master; /* its name with the Sentinels; NULL: there are none, and the address is Redis's */
     struct redis_credentials credentials;
     struct redis_credentials sentinel_credentials; /* for the Sentinels */
     int database;
@@ -60,7 +71,6 @@ struct redis_script {
     const char *name; /* for the log */
     char *body;       /* the client's, like what follows */
     char sha1[41];    /* filled in when Redis has loaded it */
-    struct redis_client *client;
     struct redis_script *next;
 };
 
@@ -89,8 +99,18 @@ void redis_client_add_script(struct redis_client *client, struct redis_script *s
 /* How many commands have no answer yet. */
 size_t redis_client_pending(const struct redis_client *client);
 
-/* Connected, authenticated and scripts loaded. */
+/* Connected, authenticated and scripts loaded; of a cluster, to one of its nodes at least. */
 bool redis_client_is_ready(const struct redis_client *client);
+
+/*
+ * The one that commands about this key, NUL-terminated, go to at the moment: the client itself, or, of a cluster, a
+ * node of it, which stays for a turn of the loop. Where no node is known, the client itself, which is not connected.
+ */
+struct redis_client *redis_client_of(struct redis_client *client, const char *key);
+
+/* All that have data: the client itself as number 0, or the masters of the cluster, in an order that stays as long as
+ * they are the same. It stays for as long as a call may take. NULL: there are not so many. */
+struct redis_client *redis_client_node(struct redis_client *client, size_t number);
 
 /*
  * Ready, but a call's patience has ended without an answer, and no PING was answered since. Then calls that have a
@@ -100,12 +120,15 @@ bool redis_client_is_suspect(const struct redis_client *client);
 
 /*
  * Now, in milliseconds since 1970, by Redis's clock as far as it is known; by this machine's before the first
- * connection, where Redis does not tell it, and without a client.
+ * connection, where Redis does not tell it, and without a client. Every node of a cluster has its own.
  */
 int64_t redis_client_unix_ms(const struct redis_client *client);
 
 /* Suspends until ready, at most `timeout_ms`. False when the time is over, or by the function behind it. */
 MAY_SUSPEND bool redis_client_wait_ready(struct redis_client *client, int64_t timeout_ms);
+
+/* The same of what commands about this key go to. */
+MAY_SUSPEND bool redis_client_wait_key(struct redis_client *client, const char *key, int64_t timeout_ms);
 
 /* Whoever waits for it now does so no longer. */
 void redis_client_release_waiters(struct redis_client *client);
@@ -124,7 +147,8 @@ struct redis_argument {
 #define REDIS_TEXT(text) ((struct redis_argument){(text), strlen(text)})
 
 /*
- * Sends a command and suspends until its answer. The arguments have to live until then; `on_reply` may be NULL. Not for
+ * Sends a command and suspends until its answer; in a cluster, to the node that has its first key, or to any. The
+ * arguments have to live until then; `on_reply` may be NULL. Not for
  * SUBSCRIBE, MONITOR and other commands that change what a connection is, nor for those that block (BLPOP): all fibers
  * share the connection.
  * MID_UNAVAILABLE: not connected, no answer by the deadline or the end of the call's patience, suspect (then a call
@@ -144,7 +168,12 @@ struct redis_call {
     /* Not MID_OK before what was answered is as durable. MID_UNAVAILABLE, with was_sent: it was carried out, and may be
      * lost. DEFAULT and MEMORY: the answer is enough; on_reply may set that when nothing was changed. */
     enum mid_durability durability;
-    bool was_sent; /* out: the command may have been carried out, though its answer did not come */
+    bool was_sent;       /* out: the command may have been carried out, though its answer did not come */
+    uint64_t connection; /* out: the number of the one on which it was answered; 0: it was not */
+
+    /* cluster_command.c */
+    struct redis_redirection *redirection; /* what a node says instead of an answer; NULL: that is an error */
+    bool is_asking;                        /* it follows ASK */
 };
 MAY_SUSPEND MID_CHECK enum mid_error redis_command(struct redis_client *client, size_t count,
                                                    const struct redis_argument arguments[], struct redis_call *call);
@@ -156,15 +185,17 @@ MAY_SUSPEND MID_CHECK enum mid_error redis_script_run(struct redis_client *clien
                                                       const char *key, size_t count,
                                                       const struct redis_argument arguments[], struct redis_call *call);
 
-/* The number of the connection that there is, or was last. */
+/* The number of the connection that there is, or was last; other clients' have others. 0: there was none. */
 uint64_t redis_client_connection(const struct redis_client *client);
 
 /*
- * Waits until everything that was answered on that connection before is as durable, as with call->durability: MID_OK,
- * or MID_UNAVAILABLE, also when there is another connection by now. `patience_ms` as in struct redis_call.
+ * Waits until everything that was answered about the key on that connection before is as durable, as with
+ * call->durability: MID_OK, or MID_UNAVAILABLE, also when there is another connection by now. `patience_ms` as in
+ * struct redis_call.
  */
-MAY_SUSPEND MID_CHECK enum mid_error redis_client_confirm(struct redis_client *client, enum mid_durability durability,
-                                                          int64_t patience_ms, uint64_t connection);
+MAY_SUSPEND MID_CHECK enum mid_error redis_client_confirm(struct redis_client *client, const char *key,
+                                                          enum mid_durability durability, int64_t patience_ms,
+                                                          uint64_t connection);
 
 /* Why the last attempt to connect failed; "": none has. */
 const char *redis_client_failure(const struct redis_client *client);

@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/panic.h"
+#include "redis/cluster.h"
 #include "redis/durability.h"
 #include "redis/resp.h"
 
@@ -31,9 +32,24 @@ bool redis_request_send(struct redis_client *client, redis_answer_fn *fn, void *
     return is_sent;
 }
 
+static void ignore(void *arg, const struct redisReply *reply)
+{
+    (void)arg;
+    (void)reply;
+}
+
+/* Right before the command that it is for. */
+static void send_asking(struct redis_client *client)
+{
+    resp_begin(&client->request, 1);
+    resp_add_text(&client->request, "ASKING");
+    redis_request_send(client, ignore, NULL);
+}
+
 enum mid_error redis_command_admit(struct redis_client *client, struct redis_call *call)
 {
     call->was_sent = false;
+    call->connection = 0;
     if (client->state != CONNECTION_READY)
         return MID_UNAVAILABLE;
     MID_TRY(redis_durability_admit(client, call));
@@ -43,6 +59,8 @@ enum mid_error redis_command_admit(struct redis_client *client, struct redis_cal
         return MID_UNAVAILABLE;
     if (client->pending_count >= client->options.pending_limit)
         return MID_OVERLOADED;
+    if (call->is_asking)
+        send_asking(client);
     return MID_OK;
 }
 
@@ -94,6 +112,10 @@ static void give_record(struct redis_pending *record)
 static enum mid_error take_error(struct redis_client *client, struct redis_call *call, const redisReply *reply)
 {
     enum redis_refusal refusal = redis_refusal_of(reply->str, reply->len);
+    if (call->redirection != NULL && redis_redirection_read(call->redirection, reply->str, reply->len)) {
+        call->was_sent = false;
+        return MID_UNAVAILABLE;
+    }
     counter_add(&client->counts->errors, 1);
     client->is_replica = client->is_replica || refusal == REDIS_IS_REPLICA;
     redis_refusal_report(&client->refusals, loop_now_ms(), reply->str, reply->len);
@@ -110,6 +132,7 @@ static enum mid_error take_answer(struct redis_pending *pending, const redisRepl
         return MID_UNAVAILABLE;
     if (reply->type == REDIS_REPLY_ERROR)
         return take_error(pending->client, call, reply);
+    call->connection = pending->client->connection;
     return call->on_reply != NULL ? call->on_reply(reply, call->arg) : MID_OK;
 }
 
@@ -214,7 +237,7 @@ static void start_deadline(struct redis_client *client, int64_t left_ms)
 }
 
 enum mid_error redis_command_await(struct redis_client *client, struct redis_call *call,
-                                   const struct redis_script_run *run)
+                                   const struct redis_invocation *run)
 {
     int64_t begun_ms = loop_now_ms();
     struct redis_pending *pending = take_record();
@@ -239,27 +262,54 @@ enum mid_error redis_command_await(struct redis_client *client, struct redis_cal
         start_deadline(client, client->options.timeout_ms);
     enum mid_error error = await_answer(pending, call->patience_ms);
     if (error == MID_OK)
-        error = redis_durability_await(client, call->durability, redis_client_connection(client));
+        error = redis_durability_await(client, call->durability, call->connection);
     fiber_current()->store_ms += loop_now_ms() - begun_ms;
     return error;
+}
+
+enum mid_error redis_invocation_run(struct redis_client *client, const struct redis_invocation *invocation,
+                                    struct redis_call *call)
+{
+    MID_TRY(redis_command_admit(client, call));
+    if (invocation->script != NULL) {
+        redis_script_format(client, invocation);
+        return redis_command_await(client, call, invocation);
+    }
+    resp_begin(&client->request, invocation->count);
+    for (size_t i = 0; i < invocation->count; i++)
+        resp_add(&client->request, invocation->arguments[i].data, invocation->arguments[i].bytes);
+    return redis_command_await(client, call, NULL);
+}
+
+/* Where it belongs. */
+MAY_SUSPEND static enum mid_error run(struct redis_client *client, const struct redis_invocation *invocation,
+                                      struct redis_call *call)
+{
+    return client->cluster != NULL ? redis_cluster_run(client->cluster, invocation, call)
+                                   : redis_invocation_run(client, invocation, call);
 }
 
 enum mid_error redis_command(struct redis_client *client, size_t count, const struct redis_argument arguments[],
                              struct redis_call *call)
 {
-    MID_TRY(redis_command_admit(client, call));
-    resp_begin(&client->request, count);
-    for (size_t i = 0; i < count; i++)
-        resp_add(&client->request, arguments[i].data, arguments[i].bytes);
-    return redis_command_await(client, call, NULL);
+    const struct redis_invocation invocation = {.count = count, .arguments = arguments};
+    return run(client, &invocation, call);
 }
 
-enum mid_error redis_client_confirm(struct redis_client *client, enum mid_durability durability, int64_t patience_ms,
-                                    uint64_t connection)
+enum mid_error redis_script_run(struct redis_client *client, struct redis_script *script, const char *key, size_t count,
+                                const struct redis_argument arguments[], struct redis_call *call)
+{
+    const struct redis_invocation invocation = {.script = script, .key = key, .count = count, .arguments = arguments};
+    return run(client, &invocation, call);
+}
+
+enum mid_error redis_client_confirm(struct redis_client *client, const char *key, enum mid_durability durability,
+                                    int64_t patience_ms, uint64_t connection)
 {
     struct redis_call call = {.durability = durability, .patience_ms = patience_ms};
     if (!redis_durability_is_needed(durability))
         return MID_OK;
+    client = redis_client_of(client, key);
     MID_TRY(redis_command_admit(client, &call));
     return redis_durability_await(client, durability, connection);
 }

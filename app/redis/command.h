@@ -10,14 +10,30 @@
 
 #include "redis/connection.h"
 
-struct redis_script_run;
+/*
+ * What is to be sent: a command, or a script with its key.
+ *
+ * To a node of a cluster a script is sent with a second key, of the same slot, which never exists. Scripts make other
+ * keys from their first one, and while a slot is on its way to another node some of those are here and some there. With
+ * a key that is nowhere, Redis carries out no script in such a slot (TRYAGAIN), rather than half of it.
+ */
+struct redis_invocation {
+    struct redis_script *script; /* NULL: a command */
+    const char *key;             /* of the script, NUL-terminated */
+    size_t count;
+    const struct redis_argument *arguments; /* behind the key, or the whole command */
+};
+
+/* Sends it on this connection, of which it is known that it has the key, and suspends until the answer. */
+MAY_SUSPEND MID_CHECK enum mid_error
+redis_invocation_run(struct redis_client *client, const struct redis_invocation *invocation, struct redis_call *call);
 
 struct redis_pending {
     struct list link; /* in client->pending */
     struct redis_client *client;
     struct fiber *fiber;
     struct redis_call *call;            /* NULL: nobody waits any more */
-    const struct redis_script_run *run; /* what to send as EVAL on NOSCRIPT; NULL: a plain command, or sent already */
+    const struct redis_invocation *run; /* what to send as EVAL on NOSCRIPT; NULL: a plain command, or sent already */
     int64_t deadline_ms;
     int64_t begun_us;
     enum mid_error result;
@@ -29,13 +45,16 @@ MAY_SUSPEND enum mid_error redis_command_admit(struct redis_client *client, stru
 
 /* Sends the request in client->request and suspends until its answer. `run` as in struct redis_pending. */
 MAY_SUSPEND enum mid_error redis_command_await(struct redis_client *client, struct redis_call *call,
-                                               const struct redis_script_run *run);
+                                               const struct redis_invocation *run);
 
 /* Sends the request in client->request as the next step of a command that was answered. False when it cannot leave. */
 bool redis_command_resend(struct redis_pending *pending);
 
 /* Redis has been found to be a replica: it is left when it has answered what it was sent. */
 void redis_command_note_replica(struct redis_client *client);
+
+/* script.c: the script's command into client->request. */
+void redis_script_format(struct redis_client *client, const struct redis_invocation *run);
 
 /* script.c: on NOSCRIPT. True when the command is under way again as EVAL. */
 bool redis_script_heal(struct redis_pending *pending);

@@ -15,14 +15,16 @@
 #include "base/backoff.h"
 #include "base/log.h"
 #include "base/panic.h"
+#include "redis/cluster.h"
 #include "redis/resolve.h"
 #include "redis/tls.h"
 
 enum {
     TELL_AGAIN_MS = 60000, /* an outage is mentioned once a minute */
     TELL_NEWS_MS = 5000,   /* and another reason for it sooner */
-    REDIS_NAME_BYTES = REDIS_HOST_LENGTH_MAX + sizeof(":65535"),
 };
+
+static uint64_t connections; /* that this process has made */
 
 static void on_time(struct timer *timer);
 
@@ -41,8 +43,7 @@ static const char *name_of(const struct redis_client *client, char name[static R
 {
     if (client->sentinel == NULL || client->address.port == 0)
         return client->options.address;
-    snprintf(name, REDIS_NAME_BYTES, "%s:%d", client->address.host, client->address.port);
-    return name;
+    return redis_address_name(&client->address, name);
 }
 
 /* The reason may change with every attempt, as with several Sentinels. */
@@ -74,14 +75,18 @@ static void connection_failed(struct redis_client *client, const char *reason)
             client->attempts = 1;
         client->began_ms = now_ms;
         counter_add(&client->counts->disconnects, 1);
+        counter_add(&client->counts->connections, (uint64_t)-1);
         log_event(MID_WARN, "redis.lost", "address=%s reason=\"%s\"", name_of(client, name), reason);
     } else {
         client->failures++;
         tell_failure(client, reason);
     }
     const struct redis_options *options = &client->options;
-    redis_connection_start_timer(client,
-                                 backoff_ms((int)client->attempts, options->backoff_ms, options->backoff_max_ms));
+    if (!client->is_retired)
+        redis_connection_start_timer(client,
+                                     backoff_ms((int)client->attempts, options->backoff_ms, options->backoff_max_ms));
+    if (client->node != NULL)
+        redis_cluster_note_change(client->node);
 }
 
 static void on_gone(void *owner, const char *reason)
@@ -109,8 +114,31 @@ void redis_connection_became_ready(struct redis_client *client)
     client->is_replica = false;
     client->failures = 0;
     client->ready_ms = now_ms;
+    client->connection = ++connections;
     counter_add(&client->counts->connects, 1);
+    counter_add(&client->counts->connections, 1);
     redis_client_became_ready(client);
+    if (client->node != NULL)
+        redis_cluster_note_change(client->node);
+}
+
+void redis_connection_retire(struct redis_client *client)
+{
+    client->is_retired = true;
+    if (client->state == CONNECTION_PAUSING)
+        timer_stop(&client->timer);
+}
+
+void redis_connection_revive(struct redis_client *client)
+{
+    if (!client->is_retired)
+        return;
+    client->is_retired = false;
+    if (client->state != CONNECTION_PAUSING)
+        return;
+    client->failures = client->attempts = 0;
+    client->ready_ms = 0;
+    redis_connection_start_timer(client, 0);
 }
 
 /* -------------------- connecting -------------------- */
@@ -239,6 +267,8 @@ void redis_connection_fini(struct redis_client *client)
 {
     resolution_abandon(client->resolution);
     client->is_closing = true;
+    if (client->state == CONNECTION_READY)
+        counter_add(&client->counts->connections, (uint64_t)-1);
     redis_sentinel_free(client->sentinel);
     redis_socket_close(&client->socket, "closing");
     redis_tls_channel_free(client->tls);

@@ -33,16 +33,25 @@
 
 enum connection_state { CONNECTION_PAUSING, CONNECTION_RESOLVING, CONNECTION_CONNECTING, CONNECTION_READY };
 
+enum { REDIS_MARK_KEY_BYTES = 24 };
+
+struct cluster_node;
+struct redis_cluster;
 struct redis_durability;
 struct resolution;
 
 struct redis_client {
-    struct redis_options options; /* read-only; strings are copies, but for credentials */
-    struct redis_address address; /* where Redis is; with Sentinels, the master that was last found */
+    struct redis_options options;        /* read-only; strings are copies, but for credentials */
+    struct redis_address address;        /* where Redis is; with Sentinels, the master that was last found */
+    struct redis_cluster *cluster;       /* whose front this is: then it has no connection; NULL: of none */
+    struct cluster_node *node;           /* of a cluster, which tells it the map; NULL: there is none */
+    char mark_key[REDIS_MARK_KEY_BYTES]; /* the key that is written before WAIT (mark.h) */
 
     /* connection.c */
     enum connection_state state;
     bool is_closing;
+    bool is_retired;               /* it does not connect again */
+    uint64_t connection;           /* its number, of all that this process has made */
     struct redis_tls_channel *tls; /* NULL: without TLS */
     struct redis_socket socket;
     struct timer timer;
@@ -102,6 +111,10 @@ void redis_connection_became_ready(struct redis_client *client);
 
 /* The client's one timer: what it does when it fires depends on the state then. */
 void redis_connection_start_timer(struct redis_client *client, int64_t delay_ms);
+
+/* A node that is in its cluster no more stays connected, and does not connect again; and one that is in it again. */
+void redis_connection_retire(struct redis_client *client);
+void redis_connection_revive(struct redis_client *client);
 
 /* Ends the connection for a reason and arranges for the next. */
 void redis_connection_drop(struct redis_client *client, const char *reason);

@@ -68,6 +68,7 @@ struct redis_durability {
     struct flush flush;
     struct timer timer;
     bool is_closing;
+    bool is_counted; /* in the metric of those that are short */
 };
 
 static void ask(struct redis_durability *durability);
@@ -118,6 +119,14 @@ static void tell_end(struct kind *kind)
     log_event(MID_INFO, "redis.durable", "durability=%s after_ms=%" PRId64, kind->name, loop_now_ms() - kind->short_ms);
 }
 
+/* In the metric, which counts every Redis once. */
+static void count_shortage(struct redis_durability *durability, bool is_short)
+{
+    if (durability->is_counted != is_short)
+        counter_add(&durability->commands->counts->is_not_durable, is_short ? 1 : (uint64_t)-1);
+    durability->is_counted = is_short;
+}
+
 static bool is_short_of_any(const struct redis_durability *durability)
 {
     return durability->kinds[ON_DISK].is_short || durability->kinds[IN_REPLICAS].is_short;
@@ -133,7 +142,7 @@ static void fail_round(struct redis_durability *durability, const char *reason, 
     if (durability->is_closing || durability->commands->is_closing)
         return;
     counter_add(&counts->durability_failures, count);
-    counter_set(&counts->is_not_durable, 1);
+    count_shortage(durability, true);
     tell_shortage(kind, reason);
     kind->is_proven = false;
     timer_start(&durability->timer, pause_ms, on_time);
@@ -155,7 +164,7 @@ static void end_round(struct redis_durability *durability)
     durability->state = ROUND_NONE;
     durability->losses = 0;
     tell_end(&durability->kinds[durability->turn]);
-    counter_set(&durability->commands->counts->is_not_durable, is_short_of_any(durability));
+    count_shortage(durability, is_short_of_any(durability));
     settle(&durability->round, MID_OK);
     timer_stop(&durability->timer);
     if (is_short_of_any(durability))
@@ -273,6 +282,7 @@ static void ask(struct redis_durability *durability)
     durability->state = ROUND_ASKING;
     durability->is_given_up = false;
     durability->mark = (struct redis_mark){
+        .key = durability->commands->mark_key,
         .durability = durability->turn == ON_DISK ? MID_DURABLE_DISK : MID_DURABLE_REPLICA,
         .wanted = durability->commands->options.replicas,
         .fn = on_mark,
@@ -440,6 +450,7 @@ void redis_durability_free(struct redis_durability *durability)
     if (durability == NULL)
         return;
     durability->is_closing = true;
+    count_shortage(durability, false);
     redis_client_free(durability->own);
     for (size_t i = 0; i < KINDS; i++)
         settle(&durability->kinds[i].waiting, MID_UNAVAILABLE);

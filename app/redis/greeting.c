@@ -5,12 +5,15 @@
  * and not by what fails later. Whoever does not know it (a proxy) is taken for what it says that it is.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <hiredis/hiredis.h>
 
 #include "base/clock.h"
+#include "base/panic.h"
 #include "redis/auth.h"
+#include "redis/cluster.h"
 #include "redis/connection.h"
 #include "redis/resp.h"
 
@@ -66,16 +69,21 @@ static void on_hello_answer(void *arg, const redisReply *reply)
     if (reply == NULL)
         return;
     redis_server_info_read(&client->server, reply);
-    if (!redis_server_info_is_usable(&client->server, reason, sizeof(reason)))
+    bool is_node = client->options.topology == REDIS_CLUSTER_NODE;
+    if (!redis_server_info_is_usable(&client->server, is_node, reason, sizeof(reason)))
         redis_connection_drop(client, reason);
     else if (--client->greeting_left == 0)
         ask_clock(client);
 }
 
-static void on_script_loaded(void *arg, const redisReply *reply)
+/* A script that is being loaded: the nodes of a cluster share it. */
+struct loading {
+    struct redis_client *client;
+    struct redis_script *script;
+};
+
+static void take_loaded(struct redis_client *client, struct redis_script *script, const redisReply *reply)
 {
-    struct redis_script *script = arg;
-    struct redis_client *client = script->client;
     if (reply == NULL)
         return;
     if (reply->type == REDIS_REPLY_STRING && reply->len == sizeof(script->sha1) - 1)
@@ -86,13 +94,25 @@ static void on_script_loaded(void *arg, const redisReply *reply)
         redis_refusal_report(&client->refusals, loop_now_ms(), reply->str, reply->len);
 }
 
+static void on_script_loaded(void *arg, const redisReply *reply)
+{
+    struct loading *loading = arg;
+    take_loaded(loading->client, loading->script, reply);
+    free(loading);
+}
+
 void redis_connection_load_script(struct redis_client *client, struct redis_script *script)
 {
     resp_begin(&client->request, 3);
     resp_add_text(&client->request, "SCRIPT");
     resp_add_text(&client->request, "LOAD");
     resp_add_text(&client->request, script->body);
-    redis_request_send(client, on_script_loaded, script);
+    struct loading *loading = malloc(sizeof(*loading));
+    if (loading == NULL)
+        panic("out of memory for the script %s", script->name);
+    *loading = (struct loading){.client = client, .script = script};
+    if (!redis_request_send(client, on_script_loaded, loading))
+        free(loading);
 }
 
 void redis_greeting_send(struct redis_client *client)
@@ -101,6 +121,8 @@ void redis_greeting_send(struct redis_client *client)
     client->greeting_left = 2; /* HELLO, PING */
     if (redis_auth_send(&client->socket, &client->request, &options->credentials, on_greeting_answer, client))
         client->greeting_left++;
+    if (client->node != NULL)
+        redis_cluster_ask(client->node); /* also a replica, which HELLO finds, knows the map */
     resp_begin(&client->request, 1);
     resp_add_text(&client->request, "HELLO");
     redis_request_send(client, on_hello_answer, client);

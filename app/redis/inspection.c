@@ -7,6 +7,7 @@
 
 #include <hiredis/hiredis.h>
 
+#include "redis/cluster.h"
 #include "redis/connection.h"
 #include "redis/info.h"
 #include "redis/tls.h"
@@ -17,7 +18,7 @@ static const char rights_script[] = {
 
 static struct redis_script script = {.name = "rights"};
 
-/* Those of compose/users.acl, which has WAIT and WAITAOF as well. */
+/* Those of compose/users.acl, which has WAIT, WAITAOF and what a cluster needs as well. */
 const char *const redis_needed_commands[] = {
     "ping",
     "info",
@@ -58,6 +59,9 @@ const char *const redis_needed_commands[] = {
     "xgroup|create mid:a a 0",
     NULL,
 };
+
+/* And what a cluster's client needs besides. */
+static const char *const cluster_commands[] = {"cluster|info", "cluster|shards", "asking"};
 
 enum { NEEDED_MAX = 64 };
 
@@ -124,8 +128,10 @@ MAY_SUSPEND static enum mid_error ask_rights(struct redis_client *client, enum m
         arguments[count++] = REDIS_TEXT("waitaof 1 0 0");
     if (durability == MID_DURABLE_REPLICA)
         arguments[count++] = REDIS_TEXT("wait 1 0");
+    for (size_t i = 0; client->node != NULL && i < sizeof(cluster_commands) / sizeof(cluster_commands[0]); i++)
+        arguments[count++] = REDIS_TEXT(cluster_commands[i]);
     struct redis_call call = {.on_reply = take_missing, .on_refusal = take_refusal, .arg = inspection};
-    return redis_script_run(client, &script, "mid:a", count, arguments, &call);
+    return redis_script_run(client, &script, client->mark_key, count, arguments, &call);
 }
 
 /* -------------------- the interface -------------------- */
@@ -133,6 +139,19 @@ MAY_SUSPEND static enum mid_error ask_rights(struct redis_client *client, enum m
 void redis_inspection_prepare(struct redis_client *client)
 {
     redis_client_add_script(client, &script, RUNS_WHEN_FULL, (const char *const[]){rights_script, NULL});
+}
+
+struct redis_inspected_cluster redis_inspect_cluster(const struct redis_client *client)
+{
+    struct redis_inspected_cluster found = {0};
+    for (int slot = 0; client->cluster != NULL && slot < REDIS_SLOTS; slot++)
+        found.slots += client->cluster->owners[slot] != NULL;
+    if (client->cluster == NULL)
+        return found;
+    found.replicas = client->cluster->replicas;
+    CLUSTER_EACH (client->cluster, node)
+        found.masters += node->slot_count > 0;
+    return found;
 }
 
 enum mid_error redis_inspect(struct redis_client *client, enum mid_durability durability,
@@ -143,6 +162,7 @@ enum mid_error redis_inspect(struct redis_client *client, enum mid_durability du
         .tls_version = client->tls != NULL ? redis_tls_version(client->tls) : NULL,
         .clock_offset_ms = client->clock.offset_ms,
     };
+    redis_address_name(&client->address, inspection->address);
     MID_TRY(ask_info(client, inspection));
     return ask_rights(client, durability, inspection);
 }

@@ -4,6 +4,7 @@
 #ifndef REDIS_INSPECTION_H
 #define REDIS_INSPECTION_H
 
+#include "redis/address.h"
 #include "redis/client.h"
 #include "redis/refusal.h"
 #include "redis/server_info.h"
@@ -11,6 +12,7 @@
 enum { REDIS_MISSING_BYTES = 512 };
 
 struct redis_inspection {
+    char address[REDIS_NAME_BYTES];
     struct redis_server_info server;
     const char *tls_version; /* NULL: without TLS */
 
@@ -33,8 +35,14 @@ extern const char *const redis_needed_commands[];
 /* Registers what the inspection needs; with the other scripts, before the first turn of the loop. */
 void redis_inspection_prepare(struct redis_client *client);
 
-/* Asks a client that is ready; `durability` needs a right of its own. MID_OK also where INFO is refused; otherwise as
- * redis_command(), with the refusal. */
+/* What of a cluster is known: 0 slots, of one that is none. */
+struct redis_inspected_cluster {
+    size_t masters, replicas, slots;
+};
+struct redis_inspected_cluster redis_inspect_cluster(const struct redis_client *client);
+
+/* Asks a client that is ready, and is a Redis and no cluster; `durability` needs a right of its own. MID_OK also where
+ * INFO is refused; otherwise as redis_command(), with the refusal. */
 MAY_SUSPEND MID_CHECK enum mid_error redis_inspect(struct redis_client *client, enum mid_durability durability,
                                                    struct redis_inspection *inspection);
 

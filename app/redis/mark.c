@@ -14,7 +14,6 @@
 /* It is a script because only that can write when the memory of Redis is full, which a logout can. The key is gone
  * after a minute. */
 static const char script[] = "#!lua flags=allow-oom\nreturn redis.call('SET', KEYS[1], '', 'EX', 60)";
-static const char key[] = "mid:mark";
 
 static bool is_disk(const struct redis_mark *mark)
 {
@@ -98,7 +97,7 @@ bool redis_mark_send(struct redis_mark *mark, struct redis_client *client, int64
     resp_add_text(request, "EVAL");
     resp_add_text(request, script);
     resp_add_text(request, "1");
-    resp_add_text(request, key);
+    resp_add_text(request, mark->key);
     if (!redis_request_send(client, on_written, mark))
         return false;
 

@@ -23,6 +23,7 @@ typedef void redis_mark_fn(void *arg, enum redis_mark_verdict verdict, const cha
 /* The caller's memory, until the function was called. */
 struct redis_mark {
     /* read-only */
+    const char *key;                /* that is written; NUL-terminated */
     enum mid_durability durability; /* DISK or REPLICA */
     int64_t wanted;                 /* replicas; of disks, one is enough */
     redis_mark_fn *fn;

@@ -5,12 +5,16 @@
  * EVAL. Commands that were under way meanwhile come back with NOSCRIPT too, and each is sent again, from the loop,
  * while its fiber and with it its arguments stay where they are.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/panic.h"
 #include "redis/command.h"
 #include "redis/resp.h"
+#include "redis/slot.h"
+
+enum { GUARD_BYTES = 256 };
 
 void redis_script_compose(struct redis_script *script, enum redis_when_full when_full, const char *const parts[])
 {
@@ -29,22 +33,30 @@ void redis_script_compose(struct redis_script *script, enum redis_when_full when
     script->sha1[0] = '\0';
 }
 
-struct redis_script_run {
-    struct redis_script *script;
-    const char *key;
-    size_t count;
-    const struct redis_argument *arguments;
-};
-
-static void format_run(struct buffer *request, const struct redis_script_run *run)
+/* A key of the same slot, which never exists; see struct redis_invocation. */
+static void add_guard(struct buffer *request, const char *key)
 {
+    char guard[GUARD_BYTES];
+    size_t tag_bytes;
+    const char *tag = redis_hash_tag(key, strlen(key), &tag_bytes);
+    int bytes = snprintf(guard, sizeof(guard), "mid:none:{%.*s}", (int)tag_bytes, tag);
+    ENSURE((size_t)bytes < sizeof(guard));
+    resp_add(request, guard, (size_t)bytes);
+}
+
+void redis_script_format(struct redis_client *client, const struct redis_invocation *run)
+{
+    struct buffer *request = &client->request;
     const struct redis_script *script = run->script;
     bool is_loaded = script->sha1[0] != '\0';
-    resp_begin(request, run->count + 4);
+    bool is_guarded = client->options.topology == REDIS_CLUSTER_NODE;
+    resp_begin(request, run->count + 4 + is_guarded);
     resp_add_text(request, is_loaded ? "EVALSHA" : "EVAL");
     resp_add_text(request, is_loaded ? script->sha1 : script->body);
-    resp_add_text(request, "1");
+    resp_add_text(request, is_guarded ? "2" : "1");
     resp_add_text(request, run->key);
+    if (is_guarded)
+        add_guard(request, run->key);
     for (size_t i = 0; i < run->count; i++)
         resp_add(request, run->arguments[i].data, run->arguments[i].bytes);
 }
@@ -52,7 +64,7 @@ static void format_run(struct buffer *request, const struct redis_script_run *ru
 bool redis_script_heal(struct redis_pending *pending)
 {
     struct redis_client *client = pending->client;
-    struct redis_script_run run = *pending->run;
+    struct redis_invocation run = *pending->run;
     pending->run = NULL; /* once */
     if (run.script->sha1[0] != '\0') {
         run.script->sha1[0] = '\0';
@@ -60,15 +72,6 @@ bool redis_script_heal(struct redis_pending *pending)
     }
     struct redis_script unloaded = {.body = run.script->body};
     run.script = &unloaded;
-    format_run(&client->request, &run);
+    redis_script_format(client, &run);
     return redis_command_resend(pending);
-}
-
-enum mid_error redis_script_run(struct redis_client *client, struct redis_script *script, const char *key, size_t count,
-                                const struct redis_argument arguments[], struct redis_call *call)
-{
-    MID_TRY(redis_command_admit(client, call));
-    struct redis_script_run run = {.script = script, .key = key, .count = count, .arguments = arguments};
-    format_run(&client->request, &run);
-    return redis_command_await(client, call, &run);
 }

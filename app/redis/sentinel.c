@@ -112,14 +112,9 @@ static void on_gone(void *owner, const char *reason)
 
 /* -------------------- answers -------------------- */
 
-static bool is_same(const struct redis_address *a, const struct redis_address *b)
-{
-    return a->port == b->port && strcmp(a->host, b->host) == 0;
-}
-
 static void note_master(struct redis_sentinel *sentinel, const struct redis_address *master)
 {
-    bool is_other = !is_same(&sentinel->current, master);
+    bool is_other = !redis_address_is_same(&sentinel->current, master);
     sentinel->current = *master;
     sentinel->state = SENTINEL_WATCHING;
     sentinel->watched_ms = loop_now_ms();
@@ -154,7 +149,7 @@ static void on_address(void *arg, const struct redisReply *reply)
  */
 static bool is_outdated(struct redis_sentinel *sentinel, int64_t epoch)
 {
-    bool is_left = is_same(&sentinel->named, &sentinel->left) && epoch <= sentinel->left_epoch;
+    bool is_left = redis_address_is_same(&sentinel->named, &sentinel->left) && epoch <= sentinel->left_epoch;
     bool is_doubtful = epoch < sentinel->epoch || is_left;
     int64_t now_ms = loop_now_ms();
     if (is_doubtful && sentinel->doubted_ms == 0)
@@ -192,7 +187,7 @@ static void on_message(void *owner, const struct redisReply *reply)
     struct redis_sentinel *sentinel = owner;
     struct redis_address old;
     sentinel->has_answered = sentinel->has_answered || sentinel_pong_read(reply);
-    if (!sentinel_switch_read(reply, sentinel->master, &old) || !is_same(&old, &sentinel->current))
+    if (!sentinel_switch_read(reply, sentinel->master, &old) || !redis_address_is_same(&old, &sentinel->current))
         return;
     sentinel->left = old;
     sentinel->left_epoch = sentinel->epoch;

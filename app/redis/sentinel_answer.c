@@ -14,19 +14,6 @@ static bool is_text(const redisReply *reply, const char *text)
     return reply->type == REDIS_REPLY_STRING && reply->len == strlen(text) && memcmp(reply->str, text, reply->len) == 0;
 }
 
-/* Host and port as Sentinels write them, without brackets; the lengths are those of words in a longer text. */
-static bool read_address(const char *host, int host_length, const char *port, int port_length,
-                         struct redis_address *address)
-{
-    char text[REDIS_HOST_LENGTH_MAX + sizeof("[]:65535")];
-    char problem[REDIS_HOST_LENGTH_MAX * 2];
-    bool is_ipv6 = memchr(host, ':', (size_t)host_length) != NULL;
-    int length =
-        snprintf(text, sizeof(text), is_ipv6 ? "[%.*s]:%.*s" : "%.*s:%.*s", host_length, host, port_length, port);
-    return (size_t)length < sizeof(text) && redis_address_parse(text, address, problem, sizeof(problem)) &&
-           !address->is_unix;
-}
-
 /* -------------------- answers -------------------- */
 
 static bool refuse_error(const redisReply *reply, char *reason, size_t reason_size)
@@ -50,8 +37,8 @@ bool sentinel_address_read(const struct redisReply *reply, struct redis_address 
         return refuse("it knows no master of that name", reason, reason_size);
     bool is_pair = reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 &&
                    reply->element[0]->type == REDIS_REPLY_STRING && reply->element[1]->type == REDIS_REPLY_STRING;
-    return (is_pair && read_address(reply->element[0]->str, (int)reply->element[0]->len, reply->element[1]->str,
-                                    (int)reply->element[1]->len, address)) ||
+    return (is_pair && redis_address_join(reply->element[0]->str, (int)reply->element[0]->len, reply->element[1]->str,
+                                          (int)reply->element[1]->len, address)) ||
            refuse("it does not say where the master is", reason, reason_size);
 }
 
@@ -92,7 +79,7 @@ static bool read_switch(const char *text, const char *name, struct redis_address
     size_t host_length = strcspn(host, " ");
     const char *port = host + host_length + (host[host_length] == ' ');
     return host_length <= REDIS_HOST_LENGTH_MAX &&
-           read_address(host, (int)host_length, port, (int)strcspn(port, " "), old);
+           redis_address_join(host, (int)host_length, port, (int)strcspn(port, " "), old);
 }
 
 bool sentinel_switch_read(const struct redisReply *reply, const char *name, struct redis_address *old)

@@ -31,12 +31,22 @@ void redis_server_info_read(struct redis_server_info *info, const struct redisRe
                 copy_word(fields[k].value, reply->element[i + 1]);
 }
 
-bool redis_server_info_is_usable(const struct redis_server_info *info, char *reason, size_t reason_size)
+bool redis_server_info_is_usable(const struct redis_server_info *info, bool is_node, char *reason, size_t reason_size)
 {
     char *end;
     long major = strtol(info->version, &end, 10);
     if (strcmp(info->mode, "sentinel") == 0) {
         snprintf(reason, reason_size, "this is a Sentinel, and not a Redis that keeps data");
+        return false;
+    }
+    if (!is_node && strcmp(info->mode, "cluster") == 0) {
+        snprintf(reason, reason_size, "this is a node of a Redis Cluster, whose URL begins with redis+cluster://");
+        return false;
+    }
+    if (is_node && strcmp(info->mode, "standalone") == 0) {
+        snprintf(reason, reason_size,
+                 "this is no node of a Redis Cluster (cluster-enabled is no): its URL begins with "
+                 "redis://");
         return false;
     }
     if (end != info->version && major < REDIS_VERSION_MIN) {

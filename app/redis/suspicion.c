@@ -18,8 +18,10 @@ enum { TELL_AGAIN_MS = 1000 };
 
 static void set_suspect(struct redis_client *client, bool is_suspect)
 {
+    if (client->is_suspect == is_suspect)
+        return;
     client->is_suspect = is_suspect;
-    counter_set(&client->counts->is_suspect, is_suspect);
+    counter_add(&client->counts->is_suspect, is_suspect ? 1 : (uint64_t)-1);
 }
 
 static void on_pong(void *arg, const struct redisReply *reply)

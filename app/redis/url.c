@@ -120,9 +120,10 @@ static bool check_address(const struct parts *parts, const struct redis_url *url
 {
     struct redis_address addresses[REDIS_SENTINELS_MAX];
     char problem[REDIS_HOST_LENGTH_MAX * 2];
-    bool is_good = url->master[0] != '\0' ? redis_address_parse_list(url->address, addresses, REDIS_SENTINELS_MAX,
-                                                                     problem, sizeof(problem)) > 0
-                                          : redis_address_parse(url->address, &addresses[0], problem, sizeof(problem));
+    bool is_good =
+        url->master[0] != '\0' || url->is_cluster
+            ? redis_address_parse_list(url->address, addresses, REDIS_SENTINELS_MAX, problem, sizeof(problem)) > 0
+            : redis_address_parse(url->address, &addresses[0], problem, sizeof(problem));
     if (is_good)
         return true;
     const char *sentence = strstr(problem, "\": ");
@@ -189,22 +190,44 @@ static bool take_master(const struct parts *parts, struct redis_url *url, char *
     return take_database(parts, name + length + (name[length] == '/'), url, reason, reason_size);
 }
 
-static bool take_sentinels(const struct parts *parts, struct redis_url *url, char *reason, size_t reason_size)
+/* With commas between. `what` they are, and the port that one without any has. */
+static bool add_hosts(const struct parts *parts, const char *what, const char *port, struct redis_url *url,
+                      char *reason, size_t reason_size)
 {
+    char sentence[64];
     const char *all_end = parts->host + parts->host_length;
     size_t count = 0;
     for (const char *host = parts->host; host <= all_end; host++) {
         const char *comma = memchr(host, ',', (size_t)(all_end - host));
         const char *end = comma != NULL ? comma : all_end;
-        if (count++ == REDIS_SENTINELS_MAX)
-            return refuse(parts, "at most 8 Sentinels", reason, reason_size);
+        if (count++ == REDIS_SENTINELS_MAX) {
+            snprintf(sentence, sizeof(sentence), "at most %d %s", REDIS_SENTINELS_MAX, what);
+            return refuse(parts, sentence, reason, reason_size);
+        }
         if (count > 1)
             strcat(url->address, ",");
-        if (!add_host(parts, host, end, ":26379", url->address + strlen(url->address), reason, reason_size))
+        if (!add_host(parts, host, end, port, url->address + strlen(url->address), reason, reason_size))
             return false;
         host = end;
     }
-    return take_master(parts, url, reason, reason_size) && check_address(parts, url, reason, reason_size);
+    return true;
+}
+
+static bool take_sentinels(const struct parts *parts, struct redis_url *url, char *reason, size_t reason_size)
+{
+    return add_hosts(parts, "Sentinels", ":26379", url, reason, reason_size) &&
+           take_master(parts, url, reason, reason_size) && check_address(parts, url, reason, reason_size);
+}
+
+/* A cluster has no databases but 0. */
+static bool take_cluster(const struct parts *parts, struct redis_url *url, char *reason, size_t reason_size)
+{
+    url->is_cluster = true;
+    if (!add_hosts(parts, "nodes; the others are found", ":6379", url, reason, reason_size) ||
+        !take_database(parts, parts->path + (parts->path_length > 0), url, reason, reason_size) ||
+        !check_address(parts, url, reason, reason_size))
+        return false;
+    return url->database <= 0 || refuse(parts, "a cluster has the database 0 only", reason, reason_size);
 }
 
 static bool take_path(const struct parts *parts, struct redis_url *url, char *reason, size_t reason_size)
@@ -225,20 +248,36 @@ static bool take_path(const struct parts *parts, struct redis_url *url, char *re
            refuse(parts, "the query can be ?db=N, the number of the database from 0 to 65535", reason, reason_size);
 }
 
+/* "redis+WHAT", "redis-WHAT", or one of them with "rediss". */
+static bool is_scheme_of(const struct parts *parts, const char *what)
+{
+    static const char *const begins[] = {"redis+", "redis-", "rediss+", "rediss-"};
+    char scheme[32];
+    for (size_t i = 0; i < sizeof(begins) / sizeof(begins[0]); i++) {
+        snprintf(scheme, sizeof(scheme), "%s%s", begins[i], what);
+        if (scheme_is(parts, scheme))
+            return true;
+    }
+    return false;
+}
+
 static bool take(const struct parts *parts, struct redis_url *url, char *reason, size_t reason_size)
 {
     if (!take_user_info(parts, url, reason, reason_size))
         return false;
     if (scheme_is(parts, "unix"))
         return take_path(parts, url, reason, reason_size);
-    url->is_tls =
-        scheme_is(parts, "rediss") || scheme_is(parts, "rediss+sentinel") || scheme_is(parts, "rediss-sentinel");
+    url->is_tls = strncasecmp(parts->scheme, "rediss", 6) == 0;
     if (scheme_is(parts, "redis") || scheme_is(parts, "rediss"))
         return take_host(parts, url, reason, reason_size);
-    if (scheme_is(parts, "redis+sentinel") || scheme_is(parts, "redis-sentinel") || url->is_tls)
+    if (is_scheme_of(parts, "sentinel"))
         return take_sentinels(parts, url, reason, reason_size);
-    return refuse(parts, "the scheme has to be redis, rediss, redis+sentinel, rediss+sentinel or unix", reason,
-                  reason_size);
+    if (is_scheme_of(parts, "cluster"))
+        return take_cluster(parts, url, reason, reason_size);
+    return refuse(parts,
+                  "the scheme has to be redis, redis+sentinel, redis+cluster, the same with rediss for TLS, or "
+                  "unix",
+                  reason, reason_size);
 }
 
 /* -------------------- the interface -------------------- */

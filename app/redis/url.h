@@ -2,9 +2,12 @@
  * Redis as a URL, as other programs and hosts of Redis write it:
  *
  *     redis://[USER[:PASSWORD]@]HOST[:PORT][/DATABASE]
+ *     redis+cluster://[USER[:PASSWORD]@]HOST[:PORT][,HOST[:PORT]...]
+ *     redis+sentinel://[USER[:PASSWORD]@]HOST[:PORT][,HOST[:PORT]...]/MASTER[/DATABASE]
  *     unix://[USER[:PASSWORD]@]/PATH[?db=DATABASE]
  *
- * (the IANA schemes "redis" and "rediss", and those of redis-py.) What is percent-encoded is decoded (RFC 3986, 2.1).
+ * (the IANA schemes "redis" and "rediss", and those of other clients; with TLS they begin with "rediss".) What is
+ * percent-encoded is decoded (RFC 3986, 2.1).
  */
 #ifndef REDIS_URL_H
 #define REDIS_URL_H
@@ -24,12 +27,13 @@ enum {
 };
 
 struct redis_url {
-    char address[REDIS_ADDRESS_BYTES];    /* as redis_address_parse() takes it; with `master`, a list of Sentinels */
+    char address[REDIS_ADDRESS_BYTES];    /* as redis_address_parse() takes it; of Sentinels or a cluster, a list */
     char master[REDIS_MASTER_NAME_BYTES]; /* its name with the Sentinels; "": there are none */
     char user[REDIS_USER_BYTES_MAX + 1];  /* "": none */
     char password[REDIS_URL_PASSWORD_BYTES_MAX + 1]; /* "": none. The caller wipes it. */
     int database;                                    /* -1: not said */
     bool is_tls;
+    bool is_cluster;
 };
 
 /* Whether the text is one, rather than an address: it has "://". */

@@ -96,7 +96,8 @@ static void pack_terms(const struct commit *commit, const struct commit_terms *t
     header_put_number(at + TERMS_REVISION_AT, 6, (uint64_t)commit->revision);
     header_put_number(at + TERMS_GENERATION_AT, 4, terms->generation);
     header_put_number(at + TERMS_FLAGS_AT, 1, flags);
-    header_put_number(at + TERMS_TOUCH_AT, 6, terms->is_activity ? (uint64_t)store_touch_before_ms(terms->header) : 0);
+    header_put_number(at + TERMS_TOUCH_AT, 6,
+                      terms->is_activity ? (uint64_t)store_touch_before_ms(terms->key, terms->header) : 0);
     header_put_number(at + TERMS_HASH_FIELDS_AT, 2, hash_fields);
 }
 
@@ -152,7 +153,6 @@ struct hearing {
     const struct header *next; /* of the fast way; NULL: it goes the slow one */
     struct commit_answer *answer;
     struct redis_call *call;
-    uint64_t connection; /* on which the answer came; 0: none has */
 };
 
 static struct operation_text copy_result(struct arena *arena, const struct redisReply *reply)
@@ -210,7 +210,6 @@ static enum mid_error on_answer(const struct redisReply *reply, void *arg)
         finding->verdict = STORE_FOREIGN;
     if (!store_is_change(finding->verdict))
         hearing->call->durability = MID_DURABLE_MEMORY;
-    hearing->connection = store_connection();
     switch (finding->verdict) {
     case STORE_DONE:
         finding->has_header = true;
@@ -276,15 +275,16 @@ enum mid_error commit_try(struct commit *commit, const struct commit_terms *term
         commit->is_in_doubt = false;
     else if (call.was_sent)
         commit->is_in_doubt = true;
-    if (error == MID_UNAVAILABLE && hearing.connection != 0)
-        keep_answer(commit, answer, hearing.connection);
+    answer->finding.connection = call.connection;
+    if (error == MID_UNAVAILABLE && call.connection != 0)
+        keep_answer(commit, answer, call.connection);
     return store_note_failure(terms->key, error);
 }
 
-enum mid_error commit_confirm(struct commit *commit, enum mid_durability durability, store_patience patience_ms,
-                              struct commit_answer *answer)
+enum mid_error commit_confirm(struct commit *commit, const char *key, enum mid_durability durability,
+                              store_patience patience_ms, struct commit_answer *answer)
 {
-    MID_TRY(store_confirm(durability, patience_ms, commit->heard_on));
+    MID_TRY(store_confirm(key, durability, patience_ms, commit->heard_on));
     *answer = commit->heard;
     commit->is_in_doubt = commit->is_heard = false;
     return MID_OK;

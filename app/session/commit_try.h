@@ -71,7 +71,8 @@ MAY_SUSPEND MID_CHECK enum mid_error commit_try(struct commit *commit, const str
 
 /* Of one that was heard, on the connection that there is: waits until it is durable. MID_OK with the answer of then, or
  * MID_UNAVAILABLE. */
-MAY_SUSPEND MID_CHECK enum mid_error commit_confirm(struct commit *commit, enum mid_durability durability,
-                                                    store_patience patience_ms, struct commit_answer *answer);
+MAY_SUSPEND MID_CHECK enum mid_error commit_confirm(struct commit *commit, const char *key,
+                                                    enum mid_durability durability, store_patience patience_ms,
+                                                    struct commit_answer *answer);
 
 #endif

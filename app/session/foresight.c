@@ -48,7 +48,7 @@ static bool may_write(const struct commit_terms *terms)
     const struct header *header = terms->header;
     if (header == NULL || terms->fence != NULL || (header->flags & HEADER_HAS_DEADLINES) != 0)
         return false;
-    if (terms->is_activity && store_must_touch(header))
+    if (terms->is_activity && store_must_touch(terms->key, header))
         return false;
     return terms->is_cookie ? terms->generation == header->generation : terms->generation >= header->login;
 }

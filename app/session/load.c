@@ -12,7 +12,7 @@
 MAY_SUSPEND static void touch_if_due(struct mid_session *session)
 {
     struct store_finding finding;
-    if (!session_is_activity(session) || !store_must_touch(&session->header))
+    if (!session_is_activity(session) || !store_must_touch(session->key, &session->header))
         return;
     session->header.touched_ms = clock_unix_ms(); /* not at every read, should it fail */
     if (store_touch(session->key, session_patience_ms(session), &finding) == MID_OK && finding.verdict == STORE_OK)
@@ -33,12 +33,12 @@ static enum store_verdict judge(const struct mid_session *session, const struct 
  * That a session is not there may be known to Redis's memory only, as when the logout that ended it was not confirmed.
  * A request that wants to change something may be that logout, repeated: to it, gone means gone for good.
  */
-MAY_SUSPEND static enum mid_error confirm_end(struct mid_session *session, enum store_verdict verdict)
+MAY_SUSPEND static enum mid_error confirm_end(struct mid_session *session, const struct store_finding *finding)
 {
-    bool is_gone = verdict == STORE_MISSING || verdict == STORE_LOGGED_OUT;
+    bool is_gone = finding->verdict == STORE_MISSING || finding->verdict == STORE_LOGGED_OUT;
     if (!is_gone || !origin_matters(session->rq->method))
         return MID_OK;
-    return session_confirm(session, store_connection()); /* it has just been heard */
+    return session_confirm(session, finding->connection);
 }
 
 /* What came of a load. */
@@ -50,8 +50,8 @@ MAY_SUSPEND static enum mid_error take_loaded(struct mid_session *session, enum 
     finding->verdict = judge(session, finding);
     if (finding->verdict != STORE_OK) {
         if (finding->verdict == STORE_STALE)
-            finding->renewed_ago_ms = redis_client_unix_ms(store_settings()->redis) - finding->header.renewed_ms;
-        MID_TRY(confirm_end(session, finding->verdict));
+            finding->renewed_ago_ms = store_unix_ms(session->key) - finding->header.renewed_ms;
+        MID_TRY(confirm_end(session, finding));
         return session_found(session, finding);
     }
     session->state = SESSION_LIVE;

@@ -111,13 +111,40 @@ static void give_up(const struct answer *answer)
 
 static void ask(struct timer *timer);
 
+static bool is_fuller(const struct memory_figures *a, const struct memory_figures *b)
+{
+    if (a->max_bytes == 0 || b->max_bytes == 0)
+        return a->max_bytes > b->max_bytes;
+    return (double)a->used_bytes / (double)a->max_bytes > (double)b->used_bytes / (double)b->max_bytes;
+}
+
+/* The figures of the fullest. A node that is away has no say. */
+MAY_SUSPEND static enum mid_error ask_all(struct answer *fullest)
+{
+    enum mid_error result = MID_UNAVAILABLE;
+    struct redis_client *node;
+    for (size_t i = 0; !watch.is_stopped && (node = redis_client_node(watch.redis, i)) != NULL; i++) {
+        struct answer answer = {.refusal = ""};
+        struct redis_call call = {.on_reply = on_info, .on_refusal = on_refusal, .arg = &answer};
+        enum mid_error error =
+            redis_command(node, 2, (struct redis_argument[]){REDIS_TEXT("INFO"), REDIS_TEXT("memory")}, &call);
+        if (error == MID_OK && (result != MID_OK || is_fuller(&answer.figures, &fullest->figures)))
+            *fullest = answer;
+        if (error == MID_OK || result != MID_OK)
+            result = error;
+        if (error == MID_FAILED)
+            *fullest = answer;
+        if (error == MID_FAILED)
+            return error;
+    }
+    return result;
+}
+
 static void ask_once(void *arg)
 {
     (void)arg;
     struct answer answer = {.refusal = ""};
-    struct redis_call call = {.on_reply = on_info, .on_refusal = on_refusal, .arg = &answer};
-    enum mid_error error =
-        redis_command(watch.redis, 2, (struct redis_argument[]){REDIS_TEXT("INFO"), REDIS_TEXT("memory")}, &call);
+    enum mid_error error = ask_all(&answer);
     if (watch.is_stopped)
         return;
     if (error == MID_OK)

@@ -3,8 +3,8 @@
  * being written: without it, whoever makes sessions takes the room of those who have one.
  *
  * Each worker asks Redis once a second (`INFO memory`) and keeps the answer; nobody waits for it. A Redis without
- * maxmemory is never full. Where the answer is refused (an ACL without +info) or cannot be understood, nothing is
- * limited, and the log says so once.
+ * maxmemory is never full; of a cluster, its fullest master counts, since a new session may come to any. Where the
+ * answer is refused (an ACL without +info) or cannot be understood, nothing is limited, and the log says so once.
  */
 #ifndef SESSION_MEMORY_WATCH_H
 #define SESSION_MEMORY_WATCH_H

@@ -48,7 +48,8 @@ static void note_revision(struct mid_session *session)
 /* Where the record was read since, that is newer than the answer. */
 MAY_SUSPEND static enum mid_error confirm(struct mid_session *session, struct commit_answer *answer)
 {
-    MID_TRY(commit_confirm(&session->commit, request_durability(session->rq), session_patience_ms(session), answer));
+    MID_TRY(commit_confirm(&session->commit, session->key, request_durability(session->rq),
+                           session_patience_ms(session), answer));
     const struct header *header = &answer->finding.header;
     answer->is_outdated = session->has_header && session->header.revision > header->revision;
     if (answer->is_outdated)
@@ -58,7 +59,7 @@ MAY_SUSPEND static enum mid_error confirm(struct mid_session *session, struct co
 
 MAY_SUSPEND static enum mid_error try_commit(struct mid_session *session, struct commit_answer *answer)
 {
-    if (session->commit.is_heard && session->commit.heard_on == store_connection())
+    if (session->commit.is_heard && session->commit.heard_on == store_connection(session->key))
         return confirm(session, answer);
     session->commit.is_heard = false;
     struct header known;
@@ -241,7 +242,7 @@ enum mid_error session_settle_commit(struct mid_session *session)
     while (!is_settled && error == MID_OK) {
         error = advance(session, is_patient, &rounds, &is_settled);
         while (error == MID_UNAVAILABLE && is_patient && loop_now_ms() < end_ms) {
-            if (store_wait_ready(end_ms - loop_now_ms()))
+            if (store_wait_ready(session->key, end_ms - loop_now_ms()))
                 error = advance(session, is_patient, &rounds, &is_settled);
             if (error == MID_UNAVAILABLE)
                 loop_park(SESSION_RETRY_PAUSE_MS);

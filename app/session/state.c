@@ -64,7 +64,7 @@ store_patience session_patience_ms(const struct mid_session *session)
 
 enum mid_error session_confirm(const struct mid_session *session, uint64_t connection)
 {
-    return store_confirm(request_durability(session->rq), session_patience_ms(session), connection);
+    return store_confirm(session->key, request_durability(session->rq), session_patience_ms(session), connection);
 }
 
 bool session_is_activity(const struct mid_session *session)
@@ -78,7 +78,7 @@ void session_take_header(struct mid_session *session, const struct store_finding
 {
     if (!finding->has_header)
         return;
-    session->heard_on = store_connection();
+    session->heard_on = finding->connection;
     session->header = finding->header;
     session->has_header = true;
     known_headers_tell(session->rid, &finding->header);
@@ -151,7 +151,7 @@ static enum mid_error found_stale(struct mid_session *session, int64_t ago_ms)
 
 enum mid_error session_found(struct mid_session *session, const struct store_finding *finding)
 {
-    session->heard_on = store_connection();
+    session->heard_on = finding->connection;
     switch (finding->verdict) {
     case STORE_MISSING:
         return found_missing(session);

@@ -78,9 +78,14 @@ void store_key(const uint8_t rid[static TOKEN_RID_BYTES], char key[static STORE_
     strcpy(end + 2 * TOKEN_RID_BYTES, "}");
 }
 
-bool store_wait_ready(int64_t timeout_ms)
+bool store_wait_ready(const char *key, int64_t timeout_ms)
 {
-    return redis_client_wait_ready(settings.redis, timeout_ms);
+    return redis_client_wait_key(settings.redis, key, timeout_ms);
+}
+
+int64_t store_unix_ms(const char *key)
+{
+    return redis_client_unix_ms(redis_client_of(settings.redis, key));
 }
 
 /* -------------------- lifetimes -------------------- */
@@ -96,15 +101,15 @@ static int64_t touch_after_ms(const struct header *header)
     return fraction_ms < TOUCH_AFTER_MS ? fraction_ms : TOUCH_AFTER_MS;
 }
 
-int64_t store_touch_before_ms(const struct header *header)
+int64_t store_touch_before_ms(const char *key, const struct header *header)
 {
     static const struct header nobody;
-    return redis_client_unix_ms(settings.redis) - touch_after_ms(header != NULL ? header : &nobody);
+    return store_unix_ms(key) - touch_after_ms(header != NULL ? header : &nobody);
 }
 
-bool store_must_touch(const struct header *header)
+bool store_must_touch(const char *key, const struct header *header)
 {
-    return header->touched_ms < store_touch_before_ms(header);
+    return header->touched_ms < store_touch_before_ms(key, header);
 }
 
 int64_t store_absolute_ms(const struct header *header)
@@ -158,14 +163,15 @@ bool store_is_change(enum store_verdict verdict)
     }
 }
 
-uint64_t store_connection(void)
+uint64_t store_connection(const char *key)
 {
-    return redis_client_connection(settings.redis);
+    return redis_client_connection(redis_client_of(settings.redis, key));
 }
 
-enum mid_error store_confirm(enum mid_durability durability, store_patience patience_ms, uint64_t connection)
+enum mid_error store_confirm(const char *key, enum mid_durability durability, store_patience patience_ms,
+                             uint64_t connection)
 {
-    return redis_client_confirm(settings.redis, durability, patience_ms, connection);
+    return redis_client_confirm(settings.redis, key, durability, patience_ms, connection);
 }
 
 /* -------------------- scripts with nothing but a finding -------------------- */
@@ -193,7 +199,9 @@ MAY_SUSPEND static enum mid_error run_durably(struct redis_script *script, const
     struct redis_call call = {
         .on_reply = on_finding, .arg = &step, .patience_ms = patience_ms, .durability = durability};
     step.call = &call;
-    return store_note_failure(key, redis_script_run(settings.redis, script, key, count, arguments, &call));
+    enum mid_error error = redis_script_run(settings.redis, script, key, count, arguments, &call);
+    finding->connection = call.connection;
+    return store_note_failure(key, error);
 }
 
 /* What may be lost without anybody having been told that it is stored. */

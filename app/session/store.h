@@ -53,6 +53,7 @@ struct store_finding {
     bool has_header;
     struct header header;
     int64_t renewed_ago_ms; /* STORE_STALE */
+    uint64_t connection;    /* to Redis, on which it was answered */
 };
 
 /*
@@ -65,12 +66,15 @@ typedef int64_t store_patience;
 void store_init(const struct store_settings *settings);
 void store_key(const uint8_t rid[static TOKEN_RID_BYTES], char key[static STORE_KEY_BYTES]);
 
-/* Suspends until Redis can be asked, at most `timeout_ms`. */
-MAY_SUSPEND bool store_wait_ready(int64_t timeout_ms);
+/* Now, by the clock of the Redis that has the key. */
+int64_t store_unix_ms(const char *key);
+
+/* Suspends until Redis can be asked about the key, at most `timeout_ms`. */
+MAY_SUSPEND bool store_wait_ready(const char *key, int64_t timeout_ms);
 
 /* Whether a visitor who is there renews the idle lifetime, and the time such that it was renewed too long ago. */
-bool store_must_touch(const struct header *header);
-int64_t store_touch_before_ms(const struct header *header);
+bool store_must_touch(const char *key, const struct header *header);
+int64_t store_touch_before_ms(const char *key, const struct header *header);
 
 /* How long the cookie of such a session is to be kept. */
 int64_t store_absolute_ms(const struct header *header);
@@ -141,9 +145,9 @@ bool store_is_change(enum store_verdict verdict);
 
 /* What was heard on a connection may be in Redis's memory only: waits until it is as durable. MID_OK or
  * MID_UNAVAILABLE. */
-uint64_t store_connection(void); /* the one that there is */
-MAY_SUSPEND MID_CHECK enum mid_error store_confirm(enum mid_durability durability, store_patience patience_ms,
-                                                   uint64_t connection);
+uint64_t store_connection(const char *key); /* the one that there is */
+MAY_SUSPEND MID_CHECK enum mid_error store_confirm(const char *key, enum mid_durability durability,
+                                                   store_patience patience_ms, uint64_t connection);
 
 /* -------------------- for store_load.c and commit_try.c -------------------- */
 

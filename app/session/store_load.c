@@ -45,7 +45,9 @@ enum mid_error store_look(const char *key, struct store_finding *finding)
     struct redis_call call = {.on_reply = on_look, .arg = &step};
     struct redis_argument arguments[] = {REDIS_TEXT("HMGET"), REDIS_TEXT(key), REDIS_TEXT("@"),
                                          REDIS_TEXT("@generation")};
-    return store_note_failure(key, redis_command(store_settings()->redis, 4, arguments, &call));
+    enum mid_error error = redis_command(store_settings()->redis, 4, arguments, &call);
+    finding->connection = call.connection;
+    return store_note_failure(key, error);
 }
 
 /* -------------------- loading -------------------- */
@@ -95,7 +97,7 @@ static bool take_own_field(struct load *load, const char *name, const char *valu
 /* Deadlines come before or after their fields, hence a second pass. */
 static void take_deadlines(struct load *load, const struct redisReply *reply)
 {
-    int64_t ahead_ms = redis_client_unix_ms(store_settings()->redis) - clock_unix_ms();
+    int64_t ahead_ms = store_unix_ms(load->step.key) - clock_unix_ms();
     for (size_t i = 0; i + 1 < reply->elements; i += 2) {
         const char *name = reply->element[i]->str;
         int64_t until_ms;
@@ -169,8 +171,10 @@ MAY_SUSPEND static enum mid_error look_for_logout(const char *key, store_patienc
     char sign[STORE_KEY_BYTES];
     snprintf(sign, sizeof(sign), "mid:e:%s", key + strlen("mid:s:"));
     struct redis_call call = {.on_reply = on_sign, .arg = finding, .patience_ms = patience_ms};
-    return redis_command(store_settings()->redis, 2, (struct redis_argument[]){REDIS_TEXT("EXISTS"), REDIS_TEXT(sign)},
-                         &call);
+    enum mid_error error = redis_command(store_settings()->redis, 2,
+                                         (struct redis_argument[]){REDIS_TEXT("EXISTS"), REDIS_TEXT(sign)}, &call);
+    finding->connection = call.connection;
+    return error;
 }
 
 enum mid_error store_load(const char *key, struct view *view, int64_t *created_ms, store_patience patience_ms,
@@ -181,6 +185,7 @@ enum mid_error store_load(const char *key, struct view *view, int64_t *created_m
     MID_TRY(store_note_failure(key, redis_command(store_settings()->redis, 2,
                                                   (struct redis_argument[]){REDIS_TEXT("HGETALL"), REDIS_TEXT(key)},
                                                   &call)));
+    finding->connection = call.connection;
     if (finding->verdict == STORE_MISSING)
         return look_for_logout(key, patience_ms, finding);
     if (finding->verdict == STORE_OK)
@@ -263,5 +268,7 @@ enum mid_error store_load_part(const char *key, const struct store_part *part, s
                                                                 REDIS_TEXT("@created"), REDIS_TEXT("@user")};
     for (size_t i = 0; i < part->count; i++)
         words[OWN_WORDS + i] = REDIS_TEXT(part->names[i]);
-    return store_note_failure(key, redis_command(store_settings()->redis, OWN_WORDS + part->count, words, &call));
+    enum mid_error error = redis_command(store_settings()->redis, OWN_WORDS + part->count, words, &call);
+    finding->connection = call.connection;
+    return store_note_failure(key, error);
 }

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
@@ -181,6 +182,7 @@ static bool take_redis_url(struct configuration *configuration, const struct red
         return said_twice("the database", "redis-database", reason, reason_size);
     strcpy(configuration->redis_address, url->address);
     settings->redis = configuration->redis_address;
+    configuration->is_redis_cluster = url->is_cluster;
     if (url->master[0] != '\0') {
         strcpy(configuration->redis_master_name, url->master);
         configuration->redis_master = configuration->redis_master_name;
@@ -217,6 +219,15 @@ static bool check_user(const struct configuration *configuration, char *reason, 
     if (user == NULL || configuration->password != NULL)
         return true;
     snprintf(reason, reason_size, "redis-user is \"%s\", and there is no password: set redis-password-file", user);
+    return false;
+}
+
+static bool check_cluster(const struct configuration *configuration, char *reason, size_t reason_size)
+{
+    if (!configuration->is_redis_cluster || configuration->settings.redis_database == 0)
+        return true;
+    snprintf(reason, reason_size, "redis-database is %" PRId64 ", and a cluster has the database 0 only",
+             configuration->settings.redis_database);
     return false;
 }
 
@@ -270,7 +281,7 @@ struct configuration *configuration_new(struct settings *settings, enum configur
         check_log_file(settings, reason, reason_size) &&
         (secrets == SECRETS_OF_REDIS || read_keys(configuration, reason, reason_size)) &&
         read_passwords(configuration, reason, reason_size) && check_user(configuration, reason, reason_size) &&
-        check_sentinels(configuration, reason, reason_size))
+        check_sentinels(configuration, reason, reason_size) && check_cluster(configuration, reason, reason_size))
         return configuration;
     configuration_free(configuration);
     return NULL;

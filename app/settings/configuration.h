@@ -16,6 +16,7 @@ enum { PASSWORD_BYTES_MAX = 511 };
 struct configuration {
     struct settings settings; /* those of a URL of Redis are in their own places, and it is an address */
     char redis_address[sizeof(((struct redis_url *)NULL)->address)]; /* what they point to then */
+    bool is_redis_cluster;                                           /* the address lists nodes of one */
     const char *redis_master; /* its name with the Sentinels that the address lists; NULL: there are none */
     char redis_master_name[REDIS_MASTER_NAME_BYTES];
     char redis_user[REDIS_USER_BYTES_MAX + 1];

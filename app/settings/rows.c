@@ -89,8 +89,9 @@ const struct setting settings_table[] = {
 
     TEXT("redis", redis, "127.0.0.1:6379", "ADDRESS",
          "address of Redis: redis://[USER[:PASSWORD]@]HOST[:PORT][/DATABASE], "
-         "redis+sentinel://[USER[:PASSWORD]@]HOST[:PORT][,HOST[:PORT]].../MASTER[/DATABASE], rediss:// and "
-         "rediss+sentinel:// for TLS, unix:///PATH[?db=DATABASE], HOST:PORT or unix:PATH",
+         "redis+sentinel://[USER[:PASSWORD]@]HOST[:PORT][,HOST[:PORT]].../MASTER[/DATABASE], "
+         "redis+cluster://[USER[:PASSWORD]@]HOST[:PORT][,HOST[:PORT]]..., the same with rediss for TLS, "
+         "unix:///PATH[?db=DATABASE], HOST:PORT or unix:PATH",
          .title = "Redis",
          .more = "In a URL, special characters are percent-encoded. A password in it is not accepted on "
                  "the command line, where other users could see it; prefer redis-password-file."),

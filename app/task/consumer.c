@@ -164,7 +164,9 @@ MAY_SUSPEND static bool make_group(struct consumer *consumer)
 /* Whenever the reader has been suspended, the drain may have begun, and the connection be gone. */
 MAY_SUSPEND static bool wait_for_connection(struct consumer *consumer)
 {
-    return !is_draining && redis_client_wait_ready(consumer->connection, BLOCK_MS) && !is_draining;
+    char key[QUEUE_KEY_BYTES];
+    queue_key(consumer->queue, key);
+    return !is_draining && redis_client_wait_key(consumer->connection, key, BLOCK_MS) && !is_draining;
 }
 
 static void read_tasks(void *arg)
@@ -245,6 +247,7 @@ static bool consumer_start(struct consumer *consumer, const struct consumer_sett
     struct redis_options options = settings->reader;
     options.timeout_ms += BLOCK_MS;
     options.pending_limit = 1;
+    options.is_lazy = true; /* of a cluster, only the node that has the queue */
     consumer->settings = settings;
     consumer->limit = settings->concurrency;
     consumer->polled_ms = loop_now_ms();

@@ -125,6 +125,16 @@ static void key_of(const char *id, char key[static QUEUE_KEY_BYTES])
     queue_key(queue, key);
 }
 
+bool queue_wait_ready(const char *queue_or_id, int64_t timeout_ms)
+{
+    char key[QUEUE_KEY_BYTES];
+    if (strchr(queue_or_id, '.') != NULL)
+        key_of(queue_or_id, key);
+    else
+        queue_key(queue_or_id, key);
+    return redis_client_wait_key(settings.redis, key, timeout_ms);
+}
+
 /* -------------------- adding -------------------- */
 
 static enum mid_error on_added(const struct redisReply *reply, void *arg)

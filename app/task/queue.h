@@ -196,6 +196,9 @@ struct queue_stats {
 };
 MAY_SUSPEND MID_CHECK enum mid_error queue_stats(const char *queue, struct queue_stats *stats);
 
+/* Suspends until Redis may be asked about the queue, or about that of a task; at most so long. */
+MAY_SUSPEND bool queue_wait_ready(const char *queue_or_id, int64_t timeout_ms);
+
 /* -------------------- between queue.c and queue_admin.c -------------------- */
 
 /* "mid:q:{NAME}" */

@@ -175,7 +175,7 @@ MAY_SUSPEND static bool wait_for_redis(const struct mid_task *task)
     if (left_ms <= 0)
         return false;
     loop_park(RETRY_PAUSE_MS);
-    return redis_client_wait_ready(queue_redis(), left_ms);
+    return queue_wait_ready(task->id, left_ms);
 }
 
 /* A heartbeat of this task alone. MID_OK: it is ours. MID_LOST_LEASE, MID_UNAVAILABLE. */

@@ -11,6 +11,7 @@ struct redis_options redis_setup_options(const struct configuration *configurati
     const struct settings *settings = &configuration->settings;
     return (struct redis_options){
         .address = settings->redis,
+        .topology = configuration->is_redis_cluster ? REDIS_CLUSTER : REDIS_STANDALONE,
         .master = configuration->redis_master,
         .credentials = {settings->redis_user, configuration->password},
         .sentinel_credentials = {settings->redis_sentinel_user, configuration->sentinel_password},

@@ -245,7 +245,7 @@ static size_t count_of(const char *state, int kind)
 
 static void start_more_workers(const char *app, const char *log)
 {
-    OWNED char *redis = text_printf("unix:%s", run.site.stack->redis_socket);
+    const char *redis = run.site.stack->redis_url;
     OWNED char *keys = text_printf("%s/keys", run.site.stack->dir);
     const char *environment[] = {log, "MIDSTREAM_TASK_LEASE_MS=2000", "MIDSTREAM_TASK_BACKOFF_MS=50",
                                  "MIDSTREAM_TASK_LOSSES_MAX=50", NULL};

@@ -73,6 +73,7 @@ Test(cookies, what_we_did_not_sign_is_no_session_and_is_never_asked_for_in_redis
         text_printf("Cookie: mid=%s\r\nCookie: a=b; mid=%s\r\n", forged, good),
         text_printf("X-Cookie: mid=%s\r\n", good),
     };
+    site_needs_one_redis(&site);
     struct redis_monitor *monitor = redis_monitor_start(site.stack->redis_socket);
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         OWNED char *response = get_raw(&site, "/api/session", rows[i]);

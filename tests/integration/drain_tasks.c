@@ -29,7 +29,7 @@ static struct pool start_pool(const struct office *office, int stop_at)
     struct pool pool = {.log = tmpfile()};
     cr_assert_not_null(pool.log);
     char *app = app_path();
-    char *redis = text_printf("unix:%s", office->site.stack->redis_socket);
+    const char *redis = office->site.stack->redis_url;
     char *keys = text_printf("%s/keys", office->site.stack->dir);
     char *log = text_printf("TASK_LOG=%s", office->log);
     char *at = text_printf("TEST_STOP_AT=%d", stop_at);
@@ -49,7 +49,7 @@ static struct pool start_pool(const struct office *office, int stop_at)
     pool.master = process_spawn(argv, &(struct process_options){.environment = environment,
                                                                 .output_fd = fileno(pool.log),
                                                                 .has_errors_in_output = true});
-    free(at), free(log), free(keys), free(redis), free(app);
+    free(at), free(log), free(keys), free(app);
     return pool;
 }
 

@@ -19,6 +19,7 @@ struct replica {
 
 static struct replica add_replica(const struct site *site)
 {
+    site_needs_one_redis(site);
     struct replica replica = {.master_port = redis_node_port(), .port = redis_node_port()};
     OWNED char *data = text_printf("%s/redis", site->stack->dir);
     free(redis_text(site->redis, "CONFIG SET port %d repl-diskless-sync-delay 0", replica.master_port));

@@ -151,7 +151,7 @@ void make_session(const struct office *office)
 int operate(const struct office *office, const char *action, const char *word, struct buffer *output)
 {
     OWNED char *app = app_path();
-    OWNED char *redis = text_printf("unix:%s", office->site.stack->redis_socket);
+    const char *redis = office->site.stack->redis_url;
     OWNED char *keys = text_printf("%s/keys", office->site.stack->dir);
     const char *argv[] = {app, "task", action, word, "--redis", redis, "--keys", keys, NULL};
     int code = process_run(argv, NULL, output, 10000);

@@ -67,6 +67,7 @@ Test(probes, it_is_ready_when_a_worker_has_redis)
     struct site site = site_open(NULL);
     await_ready(&site, 200, "\"missing\":[]");
     cr_expect_eq(admin_get(&site, "/live", NULL), 200);
+    site_needs_one_redis(&site);
     process_signal(site.stack->redis, SIGKILL);
     await_ready(&site, 503, "\"Redis\"");
     cr_expect_eq(admin_get(&site, "/live", NULL), 200);
@@ -110,7 +111,7 @@ Test(probes, probes_are_answered_while_redis_is_stopped)
 {
     struct site site = site_open(SETTINGS("MIDSTREAM_REDIS_TIMEOUT_MS=1000")); /* less than a request's patience */
     await_ready(&site, 200, "\"missing\":[]");
-    process_signal(site.stack->redis, SIGSTOP);
+    site_signal_redis(&site, SIGSTOP);
     expect_prompt(&site, "/live");
     expect_prompt(&site, "/ready");
     expect_prompt(&site, "/metrics");
@@ -118,7 +119,7 @@ Test(probes, probes_are_answered_while_redis_is_stopped)
                  503); /* its connection is given up, and not had again */
     await_ready(&site, 503, "\"Redis\"");
     cr_expect_geq(sample(&site, "midstream_redis_timeouts_total"), 1);
-    process_signal(site.stack->redis, SIGCONT);
+    site_signal_redis(&site, SIGCONT);
     await_ready(&site, 200, "\"missing\":[]");
     cr_expect_geq(sample(&site, "midstream_redis_connects_total"), 2);
     site_close(&site);

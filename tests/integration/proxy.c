@@ -185,6 +185,7 @@ static void *run(void *arg)
 
 struct proxy *proxy_open(struct site *site)
 {
+    site_needs_one_redis(site);
     struct proxy *proxy = calloc(1, sizeof(*proxy));
     cr_assert_not_null(proxy);
     proxy->site = site;

@@ -65,11 +65,11 @@ Test(redis_away, a_redis_that_hangs_is_given_up_after_the_timeout)
 {
     struct site site = site_open(SETTINGS("MIDSTREAM_REDIS_TIMEOUT_MS=100"));
     site_make_session(&site);
-    process_signal(site.stack->redis, SIGSTOP);
+    site_signal_redis(&site, SIGSTOP);
     cr_expect_eq(site_send(&site, "GET", "/counter", NULL, NULL), 503);
     expect_unavailable(&site, "GET", "/counter"); /* by now it is known */
     cr_expect_eq(site_send(&site, "GET", "/null", NULL, NULL), 200);
-    process_signal(site.stack->redis, SIGCONT);
+    site_signal_redis(&site, SIGCONT);
     cr_assert(wait_until(session_works, &site, PATIENCE_MS));
     site_close(&site);
 }
@@ -129,7 +129,7 @@ Test(redis_away, a_stall_of_two_seconds_is_told_to_requests_at_once_and_ridden_o
     struct http_stream *stream = site_stream(&site, "/events?count=40&interval_ms=20");
     cr_assert(http_stream_wait_text(stream, "id: 3\n", PATIENCE_MS));
     int64_t began_ms = clock_monotonic_ms();
-    process_signal(site.stack->redis, SIGSTOP);
+    site_signal_redis(&site, SIGSTOP);
     expect_patience_to_end(&site, HEAD_MS, HEAD_MS + BUSY_MS);
     expect_unavailable(&site, "GET", "/counter");
     expect_unavailable(&site, "GET", "/stream?count=1");
@@ -138,7 +138,7 @@ Test(redis_away, a_stall_of_two_seconds_is_told_to_requests_at_once_and_ridden_o
     cr_expect(wait_until(is_not_ready, &site, PATIENCE_MS));
     int64_t left_ms = STALL_MS - (clock_monotonic_ms() - began_ms);
     cr_expect_not(http_stream_wait_end(stream, left_ms > 0 ? (int)left_ms : 0), "it gave up");
-    process_signal(site.stack->redis, SIGCONT);
+    site_signal_redis(&site, SIGCONT);
 
     cr_assert(wait_until(session_works, &site, PATIENCE_MS));
     cr_expect(wait_until(is_ready, &site, PATIENCE_MS));

@@ -93,8 +93,8 @@ Test(redis_command, a_redis_that_does_not_answer_is_unavailable)
 {
     static const struct row away = {"PING", 503, "MID_UNAVAILABLE"};
     struct site site = site_open_app(NULL);
-    process_signal(site.stack->redis, SIGSTOP);
+    site_signal_redis(&site, SIGSTOP);
     expect(&site, &away);
-    process_signal(site.stack->redis, SIGCONT);
+    site_signal_redis(&site, SIGCONT);
     site_close(&site);
 }

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "session/store.h"
+#include "support/redis_cluster.h"
 
 /* -------------------- open and close -------------------- */
 
@@ -22,6 +23,8 @@ struct site site_open_with(const struct stack_options *options)
     struct site site = {.stack = stack_start(options), .visitor = cookie_jar_new()};
     if (site.stack->redis != 0)
         site.redis = redis_probe_open(site.stack->redis_socket);
+    if (site.stack->cluster != NULL)
+        site.redis = redis_probe_open_cluster(site.stack->cluster->ports, site.stack->cluster->count);
     return site;
 }
 
@@ -181,7 +184,7 @@ pid_t site_start_pool(const struct site *site, const char *name, const char *fla
 {
     *socket_path = text_printf("%s/%s.sock", site->stack->dir, name);
     OWNED char *listen = text_printf("unix:%s", *socket_path);
-    OWNED char *redis = text_printf("unix:%s", site->stack->redis_socket);
+    const char *redis = site->stack->redis_url;
     OWNED char *keys = text_printf("%s/keys", site->stack->dir);
     const char *program = getenv("MIDSTREAM");
     pid_t master =
@@ -193,14 +196,42 @@ pid_t site_start_pool(const struct site *site, const char *name, const char *fla
 
 /* -------------------- Redis -------------------- */
 
-static bool is_stopped(void *arg)
+void site_needs_one_redis(const struct site *site)
 {
-    const struct site *site = arg;
-    OWNED char *path = text_printf("/proc/%d/stat", (int)site->stack->redis);
+    struct site copy = *site;
+    if (site->stack->cluster == NULL)
+        return;
+    site_close(&copy);
+    cr_skip_test("not with a cluster");
+}
+
+static bool is_stopped(pid_t pid)
+{
+    OWNED char *path = text_printf("/proc/%d/stat", (int)pid);
     OWNED char *text = file_read(path, NULL);
     cr_assert_not_null(text, "Redis has ended");
     bool is_so = strstr(text, ") T ") != NULL;
     return is_so;
+}
+
+static bool are_stopped(void *arg)
+{
+    const struct stack *stack = ((const struct site *)arg)->stack;
+    if (stack->cluster == NULL)
+        return is_stopped(stack->redis);
+    bool are_all = true;
+    for (int i = 0; i < stack->cluster->count; i++)
+        are_all = are_all && is_stopped(stack->cluster->pids[i]);
+    return are_all;
+}
+
+void site_signal_redis(const struct site *site, int signal_number)
+{
+    const struct redis_cluster_nodes *cluster = site->stack->cluster;
+    if (cluster == NULL)
+        process_signal(site->stack->redis, signal_number);
+    for (int i = 0; cluster != NULL && i < cluster->count; i++)
+        process_signal(cluster->pids[i], signal_number);
 }
 
 static bool is_written(void *arg)
@@ -220,14 +251,14 @@ void site_stop_redis(const struct site *site)
 {
     site_await_written(site);
     struct site copy = *site;
-    process_signal(site->stack->redis, SIGSTOP);
-    cr_assert(wait_until(is_stopped, &copy, PATIENCE_MS));
+    site_signal_redis(site, SIGSTOP);
+    cr_assert(wait_until(are_stopped, &copy, PATIENCE_MS));
 }
 
 /* It looks at all of its connections before it looks at one of them again. */
 void site_resume_redis(const struct site *site)
 {
-    process_signal(site->stack->redis, SIGCONT);
+    site_signal_redis(site, SIGCONT);
     for (int i = 0; i < 2; i++)
         free(redis_text(site->redis, "PING"));
 }
@@ -239,6 +270,7 @@ static bool has_ended(void *arg)
 
 void site_kill_redis(struct site *site)
 {
+    site_needs_one_redis(site);
     redis_probe_close(site->redis);
     site->redis = NULL;
     process_signal(site->stack->redis, SIGKILL);

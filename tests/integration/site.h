@@ -70,6 +70,12 @@ bool site_wait_log(const struct site *site, const char *text);
 
 /* -------------------- its Redis -------------------- */
 
+/* For a test of which a cluster could not be the Redis (REDIS_CLUSTER=1): it ends here, skipped. */
+void site_needs_one_redis(const struct site *site);
+
+/* To its process, or to all of the cluster. */
+void site_signal_redis(const struct site *site, int signal_number);
+
 /* Stops Redis where it stands (SIGSTOP): what it is sent from now on it will carry out when it goes on, and what it has
  * answered before survives a kill. */
 void site_stop_redis(const struct site *site);

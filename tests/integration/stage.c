@@ -135,13 +135,13 @@ pid_t stage_task_worker(const struct stage *stage)
 
 pid_t stage_start_task_workers(const struct stage *stage, const char *setting)
 {
-    char *redis = text_printf("unix:%s", stage->site.stack->redis_socket);
+    const char *redis = stage->site.stack->redis_url;
     char *keys = text_printf("%s/keys", stage->site.stack->dir);
     char *dir = text_printf("STAGE=%s", stage->dir);
     const char *argv[] = {app_path(), "work", "--workers",       "1",  "--redis", redis,
                           "--keys",   keys,   "--cookie-secure", "no", NULL};
     const char *environment[] = {dir, setting, NULL};
     pid_t pid = process_spawn(argv, &(struct process_options){.environment = environment});
-    free(dir), free(keys), free(redis);
+    free(dir), free(keys);
     return pid;
 }

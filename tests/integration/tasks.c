@@ -281,9 +281,9 @@ Test(tasks, a_worker_that_cannot_ask_for_tasks_is_replaced)
 {
     struct office office = office_open(SETTINGS(QUICK, "MIDSTREAM_TASK_SILENCE_MS=1000"));
     char id[TEXT_BYTES];
-    process_signal(office.site.stack->redis, SIGSTOP);
+    site_signal_redis(&office.site, SIGSTOP);
     await_log(&office, "worker.silent", 1);
-    process_signal(office.site.stack->redis, SIGCONT);
+    site_signal_redis(&office.site, SIGCONT);
     must_add(&office, "/add/sleep", "0", id);
     await(&office, id, "done");
     office_close(&office);

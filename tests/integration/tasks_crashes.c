@@ -71,14 +71,14 @@ Test(tasks_crashes, a_worker_that_stops_lets_tasks_finish_and_gives_back_those_t
 static pid_t start_others(const struct office *office, const char *setting)
 {
     char *app = app_path();
-    char *redis = text_printf("unix:%s", office->site.stack->redis_socket);
+    const char *redis = office->site.stack->redis_url;
     char *keys = text_printf("%s/keys", office->site.stack->dir);
     char *log = text_printf("TASK_LOG=%s", office->log);
     const char *argv[] = {app,      "work", "--workers",       "1",  "--redis", redis,
                           "--keys", keys,   "--cookie-secure", "no", NULL};
     const char *environment[] = {log, "MIDSTREAM_TASK_LEASE_MS=1500", setting, NULL};
     pid_t others = process_spawn(argv, &(struct process_options){.environment = environment});
-    free(log), free(keys), free(redis), free(app);
+    free(log), free(keys), free(app);
     return others;
 }
 

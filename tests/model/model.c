@@ -99,7 +99,7 @@ static const char *const settings[] = {
 
 static void start_more_work(struct model *model, const char *app)
 {
-    OWNED char *redis = text_printf("unix:%s", model->stack->redis_socket);
+    const char *redis = model->stack->redis_url;
     OWNED char *keys = text_printf("%s/keys", model->stack->dir);
     model->more_work = process_spawn((const char *const[]){app, "work", "--workers", "1", "--redis", redis, "--keys",
                                                            keys, "--cookie-secure", "no", NULL},

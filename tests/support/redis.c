@@ -12,12 +12,18 @@
 
 #include "base/buffer.h"
 #include "base/panic.h"
+#include "redis/command_key.h"
 #include "support/owned.h"
 
 enum { REPLY_TIMEOUT_S = 10 };
 
+enum { NODES_MAX = 16 };
+
 struct redis_probe {
-    redisContext *context;
+    redisContext *context; /* of a cluster: the last one that was used */
+    int count;             /* of its nodes; 0: it is none */
+    int ports[NODES_MAX];
+    redisContext *nodes[NODES_MAX];
 };
 
 struct redis_monitor {
@@ -60,13 +66,116 @@ void redis_probe_close(struct redis_probe *probe)
 {
     if (!probe)
         return;
-    redisFree(probe->context);
+    if (probe->count == 0)
+        redisFree(probe->context);
+    for (int i = 0; i < probe->count; i++)
+        redisFree(probe->nodes[i]);
     free(probe);
 }
 
+/* -------------------- of a cluster -------------------- */
+
+struct redis_probe *redis_probe_open_cluster(const int ports[], int count)
+{
+    struct timeval limit = {.tv_sec = REPLY_TIMEOUT_S};
+    struct redis_probe *probe = calloc(1, sizeof(*probe));
+    ENSURE(probe != NULL && count <= NODES_MAX);
+    probe->count = count;
+    for (int i = 0; i < count; i++) {
+        probe->ports[i] = ports[i];
+        probe->nodes[i] = redisConnectWithTimeout("127.0.0.1", ports[i], limit);
+        ENSURE(probe->nodes[i] != NULL && probe->nodes[i]->err == 0);
+        redisSetTimeout(probe->nodes[i], limit);
+    }
+    probe->context = probe->nodes[0];
+    return probe;
+}
+
+static redisReply *ask(redisContext *context, const char *bytes, size_t count)
+{
+    void *reply = NULL;
+    redisAppendFormattedCommand(context, bytes, count);
+    redisGetReply(context, &reply);
+    return reply;
+}
+
+/* The command that redisvFormatCommand() has written, in its arguments; how many. */
+enum { WORDS_MAX = 64 };
+static size_t split(const char *bytes, struct redis_argument words[])
+{
+    char *at;
+    size_t count = strtoul(bytes + 1, &at, 10);
+    ENSURE(count <= WORDS_MAX);
+    for (size_t i = 0; i < count; i++) {
+        words[i].bytes = strtoul(at + 3, &at, 10);
+        words[i].data = at + 2;
+        at += 2 + words[i].bytes;
+    }
+    return count;
+}
+
+static redisReply *follow(struct redis_probe *probe, redisReply *moved, const char *bytes, size_t count)
+{
+    int port = atoi(strrchr(moved->str, ':') + 1);
+    freeReplyObject(moved);
+    for (int i = 0; i < probe->count; i++)
+        if (probe->ports[i] == port)
+            probe->context = probe->nodes[i];
+    return ask(probe->context, bytes, count);
+}
+
+static void add(redisReply *sum, const redisReply *reply)
+{
+    if (sum->type == REDIS_REPLY_INTEGER)
+        sum->integer += reply->integer;
+    if (sum->type != REDIS_REPLY_ARRAY || reply->elements == 0)
+        return;
+    sum->element = realloc(sum->element, (sum->elements + reply->elements) * sizeof(redisReply *));
+    ENSURE(sum->element != NULL);
+    for (size_t i = 0; i < reply->elements; i++)
+        sum->element[sum->elements++] = reply->element[i];
+}
+
+/* Of all that are masters: a replica has the same once more. */
+static redisReply *ask_all(struct redis_probe *probe, const char *bytes, size_t count)
+{
+    redisReply *sum = NULL;
+    for (int i = 0; i < probe->count; i++) {
+        redisReply *role = redisCommand(probe->nodes[i], "ROLE");
+        bool is_master = role != NULL && strcmp(role->element[0]->str, "master") == 0;
+        freeReplyObject(role);
+        redisReply *reply = is_master ? ask(probe->nodes[i], bytes, count) : NULL;
+        if (reply != NULL && sum != NULL) {
+            add(sum, reply);
+            reply->elements = 0; /* the sum has them now */
+            freeReplyObject(reply);
+        } else if (reply != NULL) {
+            sum = reply;
+        }
+    }
+    return sum;
+}
+
+static redisReply *ask_cluster(struct redis_probe *probe, const char *format, va_list arguments)
+{
+    char *bytes;
+    int count = redisvFormatCommand(&bytes, format, arguments);
+    struct redis_argument words[WORDS_MAX];
+    ENSURE(count > 0);
+    bool has_key = redis_command_key(split(bytes, words), words) != NULL;
+    redisReply *reply = has_key ? ask(probe->context, bytes, (size_t)count) : ask_all(probe, bytes, (size_t)count);
+    if (reply != NULL && reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, "MOVED ", 6) == 0)
+        reply = follow(probe, reply, bytes, (size_t)count);
+    redisFreeCommand(bytes);
+    return reply;
+}
+
+/* -------------------- asking -------------------- */
+
 static redisReply *command(struct redis_probe *probe, const char *format, va_list arguments)
 {
-    redisReply *reply = redisvCommand(probe->context, format, arguments);
+    redisReply *reply =
+        probe->count > 0 ? ask_cluster(probe, format, arguments) : redisvCommand(probe->context, format, arguments);
     if (!reply)
         panic("redis \"%s\": %s", format, probe->context->errstr);
     if (reply->type == REDIS_REPLY_ERROR)

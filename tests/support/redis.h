@@ -15,6 +15,10 @@ struct redis_probe *redis_probe_open(const char *socket_path);
 
 /* Connects to the port of 127.0.0.1; NULL: nobody listens there. */
 struct redis_probe *redis_probe_open_port(int port);
+
+/* Connects to all nodes of a cluster. A command goes to the node that has its first key; one without a key to all
+ * masters, whose answers are added, or follow one another. */
+struct redis_probe *redis_probe_open_cluster(const int ports[], int count);
 void redis_probe_close(struct redis_probe *probe);
 
 /* The formats are hiredis's: %s is one whole argument, without quoting; %b takes a pointer and a size_t. */

@@ -15,12 +15,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/buffer.h"
 #include "base/panic.h"
 #include "support/process.h"
 #include "support/owned.h"
+#include "support/redis_cluster.h"
 
 enum {
     START_TIMEOUT_MS = 60000,
@@ -31,7 +33,7 @@ enum {
 static const char guard_script[] =
     "read -r how\n"
     "scripts/run --stop --dir \"$1\" >>\"$1/stop.log\" 2>&1\n"
-    "if [ \"$how\" = done ]; then rm -rf \"$1\"; exit; fi\n"
+    "if [ \"$how\" = done ]; then rm -rf \"$1\" \"$1.cluster\"; exit; fi\n"
     "echo \"The test ended without stopping its stack. The logs stay in $1; their last lines:\" >&2\n"
     "for log in \"$1\"/*.log; do [ -s \"$log\" ] && { echo \"== $log\"; tail -n 40 \"$log\"; } >&2; done\n"
     "exit 0\n";
@@ -76,6 +78,9 @@ static void run_script(struct stack *stack, const struct stack_options *options)
     const char *environment[ENVIRONMENT_MAX + 1] = {midstream, "MIDSTREAM_REDIS_HEAD_TIMEOUT_MS=2000",
                                                     "MIDSTREAM_SESSION_NEW_MAX=0"};
     size_t count = 3;
+    OWNED char *redis = stack->cluster != NULL ? text_printf("MIDSTREAM_REDIS=%s", stack->redis_url) : NULL;
+    if (redis != NULL)
+        environment[count++] = redis;
     for (const char *const *pair = options->environment; pair && *pair; pair++) {
         ENSURE(count < ENVIRONMENT_MAX);
         environment[count++] = *pair;
@@ -129,6 +134,18 @@ static bool has_own_redis(const struct stack_options *options)
     return true;
 }
 
+static void start_cluster(struct stack *stack)
+{
+    stack->cluster = calloc(1, sizeof(*stack->cluster));
+    ENSURE(stack->cluster != NULL);
+    OWNED char *directory = text_printf("%s.cluster", stack->dir); /* scripts/run wants its own to be empty */
+    if (mkdir(directory, 0700) != 0)
+        panic("mkdir %s: %s", directory, strerror(errno));
+    redis_cluster_start(stack->cluster,
+                        &(struct redis_cluster_options){.directory = directory, .masters = 3, .replicas = 1});
+    stack->redis_url = text_printf("%s", stack->cluster->url);
+}
+
 struct stack *stack_start(const struct stack_options *options)
 {
     static const struct stack_options defaults;
@@ -140,6 +157,11 @@ struct stack *stack_start(const struct stack_options *options)
     if (!mkdtemp(stack->dir))
         panic("mkdtemp %s: %s", stack->dir, strerror(errno));
     start_guard(stack);
+    bool has_redis = has_own_redis(options);
+    if (has_redis && getenv("REDIS_CLUSTER") != NULL)
+        start_cluster(stack);
+    else
+        stack->redis_url = text_printf("unix:%s/redis.sock", stack->dir);
     run_script(stack, options ? options : &defaults);
     stack->url = read_url(stack, "url");
     stack->url_h2 = read_url(stack, "url-h2");
@@ -147,7 +169,7 @@ struct stack *stack_start(const struct stack_options *options)
     stack->admin_socket = text_printf("%s/admin.sock", stack->dir);
     stack->master = read_pid(stack, "midstream.pid");
     stack->nginx = read_pid(stack, "nginx.pid");
-    stack->redis = has_own_redis(options) ? read_pid(stack, "redis.pid") : 0;
+    stack->redis = has_redis && stack->cluster == NULL ? read_pid(stack, "redis.pid") : 0;
     return stack;
 }
 
@@ -164,6 +186,10 @@ void stack_stop(struct stack *stack)
         panic("the stack in %s did not stop (%d)", stack->dir, code);
     if (process_is_alive(stack->master))
         panic("scripts/run --stop left the master %d running", (int)stack->master);
+    if (stack->cluster != NULL)
+        redis_cluster_stop(stack->cluster);
+    free(stack->cluster);
+    free(stack->redis_url);
     free(stack->dir);
     free(stack->url);
     free(stack->url_h2);

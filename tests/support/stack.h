@@ -4,6 +4,9 @@
  * Start it in the test, and stop it as the test's last step: a stack whose test ends before stack_stop() (a failed
  * assertion, a crash) is ended all the same, by a shell that watches over it, which then prints the ends of its logs
  * and keeps the directory. Tests of several processes may run at once.
+ *
+ * With REDIS_CLUSTER=1 in the environment of the tests, a Redis Cluster of three masters and three replicas takes the
+ * place of the Redis.
  */
 #ifndef SUPPORT_STACK_H
 #define SUPPORT_STACK_H
@@ -23,11 +26,13 @@ struct stack {
     char *dir;          /* holds the logs, too */
     char *url;          /* without a slash at the end */
     char *url_h2;       /* the same for HTTP/2 without TLS (prior knowledge) */
-    char *redis_socket; /* the path of its unix socket */
+    char *redis_socket; /* the path of its unix socket; nothing is there with a cluster */
+    char *redis_url;    /* as the setting redis takes it */
     char *admin_socket; /* the same, of the admin listener */
     pid_t master;
     pid_t nginx;
-    pid_t redis; /* 0: it is the test's, which MIDSTREAM_REDIS names */
+    pid_t redis;                         /* 0: it is the test's, which MIDSTREAM_REDIS names */
+    struct redis_cluster_nodes *cluster; /* NULL: a single Redis */
     /* the stack's own */
     int guard_fd;
     pid_t guard;

@@ -167,7 +167,9 @@ Test(check_connect, the_commands_that_are_needed_are_those_of_the_users_file)
         cr_expect(users_file_has(line, name), "%s", name);
     }
     cr_expect(users_file_has(line, "wait") && users_file_has(line, "waitaof")); /* commit-durability */
-    count += 2;
+    cr_expect(users_file_has(line, "cluster|info") && users_file_has(line, "cluster|shards") &&
+              users_file_has(line, "asking"));
+    count += 5;
     *strchr(line, '(') = '\0';
     cr_expect_eq(text_count(line, " +"), (int)count, "%d are in the file", (int)text_count(line, " +"));
 }

@@ -13,22 +13,36 @@
 
 #include "server.h"
 
-enum { CLIENTS_MAX = 8 };
+enum { CLIENTS_MAX = 8, REQUEST_BYTES = 16 * 1024, REPLY_BYTES = 4096, PIECE_PAUSE_US = 20000 };
+
+/* Piece by piece, where there is a PRETENDER_CUT. */
+static bool send_pieces(int fd, const char *reply)
+{
+    for (;;) {
+        size_t bytes = strcspn(reply, PRETENDER_CUT);
+        if (send(fd, reply, bytes, MSG_NOSIGNAL) < 0)
+            return false;
+        if (reply[bytes] == '\0')
+            return true;
+        usleep(PIECE_PAUSE_US);
+        reply += bytes + 1;
+    }
+}
 
 /* One request. False: the client has gone. */
 static bool serve(int fd, pretender_fn *answer)
 {
-    char request[1024];
+    char request[REQUEST_BYTES];
     ssize_t bytes = read(fd, request, sizeof(request) - 1);
     if (bytes <= 0)
         return false;
     request[bytes] = '\0';
     /* HELLO and PING come together. */
-    char reply[256] = "+PONG\r\n";
+    char reply[REPLY_BYTES] = "+PONG\r\n";
     if (strstr(request, "HELLO") != NULL)
         strcpy(reply, "+OK\r\n+PONG\r\n");
     answer(request, reply, sizeof(reply));
-    return send(fd, reply, strlen(reply), MSG_NOSIGNAL) >= 0;
+    return send_pieces(fd, reply);
 }
 
 /* The first of them accepts; -1 is ignored by poll(2). */

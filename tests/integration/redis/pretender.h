@@ -7,6 +7,9 @@
 #include <pthread.h>
 #include <stddef.h>
 
+/* In an answer: what follows is sent a little later. */
+#define PRETENDER_CUT "\x01"
+
 /* Writes the answer to a request, which came in one piece. Runs on the pretender's thread. */
 typedef void pretender_fn(const char *request, char *reply, size_t size);
 

@@ -267,13 +267,14 @@ Test(metrics, a_queue_is_shown_as_it_was_last_told_however_many_workers_there_ar
 
 Test(metrics, a_worker_responds_once_its_loop_has_turned)
 {
-    metrics_enter(metrics_slot_take(0));
+    struct worker_counts *counts = metrics_enter(metrics_slot_take(0));
     cr_expect_eq(metrics_health().responding, 0);
     expect_value("midstream_workers{state=\"starting\"}", "1");
     metrics_publish(&(struct worker_gauges){0}, 1);
     cr_expect_eq(metrics_health().responding, 1);
     cr_expect_eq(metrics_health().with_redis, 0);
     metrics_publish(&(struct worker_gauges){.is_redis_ready = 1}, 1);
+    counter_set(&counts->redis.connections, 1);
     cr_expect_eq(metrics_health().with_redis, 1);
     expect_value("midstream_workers{state=\"up\"}", "1");
 }
@@ -282,6 +283,7 @@ Test(metrics, a_worker_that_suspects_redis_does_not_have_it)
 {
     struct worker_counts *counts = metrics_enter(metrics_slot_take(0));
     metrics_publish(&(struct worker_gauges){.is_redis_ready = 1}, 1);
+    counter_set(&counts->redis.connections, 1);
     counter_set(&counts->redis.is_suspect, 1);
     cr_expect_eq(metrics_health().responding, 1);
     cr_expect_eq(metrics_health().with_redis, 0);
@@ -290,6 +292,18 @@ Test(metrics, a_worker_that_suspects_redis_does_not_have_it)
     counter_set(&counts->redis.is_suspect, 0);
     cr_expect_eq(metrics_health().with_redis, 1);
     expect_value("midstream_redis_suspect", "0");
+}
+
+/* Of a cluster: the other nodes' sessions are served. */
+Test(metrics, a_worker_has_redis_while_one_of_its_nodes_is_not_suspect)
+{
+    struct worker_counts *counts = metrics_enter(metrics_slot_take(0));
+    metrics_publish(&(struct worker_gauges){.is_redis_ready = 1}, 1);
+    counter_set(&counts->redis.connections, 3);
+    counter_set(&counts->redis.is_suspect, 2);
+    cr_expect_eq(metrics_health().with_redis, 1);
+    counter_set(&counts->redis.is_suspect, 3);
+    cr_expect_eq(metrics_health().with_redis, 0);
 }
 
 Test(metrics, a_dead_worker_suspects_nobody)

@@ -51,7 +51,7 @@ Test(redis_server_info, whatever_else_is_answered_is_unknown_and_usable)
         char reason[128] = "";
         read_bytes(answers[i], &info);
         cr_expect_str_eq(info.version, "unknown", "%s", answers[i]);
-        cr_expect(redis_server_info_is_usable(&info, reason, sizeof(reason)), "%s: %s", answers[i], reason);
+        cr_expect(redis_server_info_is_usable(&info, false, reason, sizeof(reason)), "%s: %s", answers[i], reason);
     }
 }
 
@@ -60,18 +60,23 @@ Test(redis_server_info, what_cannot_be_used_is_refused_with_a_sentence)
     static const struct {
         struct redis_server_info info;
         const char *says; /* NULL: it is used */
+        bool is_node;     /* of a cluster, as was expected */
     } rows[] = {
-        {{"redis", "7.0.0", "standalone", "master"}, NULL},
-        {{"valkey", "8.1.1", "cluster", "master"}, NULL},
-        {{"redis", "10.0", "standalone", "master"}, NULL},
-        {{"redis", "6.2.14", "standalone", "master"}, "Redis 6.2.14 is too old: version 7.0 or later"},
-        {{"redis", "7.0.15", "standalone", "replica"}, "is a replica"},
-        {{"redis", "7.0.15", "standalone", "slave"}, "is a replica"},
-        {{"redis", "7.0.15", "sentinel", "sentinel"}, "is a Sentinel"},
+        {{"redis", "7.0.0", "standalone", "master"}, NULL, false},
+        {{"valkey", "8.1.1", "cluster", "master"}, NULL, true},
+        {{"valkey", "8.1.1", "unknown", "master"}, NULL, true},
+        {{"valkey", "8.1.1", "cluster", "replica"}, "is a replica", true},
+        {{"valkey", "8.1.1", "cluster", "master"}, "begins with redis+cluster://", false},
+        {{"redis", "7.0.15", "standalone", "master"}, "begins with redis://", true},
+        {{"redis", "10.0", "standalone", "master"}, NULL, false},
+        {{"redis", "6.2.14", "standalone", "master"}, "Redis 6.2.14 is too old: version 7.0 or later", false},
+        {{"redis", "7.0.15", "standalone", "replica"}, "is a replica", false},
+        {{"redis", "7.0.15", "standalone", "slave"}, "is a replica", false},
+        {{"redis", "7.0.15", "sentinel", "sentinel"}, "is a Sentinel", false},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         char reason[128] = "";
-        bool is_usable = redis_server_info_is_usable(&rows[i].info, reason, sizeof(reason));
+        bool is_usable = redis_server_info_is_usable(&rows[i].info, rows[i].is_node, reason, sizeof(reason));
         cr_expect_eq(is_usable, rows[i].says == NULL, "%s", rows[i].info.version);
         if (rows[i].says != NULL)
             cr_expect_not_null(strstr(reason, rows[i].says), "%s", reason);

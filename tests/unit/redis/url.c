@@ -28,6 +28,10 @@ Test(redis_url, good_ones_are_taken_apart)
         {"redis://u:p@[fe80::1%eth0]:9/65535", "[fe80::1%eth0]:9", "u", "p", 65535, false},
         {"rediss://u:p@cache.example/2", "cache.example:6379", "u", "p", 2, true},
         {"RedisS://[::1]:7", "[::1]:7", "", "", -1, true},
+        {"redis+cluster://a,b:1,[::1]", "a:6379,b:1,[::1]:6379", "", "", -1, false},
+        {"redis-cluster://u:p@a", "a:6379", "u", "p", -1, false},
+        {"rediss+cluster://:p@a/0", "a:6379", "", "p", 0, true},
+        {"RedisS-Cluster://a/", "a:6379", "", "", -1, true},
         {"unix:///run/redis.sock", "unix:/run/redis.sock", "", "", -1, false},
         {"unix://u:p@/run/a%20b%25.sock?db=3", "unix:/run/a b%.sock", "u", "p", 3, false},
     };
@@ -41,6 +45,7 @@ Test(redis_url, good_ones_are_taken_apart)
         cr_expect_str_eq(url.password, rows[i].password);
         cr_expect_eq(url.database, rows[i].database, "%s", rows[i].text);
         cr_expect_eq(url.is_tls, rows[i].is_tls, "%s", rows[i].text);
+        cr_expect_eq(url.is_cluster, strcasestr(rows[i].text, "cluster") != NULL, "%s", rows[i].text);
     }
 }
 
@@ -76,7 +81,14 @@ Test(redis_url, bad_ones_are_refused_and_shown_in_no_sentence)
         "unix://u:secret@/run/redis.sock?db=x",
         "unix://u:secret@/run/redis.sock?database=1",
         "unix://u:secret@/run/%0.sock",
-        "rediss+cluster://u:secret@h",
+        "rediss+cluster://u:secret@",
+        "redis+cluster://u:secret@h/1",
+        "redis+cluster://u:secret@h/x",
+        "redis+cluster://u:secret@h?db=0",
+        "redis+cluster://u:secret@h,",
+        "redis+cluster://u:secret@h,::1",
+        "redis+cluster://u:secret@a,b,c,d,e,f,g,h,i",
+        "redisx+cluster://u:secret@h",
         "redis+sentinel://u:secret@h",
         "redis+sentinel://u:secret@h/",
         "redis+sentinel://u:secret@h/a b",
@@ -86,7 +98,7 @@ Test(redis_url, bad_ones_are_refused_and_shown_in_no_sentence)
         "redis+sentinel://u:secret@,h/m",
         "redis+sentinel://u:secret@h:0/m",
         "redis+sentinel://u:secret@a,b,c,d,e,f,g,h,i/m",
-        "redis+cluster://u:secret@h",
+        "redis+ring://u:secret@h",
         "http://u:secret@h",
         "://u:secret@h",
     };

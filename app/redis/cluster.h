@@ -1,0 +1,136 @@
+/*
+ * Redis Cluster: a connection to each master, and which of them has which slots.
+ *
+ *     cluster.c          the nodes, and the map of the slots
+ *     cluster_map.c      the map as a node tells it
+ *     cluster_command.c  a command on its way to the node that has its key
+ *     redirection.c      what a node answers that has it no more
+ *
+ * Every node is a struct redis_client of its own, which knows nothing of the others; the client that the rest of the
+ * program has is the cluster's front, and has no connection itself. The connection asks for the map in its greeting,
+ * hence also a replica that was named as a seed tells it before it is left. Later one node after another is asked for
+ * it: every ten seconds, and a few times a second while slots are not served or a redirection was met.
+ *
+ * Nodes may disagree, as Sentinels may: a map counts only if its epoch is not older than the newest that was seen, or
+ * nothing else was said for half a minute.
+ *
+ * A node that is in the map no more is retired: it answers what it was sent, and is freed when no call can hold it.
+ *
+ * https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/
+ */
+#ifndef REDIS_CLUSTER_H
+#define REDIS_CLUSTER_H
+
+#include "redis/connection.h"
+#include "redis/redirection.h"
+#include "redis/slot.h"
+
+enum { REDIS_SEEDS_MAX = 8 };
+
+struct redis_invocation;
+
+struct cluster_node {
+    struct list link; /* in cluster->nodes, or in cluster->retired */
+    struct redis_cluster *cluster;
+    struct redis_address address;
+    struct redis_client *client; /* NULL: nobody has needed it yet */
+    size_t slot_count;
+    int64_t retired_ms; /* since when the map does not name it; 0: it does, or is not known yet */
+    int64_t epoch;      /* that it has told with its last map */
+};
+
+struct redis_cluster {
+    struct redis_client *front;
+    struct redis_address seeds[REDIS_SEEDS_MAX];
+    size_t seed_count;
+    struct list nodes;                        /* that the map names, or that may be in it */
+    struct list retired;                      /* that it names no more, the oldest first */
+    struct cluster_node *owners[REDIS_SLOTS]; /* NULL: nobody has the slot */
+    size_t replicas;
+    bool has_map;
+    int64_t epoch;     /* of the map */
+    int64_t mapped_ms; /* when the last one was taken */
+    int64_t asked_ms;  /* when one was last asked for */
+    size_t questions;  /* for it, whose number decides who is asked */
+    int64_t alone_ms;  /* since when no node is connected; 0: one is */
+    int64_t loop_told_ms;
+    struct timer timer;
+    struct list waiters; /* fibers that wait for any change */
+    char failure[REDIS_REASON_SIZE];
+};
+
+/* Of a client's addresses. NULL with a sentence: they cannot be understood. */
+struct redis_cluster *redis_cluster_new(struct redis_client *front, char *reason, size_t reason_size);
+void redis_cluster_free(struct redis_cluster *cluster);
+
+/* -------------------- cluster_nodes.c -------------------- */
+
+/* The first one, or the one behind `node`; NULL: there is none. Not those that are retired. */
+struct cluster_node *cluster_next(const struct redis_cluster *cluster, const struct cluster_node *node);
+/* NOLINTBEGIN(bugprone-macro-parentheses): it declares `node` */
+#define CLUSTER_EACH(cluster, node)                                                                                    \
+    for (struct cluster_node *node = cluster_next(cluster, NULL); (node) != NULL; (node) = cluster_next(cluster, node))
+/* NOLINTEND(bugprone-macro-parentheses) */
+
+bool cluster_node_is_ready(const struct cluster_node *node);
+
+/* One that is connected; NULL: none is. */
+struct cluster_node *cluster_find_ready(const struct redis_cluster *cluster);
+
+/* The node at the address, which may have been retired, and may have no connection. */
+struct cluster_node *cluster_find_or_make(struct redis_cluster *cluster, const struct redis_address *address);
+
+/* A connection to it, from the next turn of the loop on. */
+void cluster_use(struct cluster_node *node);
+void cluster_use_seeds(struct redis_cluster *cluster);
+
+/* It answers what it was sent, and connects to nobody again. */
+void cluster_retire(struct cluster_node *node);
+
+/* Those that no call can hold any more: a call has ended by its deadline. */
+void cluster_free_retired(struct redis_cluster *cluster);
+void cluster_free_nodes(struct redis_cluster *cluster);
+
+/* -------------------- for nodes -------------------- */
+
+/* greeting.c: asks for the map on this connection. */
+void redis_cluster_ask(struct cluster_node *node);
+
+/* connection.c: it became ready, was lost, or has failed to connect. */
+void redis_cluster_note_change(struct cluster_node *node);
+
+/* -------------------- for the front -------------------- */
+
+/* The node that has the slot; NULL: none is known. For -1, one that is connected. It stays for as long as a call may
+ * take. */
+struct cluster_node *redis_cluster_owner(struct redis_cluster *cluster, int slot);
+
+/* The node at this address, which need not be in the map, and is connected to. */
+struct cluster_node *redis_cluster_node_at(struct redis_cluster *cluster, const struct redis_address *address);
+
+/* A node has said that another one has the slot. */
+void redis_cluster_take_moved(struct redis_cluster *cluster, int slot, struct cluster_node *to);
+
+/* The map seems to be old. */
+void redis_cluster_refresh(struct redis_cluster *cluster);
+
+/* Suspends until something has changed, or until then. False: the cluster is gone. */
+MAY_SUSPEND bool redis_cluster_wait(struct redis_cluster *cluster, int64_t end_ms);
+
+/* Suspends until the slot's node is connected (true), or until then. */
+MAY_SUSPEND bool redis_cluster_wait_slot(struct redis_cluster *cluster, int slot, int64_t end_ms);
+
+/* Why it does not work; "": it is not known. */
+const char *redis_cluster_failure(const struct redis_cluster *cluster);
+
+/* Those with slots, from 0; NULL: there are not so many. */
+struct redis_client *redis_cluster_master(struct redis_cluster *cluster, size_t number);
+
+/* Commands that have no answer yet, of all nodes. */
+size_t redis_cluster_pending(const struct redis_cluster *cluster);
+
+/* cluster_command.c: as redis_command(), on the node that has the key. */
+MAY_SUSPEND enum mid_error redis_cluster_run(struct redis_cluster *cluster, const struct redis_invocation *invocation,
+                                             struct redis_call *call);
+
+#endif

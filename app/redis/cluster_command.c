@@ -1,0 +1,161 @@
+/*
+ * A command on its way to the node that has its key. See cluster.h.
+ *
+ * It goes where the map says, and from there where it is sent: a node that has the slot no more answers MOVED, one that
+ * is giving it away ASK, and both have carried nothing out. While a slot is on its way, scripts wait for it (TRYAGAIN:
+ * see redis_invocation in command.h).
+ */
+#include <string.h>
+
+#include "base/log.h"
+#include "redis/cluster.h"
+#include "redis/command.h"
+#include "redis/command_key.h"
+
+enum {
+    HOPS_MAX = 8,     /* nodes that send a command from one to another: somebody's map is wrong */
+    HOPS_AT_ONCE = 2, /* after so many, they are given time to agree */
+    HOP_PAUSE_MS = 20,
+    LATER_PAUSE_MS = 10, /* until a slot that moves is asked for again */
+    TELL_AGAIN_MS = 1000,
+};
+
+static int slot_of(const struct redis_invocation *invocation)
+{
+    if (invocation->script != NULL)
+        return redis_slot_of(invocation->key, strlen(invocation->key));
+    const struct redis_argument *key = redis_command_key(invocation->count, invocation->arguments);
+    return key != NULL ? redis_slot_of(key->data, key->bytes) : -1;
+}
+
+/* Where the redirection leads. */
+static struct cluster_node *target_of(struct cluster_node *from, struct redis_redirection *redirection)
+{
+    if (redirection->to.host[0] == '\0') {
+        memcpy(redirection->to.host, from->address.host, sizeof(redirection->to.host));
+        redirection->to.is_numeric = from->address.is_numeric;
+    }
+    return redis_cluster_node_at(from->cluster, &redirection->to);
+}
+
+/* Whoever has never been connected is waited for; one that was lost, or cannot be reached, is not. */
+static bool is_worth_waiting(const struct cluster_node *node)
+{
+    return node->client->ready_ms == 0 && node->client->failures == 0;
+}
+
+/* `sent_to` is where a node has sent it; NULL: where the map says. NULL: it cannot be reached by then. */
+MAY_SUSPEND static struct cluster_node *reach(struct redis_cluster *cluster, int slot, struct cluster_node *sent_to,
+                                              int64_t end_ms)
+{
+    for (;;) {
+        struct cluster_node *node = sent_to != NULL ? sent_to : redis_cluster_owner(cluster, slot);
+        if (node != NULL && node->client->state == CONNECTION_READY)
+            return node;
+        if (node == NULL || !is_worth_waiting(node)) {
+            redis_cluster_refresh(cluster);
+            return NULL;
+        }
+        if (loop_now_ms() >= end_ms || !redis_cluster_wait(cluster, end_ms))
+            return NULL;
+    }
+}
+
+static void tell_loop(struct redis_cluster *cluster, const struct redis_redirection *redirection)
+{
+    char name[REDIS_NAME_BYTES];
+    int64_t now_ms = loop_now_ms();
+    if (now_ms - cluster->loop_told_ms < TELL_AGAIN_MS)
+        return;
+    cluster->loop_told_ms = now_ms;
+    log_event(MID_WARN, "redis.cluster-disagrees", "slot=%d last=%s hops=%d", redirection->slot,
+              redis_address_name(&redirection->to, name), HOPS_MAX);
+}
+
+/* False: the cluster is gone. */
+MAY_SUSPEND static bool pause(struct redis_cluster *cluster, int64_t pause_ms)
+{
+    int64_t end_ms = loop_now_ms() + pause_ms;
+    while (loop_now_ms() < end_ms)
+        if (!redis_cluster_wait(cluster, end_ms))
+            return false;
+    return true;
+}
+
+struct journey {
+    struct redis_cluster *cluster;
+    struct cluster_node *sent_to; /* NULL: the map decides */
+    bool is_asking;
+    int slot;
+    int hops;
+};
+
+/* After a redirection. False: it ends here, with MID_UNAVAILABLE. */
+MAY_SUSPEND static bool follow(struct journey *journey, struct cluster_node *from,
+                               struct redis_redirection *redirection)
+{
+    struct redis_cluster *cluster = journey->cluster;
+    counter_add(&cluster->front->counts->redirections, 1);
+    journey->sent_to = NULL;
+    journey->is_asking = false;
+    switch (redirection->kind) {
+    case REDIRECTION_MOVED:
+    case REDIRECTION_ASK:
+        if (++journey->hops > HOPS_MAX) {
+            tell_loop(cluster, redirection);
+            return false;
+        }
+        journey->sent_to = target_of(from, redirection);
+        journey->is_asking = redirection->kind == REDIRECTION_ASK;
+        if (!journey->is_asking)
+            redis_cluster_take_moved(cluster, redirection->slot, journey->sent_to);
+        return journey->hops <= HOPS_AT_ONCE || pause(cluster, HOP_PAUSE_MS);
+    case REDIRECTION_LATER:
+        return pause(cluster, LATER_PAUSE_MS);
+    default: /* nobody serves it; or the connection has ended, and it was not carried out */
+        redis_cluster_refresh(cluster);
+        return false;
+    }
+}
+
+/* What the call is while it is at one node. */
+static void begin_hop(struct redis_call *call, struct redis_redirection *redirection, bool is_asking, int64_t end_ms)
+{
+    int64_t left_ms = end_ms - loop_now_ms();
+    redirection->kind = REDIRECTION_NONE;
+    call->redirection = redirection;
+    call->is_asking = is_asking;
+    if (call->patience_ms > 0)
+        call->patience_ms = left_ms > 0 ? left_ms : 1;
+}
+
+static void end_hops(struct redis_call *call, int64_t patience_ms)
+{
+    call->redirection = NULL;
+    call->is_asking = false;
+    call->patience_ms = patience_ms;
+}
+
+enum mid_error redis_cluster_run(struct redis_cluster *cluster, const struct redis_invocation *invocation,
+                                 struct redis_call *call)
+{
+    struct journey journey = {.cluster = cluster, .slot = slot_of(invocation)};
+    struct redis_redirection redirection;
+    int64_t patience_ms = call->patience_ms;
+    int64_t timeout_ms = cluster->front->options.timeout_ms;
+    int64_t end_ms = loop_now_ms() + (patience_ms > 0 && patience_ms < timeout_ms ? patience_ms : timeout_ms);
+    enum mid_error error = MID_UNAVAILABLE;
+    call->was_sent = false;
+    do {
+        struct cluster_node *node = reach(cluster, journey.slot, journey.sent_to, end_ms);
+        error = MID_UNAVAILABLE;
+        if (node == NULL)
+            break;
+        begin_hop(call, &redirection, journey.is_asking, end_ms);
+        error = redis_invocation_run(node->client, invocation, call);
+        if (redirection.kind == REDIRECTION_NONE || !follow(&journey, node, &redirection))
+            break;
+    } while (loop_now_ms() < end_ms);
+    end_hops(call, patience_ms);
+    return error;
+}

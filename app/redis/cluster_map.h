@@ -1,0 +1,32 @@
+/*
+ * Which node has which slots, as a node says: the answer to CLUSTER SHARDS (Redis 7.0).
+ */
+#ifndef REDIS_CLUSTER_MAP_H
+#define REDIS_CLUSTER_MAP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "redis/address.h"
+#include "redis/slot.h"
+
+struct redisReply;
+
+struct cluster_map {
+    size_t count;
+    struct redis_address *masters; /* of those with slots; the map's */
+    size_t replicas;               /* that are online, of all of them */
+    uint16_t owners[REDIS_SLOTS];  /* 1 + the place in `masters`; 0: nobody has the slot */
+};
+
+/* `asked` is the node that has answered: others that do not know their own address have its host. False with a
+ * sentence: it is an error, malformed, or nobody has any slot; there is nothing to give back then. */
+bool cluster_map_read(struct cluster_map *map, const struct redisReply *reply, const struct redis_address *asked,
+                      bool is_tls, char *reason, size_t reason_size);
+void cluster_map_fini(struct cluster_map *map);
+
+/* The cluster's epoch in the answer to CLUSTER INFO, which grows with every failover; 0: it is not told. */
+int64_t cluster_epoch_read(const struct redisReply *reply);
+
+#endif

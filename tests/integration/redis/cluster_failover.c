@@ -1,0 +1,153 @@
+/* Masters of a Redis Cluster that are replaced, are away, or say nothing, under load. */
+#include "redis/cluster.h"
+
+#include <criterion/criterion.h>
+#include <signal.h>
+
+#include "cluster_site.h"
+#include "support/process.h"
+
+enum { NODE_TIMEOUT_MS = 1500 };
+
+TestSuite(redis_cluster_failover, .fini = cluster_site_end, .timeout = 90);
+
+/* Increments a counter of each master; `arg` is the number of the one that fails. */
+static void write_on(void *arg)
+{
+    int failing = (int)(intptr_t)arg;
+    cluster_load.writers++;
+    for (int i = 0; !cluster_load.is_over; i++) {
+        char key[KEY_BYTES];
+        enum mid_error error = ask(cluster_load.client, NULL, NULL, WORDS("INCR", key_at(i % 3, key)));
+        cluster_load.sent++;
+        if (error != MID_OK) {
+            cluster_load.failed++;
+            cluster_load.failed_elsewhere += i % 3 != failing;
+            cluster_load.first_failure_ms =
+                cluster_load.first_failure_ms != 0 ? cluster_load.first_failure_ms : loop_now_ms();
+            cluster_load.last_failure_ms = loop_now_ms();
+        }
+        loop_park(5);
+    }
+    cluster_load.writers--;
+}
+
+static void begin_load(struct redis_client *client, int failing)
+{
+    enum { WRITERS = 20 };
+    cluster_load.client = client;
+    for (int i = 0; i < WRITERS; i++)
+        cr_assert(loop_spawn(write_on, (void *)(intptr_t)failing));
+    loop_park(200);
+}
+
+static void await_owner(struct redis_client *client, int slot, int place)
+{
+    int64_t end_ms = loop_now_ms() + FAILOVER_MS;
+    while ((place_of(client, slot) != place || redis_client_counts(client)->unserved_slots != 0) &&
+           loop_now_ms() < end_ms)
+        loop_park(5);
+    cr_assert_eq(place_of(client, slot), place);
+    cr_assert_eq(redis_client_counts(client)->unserved_slots, 0);
+}
+
+static void order_a_failover(void *arg)
+{
+    (void)arg;
+    struct redis_options options = cluster_options();
+    struct redis_client *client = ready_client(&options);
+    char key[KEY_BYTES];
+    begin_load(client, 1);
+    order(4, "CLUSTER FAILOVER");
+    await_owner(client, slot_of(key_at(1, key)), 4);
+    loop_park(200);
+    cluster_load_end("CLUSTER FAILOVER");
+    cr_expect_eq(cluster_load.failed, 0);
+    redis_client_free(client);
+}
+
+Test(redis_cluster_failover, an_ordered_failover_fails_nobody)
+{
+    cluster_site_start(0);
+    run_scenario(order_a_failover);
+}
+
+static void survive_a_master(void *arg)
+{
+    (void)arg;
+    struct redis_options options = cluster_options();
+    struct redis_client *client = ready_client(&options);
+    char key[KEY_BYTES];
+    begin_load(client, 0);
+    process_signal(cluster_site.pids[0], SIGKILL);
+    process_wait(cluster_site.pids[0], READY_MS);
+    await_owner(client, slot_of(key_at(0, key)), 3);
+    loop_park(200);
+    cluster_load_end("kill -9");
+    cr_expect_gt(cluster_load.failed, 0);
+    cr_expect_eq(cluster_load.failed_elsewhere, 0, "only the slots of the killed one");
+    cr_expect_eq(ask(client, NULL, NULL, WORDS("INCR", key_at(0, key))), MID_OK);
+    redis_client_free(client);
+    redis_cluster_restart(&cluster_site, 0);
+}
+
+Test(redis_cluster_failover, a_killed_master_is_replaced_and_its_slots_alone_fail)
+{
+    cluster_site_start(NODE_TIMEOUT_MS);
+    run_scenario(survive_a_master);
+}
+
+/* The node is there, and says nothing: no failover comes, since the others have not missed it for long enough. */
+static void freeze_a_master(void *arg)
+{
+    (void)arg;
+    struct redis_options options = cluster_options();
+    options.timeout_ms = 500;
+    struct redis_client *client = ready_client(&options);
+    begin_load(client, 2);
+    process_signal(cluster_site.pids[2], SIGSTOP);
+    loop_park(3000);
+    process_signal(cluster_site.pids[2], SIGCONT);
+    char key[KEY_BYTES];
+    await_owner(client, slot_of(key_at(2, key)), 2);
+    cluster_load_end("SIGSTOP");
+    cr_expect_gt(cluster_load.failed, 0);
+    cr_expect_eq(cluster_load.failed_elsewhere, 0);
+    redis_client_free(client);
+}
+
+Test(redis_cluster_failover, of_a_node_that_cannot_be_reached_only_its_slots_fail)
+{
+    cluster_site_start(0);
+    run_scenario(freeze_a_master);
+}
+
+/* The client has a map; all masters end; the replicas cannot be elected without them, so the old ones come back. */
+static void lose_all(void *arg)
+{
+    (void)arg;
+    struct redis_options options = cluster_options();
+    struct redis_client *client = ready_client(&options);
+    for (int i = 0; i < 3; i++) {
+        process_signal(cluster_site.pids[i], SIGKILL);
+        process_wait(cluster_site.pids[i], READY_MS);
+    }
+    loop_park(500);
+    cr_expect_not(redis_client_is_ready(client));
+    cr_expect_eq(ask(client, NULL, NULL, WORDS("SET", "a", "1")), MID_UNAVAILABLE);
+    cr_expect_eq(redis_client_counts(client)->unserved_slots, REDIS_SLOTS);
+    for (int i = 0; i < 3; i++)
+        redis_cluster_restart(&cluster_site, i);
+    cr_assert(redis_client_wait_ready(client, FAILOVER_MS));
+    int64_t end_ms = loop_now_ms() + FAILOVER_MS;
+    while (ask(client, NULL, NULL, WORDS("SET", "a", "1")) != MID_OK && loop_now_ms() < end_ms)
+        loop_park(20);
+    cr_expect_lt(loop_now_ms(), end_ms);
+    redis_client_free(client);
+}
+
+Test(redis_cluster_failover, all_masters_may_go_and_come_back)
+{
+    cluster_site_start(0);
+    run_scenario(lose_all);
+}

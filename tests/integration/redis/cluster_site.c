@@ -1,0 +1,92 @@
+/* A cluster, and what the tests of it share. See cluster_site.h. */
+#include "cluster_site.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "redis/cluster.h"
+#include "support/owned.h"
+
+struct redis_cluster_nodes cluster_site;
+struct cluster_load cluster_load;
+
+void cluster_site_end(void)
+{
+    redis_cluster_stop(&cluster_site);
+    server_fini(); /* the directory */
+}
+
+void cluster_site_start(int node_timeout_ms)
+{
+    server_make_directory();
+    redis_cluster_start(&cluster_site, &(struct redis_cluster_options){.directory = server.directory,
+                                                                       .masters = 3,
+                                                                       .replicas = 1,
+                                                                       .node_timeout_ms = node_timeout_ms});
+}
+
+struct redis_options cluster_options(void)
+{
+    struct redis_options options = quick_options();
+    options.address = strstr(cluster_site.url, "://") + 3;
+    options.topology = REDIS_CLUSTER;
+    options.tls = NULL;
+    options.timeout_ms = 2000;
+    return options;
+}
+
+int slot_of(const char *key)
+{
+    return redis_slot_of(key, strlen(key));
+}
+
+int place_of(const struct redis_client *client, int slot)
+{
+    const struct cluster_node *owner = client->cluster->owners[slot];
+    for (int i = 0; i < cluster_site.count; i++)
+        if (owner != NULL && owner->address.port == cluster_site.ports[i])
+            return i;
+    return -1;
+}
+
+const char *key_at(int master, char key[static KEY_BYTES])
+{
+    for (int i = 0;; i++) {
+        snprintf(key, KEY_BYTES, "key:{%d}", i);
+        if (slot_of(key) * 3 / REDIS_SLOTS == master)
+            return key;
+    }
+}
+
+void order(int node, const char *command)
+{
+    struct redis_probe *probe = redis_probe_open_port(cluster_site.ports[node]);
+    cr_assert_not_null(probe);
+    OWNED char *answer = redis_text(probe, command);
+    cr_assert_str_eq(answer, "OK", "%s", command);
+    redis_probe_close(probe);
+}
+
+void order_slot(int node, int slot, const char *rest)
+{
+    OWNED char *command = NULL;
+    cr_assert_geq(asprintf(&command, "CLUSTER SETSLOT %d %s", slot, rest), 0);
+    order(node, command);
+}
+
+long long redirections(const struct redis_client *client)
+{
+    return (long long)redis_client_counts(client)->redirections;
+}
+
+void cluster_load_end(const char *what)
+{
+    cluster_load.is_over = true;
+    while (cluster_load.writers > 0)
+        loop_park(5);
+    fprintf(stderr, "redis_cluster: %s: %d commands, %d failed, over %lld ms; %lld redirections\n", what,
+            cluster_load.sent, cluster_load.failed,
+            (long long)(cluster_load.last_failure_ms - cluster_load.first_failure_ms),
+            redirections(cluster_load.client));
+}
