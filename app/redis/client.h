@@ -163,7 +163,7 @@ struct redis_call {
     /* Hears what an error reply says, under the same terms; NULL: nobody does. */
     void (*on_refusal)(const char *text, size_t bytes, void *arg);
     /* Give up waiting after so long, though the answer may still come, and do not even try while Redis is suspect; 0:
-     * the client's timeout. */
+     * the client's timeout, or, of a cluster whose nodes change meanwhile, up to twice that. */
     int64_t patience_ms;
     /* Not MID_OK before what was answered is as durable. MID_UNAVAILABLE, with was_sent: it was carried out, and may be
      * lost. DEFAULT and MEMORY: the answer is enough; on_reply may set that when nothing was changed. */
@@ -174,6 +174,7 @@ struct redis_call {
     /* cluster_command.c */
     struct redis_redirection *redirection; /* what a node says instead of an answer; NULL: that is an error */
     bool is_asking;                        /* it follows ASK */
+    bool is_late;                          /* most of its patience went elsewhere: its end says nothing of this node */
 };
 MAY_SUSPEND MID_CHECK enum mid_error redis_command(struct redis_client *client, size_t count,
                                                    const struct redis_argument arguments[], struct redis_call *call);

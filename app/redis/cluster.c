@@ -12,10 +12,12 @@
 #include "redis/resp.h"
 
 enum {
-    LOOK_MS = 10000,       /* the map, when nothing seems wrong */
-    LOOK_AGAIN_MS = 250,   /* while slots are not served */
-    LOOK_SOONEST_MS = 50,  /* after the last time */
-    DOUBT_MS = 30000,      /* so long is an older map not believed */
+    LOOK_MS = 10000,      /* the map, when nothing seems wrong */
+    LOOK_AGAIN_MS = 250,  /* while slots are not served */
+    QUESTION_MS = 1000,   /* for the answer of one node, until the next one is asked */
+    LOOK_SOONEST_MS = 50, /* after the last time */
+    DOUBT_MS = 30000,     /* so long is an older map not believed */
+    MARKS_TRIED = 64 * REDIS_SLOTS,
     SEEDS_AGAIN_MS = 1000, /* without any connection the addresses that were configured are tried, too */
 };
 
@@ -68,7 +70,7 @@ static size_t count_unserved(const struct redis_cluster *cluster)
 {
     size_t unserved = REDIS_SLOTS;
     CLUSTER_EACH (cluster, node) {
-        if (cluster_node_is_ready(node))
+        if (cluster_node_serves(node))
             unserved -= node->slot_count;
     }
     return unserved;
@@ -98,7 +100,8 @@ static void judge(struct redis_cluster *cluster)
 {
     struct redis_client *front = cluster->front;
     bool has_any = cluster_find_ready(cluster) != NULL;
-    bool is_enough = cluster->has_map && has_any && (front->state == CONNECTION_READY || were_all_tried(cluster));
+    bool serves_any = count_unserved(cluster) < REDIS_SLOTS;
+    bool is_enough = cluster->has_map && serves_any && (front->state == CONNECTION_READY || were_all_tried(cluster));
     cluster->alone_ms = has_any ? 0 : cluster->alone_ms != 0 ? cluster->alone_ms : loop_now_ms();
     if (cluster->front->options.is_lazy)
         is_enough = cluster->has_map;
@@ -138,28 +141,39 @@ static void set_owner(struct redis_cluster *cluster, int slot, struct cluster_no
     cluster->owners[slot] = node;
 }
 
-static bool has_mark(const struct cluster_node *node)
+/* Every master needs a key of its own that is written before WAIT (mark.h): the first number from there on whose slot
+ * it has. False: there is none. */
+static bool choose_mark(struct cluster_node *node, unsigned from)
 {
-    const char *key = node->client->mark_key;
-    return node->cluster->owners[redis_slot_of(key, strlen(key))] == node;
+    char *key = node->client->mark_key;
+    for (unsigned number = from; number < from + MARKS_TRIED; number++) {
+        snprintf(key, REDIS_MARK_KEY_BYTES, "mid:mark:{%u}", number);
+        if (node->cluster->owners[redis_slot_of(key, strlen(key))] != node)
+            continue;
+        node->mark = number;
+        return true;
+    }
+    return false;
 }
 
-/* Every master needs a key of its own that is written before WAIT (mark.h): the first number whose slot it has. */
 static void choose_marks(struct redis_cluster *cluster)
 {
-    size_t missing = 0;
     CLUSTER_EACH (cluster, node) {
-        missing += node->slot_count > 0 && node->client != NULL && !has_mark(node);
-    }
-    for (unsigned number = 0; missing > 0 && number < 64 * REDIS_SLOTS; number++) {
-        char key[REDIS_MARK_KEY_BYTES];
-        snprintf(key, sizeof(key), "mid:mark:{%u}", number);
-        struct cluster_node *node = cluster->owners[redis_slot_of(key, strlen(key))];
-        if (node == NULL || node->client == NULL || has_mark(node))
+        if (node->slot_count == 0 || node->client == NULL)
             continue;
-        memcpy(node->client->mark_key, key, sizeof(key));
-        missing--;
+        const char *key = node->client->mark_key;
+        if (cluster->owners[redis_slot_of(key, strlen(key))] != node)
+            (void)choose_mark(node, 0);
     }
+}
+
+bool redis_cluster_change_mark(const struct redis_client *client)
+{
+    struct cluster_node *node = client->node;
+    if (node == NULL)
+        return false;
+    redis_cluster_refresh(node->cluster);
+    return node->slot_count > 0 && choose_mark(node, node->mark + 1);
 }
 
 /* One that was retired is in the map again. */
@@ -182,7 +196,7 @@ static void use_and_retire(struct redis_cluster *cluster)
     }
 }
 
-static void apply(struct redis_cluster *cluster, const struct cluster_map *map)
+static void apply(struct redis_cluster *cluster, struct cluster_map *map)
 {
     struct cluster_node **masters = calloc(map->count, sizeof(*masters));
     if (masters == NULL)
@@ -194,6 +208,10 @@ static void apply(struct redis_cluster *cluster, const struct cluster_map *map)
     free(masters);
     use_and_retire(cluster);
     choose_marks(cluster);
+    free(cluster->ids);
+    cluster->ids = map->ids;
+    cluster->id_count = map->id_count;
+    map->ids = NULL; /* the cluster's now */
     cluster->replicas = map->replicas;
     cluster->has_map = true;
 }
@@ -207,10 +225,21 @@ static void note_failure(struct cluster_node *node, const char *reason)
              redis_address_name(&node->address, name), reason);
 }
 
-static bool is_believed(const struct cluster_node *node)
+/* One of its nodes is one of ours. */
+static bool is_of_this(const struct redis_cluster *cluster, const struct cluster_map *map)
+{
+    for (size_t i = 0; i < map->id_count; i++)
+        for (size_t k = 0; k < cluster->id_count; k++)
+            if (map->ids[i] == cluster->ids[k])
+                return true;
+    return false;
+}
+
+static bool is_believed(const struct cluster_node *node, const struct cluster_map *map)
 {
     const struct redis_cluster *cluster = node->cluster;
-    return !cluster->has_map || node->epoch >= cluster->epoch || loop_now_ms() - cluster->mapped_ms > DOUBT_MS;
+    bool is_news = node->epoch >= cluster->epoch && is_of_this(cluster, map);
+    return !cluster->has_map || is_news || loop_now_ms() - cluster->mapped_ms > DOUBT_MS;
 }
 
 static void on_shards(void *arg, const struct redisReply *reply)
@@ -219,26 +248,29 @@ static void on_shards(void *arg, const struct redisReply *reply)
     struct redis_cluster *cluster = node->cluster;
     struct cluster_map map;
     char reason[REDIS_REASON_SIZE];
+    cluster->is_asking = false;
     if (reply == NULL || node->retired_ms != 0 || cluster->front->is_closing)
         return;
     if (!cluster_map_read(&map, reply, &node->address, cluster->front->options.tls != NULL, reason, sizeof(reason))) {
         note_failure(node, reason);
         return;
     }
-    if (is_believed(node)) {
+    if (is_believed(node, &map)) {
         apply(cluster, &map);
         cluster->epoch = node->epoch;
         cluster->mapped_ms = loop_now_ms();
-        judge(cluster);
     }
+    judge(cluster);
     cluster_map_fini(&map);
 }
 
 static void on_epoch(void *arg, const struct redisReply *reply)
 {
     struct cluster_node *node = arg;
-    if (reply != NULL)
-        node->epoch = cluster_epoch_read(reply);
+    if (reply == NULL)
+        return;
+    node->epoch = cluster_epoch_read(reply);
+    node->is_down = cluster_is_down(reply);
 }
 
 static void send_words(struct cluster_node *node, const char *word, redis_answer_fn *fn)
@@ -256,13 +288,16 @@ void redis_cluster_ask(struct cluster_node *node)
     send_words(node, "SHARDS", on_shards);
 }
 
-/* One node after another. */
+/* One node after another, and one question at a time. */
 static void ask_next(struct redis_cluster *cluster)
 {
     size_t ready = 0;
+    if (cluster->is_asking && loop_now_ms() - cluster->asked_ms < QUESTION_MS)
+        return;
     CLUSTER_EACH (cluster, node)
         ready += cluster_node_is_ready(node);
     cluster->asked_ms = loop_now_ms();
+    cluster->is_asking = ready > 0;
     if (ready == 0)
         return;
     size_t skipped = cluster->questions++ % ready;
@@ -280,6 +315,11 @@ void redis_cluster_refresh(struct redis_cluster *cluster)
     timer_start(&cluster->timer, due_ms > 0 ? due_ms : 0, on_time);
 }
 
+static void on_flush(void *arg)
+{
+    cluster_free_retired(arg);
+}
+
 static void on_time(struct timer *timer)
 {
     struct redis_cluster *cluster = LIST_ELEMENT(timer, struct redis_cluster, timer);
@@ -290,7 +330,7 @@ static void on_time(struct timer *timer)
         cluster_use_seeds(cluster);
     }
     ask_next(cluster);
-    cluster_free_retired(cluster);
+    loop_request_flush(&cluster->flush);
     bool is_well = cluster->has_map && (cluster->front->options.is_lazy ? cluster_find_ready(cluster) != NULL
                                                                         : count_unserved(cluster) == 0);
     timer_start(&cluster->timer, is_well ? LOOK_MS : LOOK_AGAIN_MS, on_time);
@@ -322,6 +362,7 @@ struct redis_cluster *redis_cluster_new(struct redis_client *front, char *reason
     list_init(&cluster->nodes);
     list_init(&cluster->retired);
     list_init(&cluster->waiters);
+    flush_init(&cluster->flush, on_flush, cluster);
     counter_set(&front->counts->unserved_slots, front->options.is_lazy ? 0 : REDIS_SLOTS);
     timer_start(&cluster->timer, 0, on_time); /* and not at once: scripts are still to be registered */
     return cluster;
@@ -333,7 +374,9 @@ void redis_cluster_free(struct redis_cluster *cluster)
         return;
     cluster->front->is_closing = true;
     timer_fini(&cluster->timer);
+    list_remove(&cluster->flush.link);
     cluster_free_nodes(cluster);
     wake_waiters(cluster, true);
+    free(cluster->ids);
     free(cluster);
 }

@@ -11,8 +11,10 @@
  * hence also a replica that was named as a seed tells it before it is left. Later one node after another is asked for
  * it: every ten seconds, and a few times a second while slots are not served or a redirection was met.
  *
- * Nodes may disagree, as Sentinels may: a map counts only if its epoch is not older than the newest that was seen, or
- * nothing else was said for half a minute.
+ * Nodes may disagree, as Sentinels may: a map counts only if its epoch is not older than that of the last one, and it
+ * names one of the same nodes, which another cluster's at an address of ours would not; or if nothing else was said for
+ * half a minute. The epoch grows with every failover. A node may have heard of it before it has heard of the new
+ * master: what is wrong in its map is put right by MOVED.
  *
  * A node that is in the map no more is retired: it answers what it was sent, and is freed when no call can hold it.
  *
@@ -37,6 +39,8 @@ struct cluster_node {
     size_t slot_count;
     int64_t retired_ms; /* since when the map does not name it; 0: it does, or is not known yet */
     int64_t epoch;      /* that it has told with its last map */
+    bool is_down;       /* it has said that the cluster is, and takes no commands */
+    unsigned mark;      /* the number in its client's mark_key */
 };
 
 struct redis_cluster {
@@ -47,14 +51,19 @@ struct redis_cluster {
     struct list retired;                      /* that it names no more, the oldest first */
     struct cluster_node *owners[REDIS_SLOTS]; /* NULL: nobody has the slot */
     size_t replicas;
+    uint64_t *ids; /* of the nodes in the map */
+    size_t id_count;
     bool has_map;
+    bool is_asking;    /* for a map, since asked_ms */
     int64_t epoch;     /* of the map */
     int64_t mapped_ms; /* when the last one was taken */
     int64_t asked_ms;  /* when one was last asked for */
     size_t questions;  /* for it, whose number decides who is asked */
+    size_t seeds_used; /* of a lazy one, which tries them one by one */
     int64_t alone_ms;  /* since when no node is connected; 0: one is */
     int64_t loop_told_ms;
     struct timer timer;
+    struct flush flush;  /* frees what is retired: a fiber of this turn may still look at it */
     struct list waiters; /* fibers that wait for any change */
     char failure[REDIS_REASON_SIZE];
 };
@@ -73,6 +82,9 @@ struct cluster_node *cluster_next(const struct redis_cluster *cluster, const str
 /* NOLINTEND(bugprone-macro-parentheses) */
 
 bool cluster_node_is_ready(const struct cluster_node *node);
+
+/* It is connected, and has not said that the cluster takes no commands. */
+bool cluster_node_serves(const struct cluster_node *node);
 
 /* One that is connected; NULL: none is. */
 struct cluster_node *cluster_find_ready(const struct redis_cluster *cluster);
@@ -95,6 +107,9 @@ void cluster_free_nodes(struct redis_cluster *cluster);
 
 /* greeting.c: asks for the map on this connection. */
 void redis_cluster_ask(struct cluster_node *node);
+
+/* durability.c: its mark's slot has gone, or is going. False: there is no other slot. The map is asked for. */
+bool redis_cluster_change_mark(const struct redis_client *client);
 
 /* connection.c: it became ready, was lost, or has failed to connect. */
 void redis_cluster_note_change(struct cluster_node *node);

@@ -17,6 +17,7 @@ enum {
     HOPS_AT_ONCE = 2, /* after so many, they are given time to agree */
     HOP_PAUSE_MS = 20,
     LATER_PAUSE_MS = 10, /* until a slot that moves is asked for again */
+    HOP_LEAST_MS = 50,   /* with less time left nobody is asked again: he would be blamed for it */
     TELL_AGAIN_MS = 1000,
 };
 
@@ -52,6 +53,9 @@ MAY_SUSPEND static struct cluster_node *reach(struct redis_cluster *cluster, int
         struct cluster_node *node = sent_to != NULL ? sent_to : redis_cluster_owner(cluster, slot);
         if (node != NULL && node->client->state == CONNECTION_READY)
             return node;
+        if (node != NULL &&
+            node->retired_ms != 0) /* by a map that does not know yet what the one has said who sent it */
+            cluster_use(node);
         if (node == NULL || !is_worth_waiting(node)) {
             redis_cluster_refresh(cluster);
             return NULL;
@@ -111,7 +115,11 @@ MAY_SUSPEND static bool follow(struct journey *journey, struct cluster_node *fro
             redis_cluster_take_moved(cluster, redirection->slot, journey->sent_to);
         return journey->hops <= HOPS_AT_ONCE || pause(cluster, HOP_PAUSE_MS);
     case REDIRECTION_LATER:
+        journey->hops = 0; /* who sent it here has told the truth */
         return pause(cluster, LATER_PAUSE_MS);
+    case REDIRECTION_LOST:
+        redis_cluster_refresh(cluster);
+        return pause(cluster, HOP_PAUSE_MS);
     default: /* nobody serves it; or the connection has ended, and it was not carried out */
         redis_cluster_refresh(cluster);
         return false;
@@ -125,14 +133,16 @@ static void begin_hop(struct redis_call *call, struct redis_redirection *redirec
     redirection->kind = REDIRECTION_NONE;
     call->redirection = redirection;
     call->is_asking = is_asking;
-    if (call->patience_ms > 0)
-        call->patience_ms = left_ms > 0 ? left_ms : 1;
+    if (call->patience_ms <= 0)
+        return;
+    call->is_late = call->is_late || 2 * left_ms < call->patience_ms;
+    call->patience_ms = left_ms > 0 ? left_ms : 1;
 }
 
 static void end_hops(struct redis_call *call, int64_t patience_ms)
 {
     call->redirection = NULL;
-    call->is_asking = false;
+    call->is_asking = call->is_late = false;
     call->patience_ms = patience_ms;
 }
 
@@ -155,7 +165,7 @@ enum mid_error redis_cluster_run(struct redis_cluster *cluster, const struct red
         error = redis_invocation_run(node->client, invocation, call);
         if (redirection.kind == REDIRECTION_NONE || !follow(&journey, node, &redirection))
             break;
-    } while (loop_now_ms() < end_ms);
+    } while (loop_now_ms() + HOP_LEAST_MS < end_ms);
     end_hops(call, patience_ms);
     return error;
 }

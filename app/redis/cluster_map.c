@@ -13,6 +13,8 @@
 #include "redis/refusal.h"
 #include "redis/reply.h"
 
+enum { IDS_MAX = 4096 };
+
 /* The value behind this name in a list of names and values; NULL: there is none. */
 static const redisReply *value_of(const redisReply *list, const char *name)
 {
@@ -39,17 +41,31 @@ static bool read_address(const redisReply *node, const struct redis_address *ask
            redis_address_join(host, (int)strlen(host), port, (int)strlen(port), address);
 }
 
-/* The master of a shard: one that is online rather than one that has failed. While a failover goes on there may be
- * two; NULL: there is none. */
+/* The first master of a shard that is online, or the first at all: while a failover goes on there may be two. NULL:
+ * there is none. */
 static const redisReply *find_master(const redisReply *nodes)
 {
     const redisReply *found = NULL;
     for (size_t i = 0; i < reply_count(nodes); i++) {
         const redisReply *node = nodes->element[i];
-        if (is_said(node, "role", "master") && (found == NULL || is_said(node, "health", "online")))
-            found = node;
+        if (!is_said(node, "role", "master"))
+            continue;
+        if (is_said(node, "health", "online"))
+            return node;
+        found = found != NULL ? found : node;
     }
     return found;
+}
+
+/* The first 16 hexadecimal digits of each. */
+static void take_ids(struct cluster_map *map, const redisReply *nodes)
+{
+    for (size_t i = 0; i < reply_count(nodes) && map->id_count < IDS_MAX; i++) {
+        char digits[17] = "";
+        snprintf(digits, sizeof(digits), "%s", reply_text(value_of(nodes->element[i], "id")));
+        if (digits[0] != '\0')
+            map->ids[map->id_count++] = strtoull(digits, NULL, 16);
+    }
 }
 
 static size_t count_replicas(const redisReply *nodes)
@@ -79,10 +95,11 @@ static bool take_shard(struct cluster_map *map, const redisReply *shard, const s
     const redisReply *nodes = value_of(shard, "nodes");
     const redisReply *master = find_master(nodes);
     map->replicas += count_replicas(nodes);
+    take_ids(map, nodes);
     if (reply_count(slots) == 0 || master == NULL) /* it has nothing, or nobody serves it */
         return reply_count(shard) > 0;
     if (!read_address(master, asked, is_tls, &map->masters[map->count]))
-        return false;
+        return true; /* others may say where they are; MOVED may know more */
     map->count++;
     return take_slots(map, slots, (uint16_t)map->count);
 }
@@ -106,7 +123,8 @@ bool cluster_map_read(struct cluster_map *map, const struct redisReply *reply, c
     if (shards == 0 || shards > REDIS_SLOTS)
         return refuse(map, "the node does not say which shards its cluster has", reason, reason_size);
     map->masters = calloc(shards, sizeof(*map->masters));
-    if (map->masters == NULL)
+    map->ids = calloc(IDS_MAX, sizeof(*map->ids));
+    if (map->masters == NULL || map->ids == NULL)
         panic("out of memory for the map of the cluster");
     for (size_t i = 0; i < shards; i++)
         if (!take_shard(map, reply->element[i], asked, is_tls))
@@ -117,8 +135,16 @@ bool cluster_map_read(struct cluster_map *map, const struct redisReply *reply, c
 void cluster_map_fini(struct cluster_map *map)
 {
     free(map->masters);
+    free(map->ids);
     map->masters = NULL;
+    map->ids = NULL;
     map->count = 0;
+}
+
+bool cluster_is_down(const struct redisReply *reply)
+{
+    const char *state = redis_info_find(reply_text(reply), "cluster_state");
+    return state != NULL && strncmp(state, "fail", 4) == 0;
 }
 
 int64_t cluster_epoch_read(const struct redisReply *reply)

@@ -13,11 +13,14 @@
 
 struct redisReply;
 
+/* Slots whose master does not say where it is have no owner. */
 struct cluster_map {
     size_t count;
     struct redis_address *masters; /* of those with slots; the map's */
     size_t replicas;               /* that are online, of all of them */
-    uint16_t owners[REDIS_SLOTS];  /* 1 + the place in `masters`; 0: nobody has the slot */
+    uint64_t *ids;                 /* of all nodes, as far as 64 bits tell them apart; the map's */
+    size_t id_count;
+    uint16_t owners[REDIS_SLOTS]; /* 1 + the place in `masters`; 0: nobody has the slot */
 };
 
 /* `asked` is the node that has answered: others that do not know their own address have its host. False with a
@@ -25,6 +28,10 @@ struct cluster_map {
 bool cluster_map_read(struct cluster_map *map, const struct redisReply *reply, const struct redis_address *asked,
                       bool is_tls, char *reason, size_t reason_size);
 void cluster_map_fini(struct cluster_map *map);
+
+/* Whether the answer to CLUSTER INFO says that the node takes no commands: it sees too few others, or slots that nobody
+ * has and cluster-require-full-coverage. */
+bool cluster_is_down(const struct redisReply *reply);
 
 /* The cluster's epoch in the answer to CLUSTER INFO, which grows with every failover; 0: it is not told. */
 int64_t cluster_epoch_read(const struct redisReply *reply);

@@ -23,6 +23,11 @@ bool cluster_node_is_ready(const struct cluster_node *node)
     return node->client != NULL && node->client->state == CONNECTION_READY;
 }
 
+bool cluster_node_serves(const struct cluster_node *node)
+{
+    return cluster_node_is_ready(node) && !node->is_down;
+}
+
 struct cluster_node *cluster_find_ready(const struct redis_cluster *cluster)
 {
     CLUSTER_EACH (cluster, node)
@@ -80,8 +85,11 @@ void cluster_use(struct cluster_node *node)
 
 void cluster_use_seeds(struct redis_cluster *cluster)
 {
-    for (size_t i = 0; i < cluster->seed_count; i++)
-        cluster_use(cluster_find_or_make(cluster, &cluster->seeds[i]));
+    bool is_lazy = cluster->front->options.is_lazy;
+    for (size_t i = 0; i < (is_lazy ? 1 : cluster->seed_count); i++) {
+        size_t number = is_lazy ? cluster->seeds_used++ % cluster->seed_count : i;
+        cluster_use(cluster_find_or_make(cluster, &cluster->seeds[number]));
+    }
 }
 
 /* -------------------- leaving -------------------- */
@@ -101,26 +109,32 @@ static void free_node(struct cluster_node *node)
     free(node);
 }
 
-void cluster_free_retired(struct redis_cluster *cluster)
-{
-    int64_t grace_ms = 2 * cluster->front->options.timeout_ms + RETIRED_MORE_MS;
-    for (struct list *oldest; (oldest = list_take_first(&cluster->retired)) != NULL;) {
-        struct cluster_node *node = node_of(oldest);
-        bool is_asked = node->client != NULL && node->client->pending_count > 0;
-        if (is_asked || loop_now_ms() - node->retired_ms < grace_ms) {
-            list_prepend(&cluster->retired, oldest);
-            return;
-        }
-        free_node(node);
-    }
-}
-
 static void free_list(struct list *list)
 {
     for (struct list *link = list->next, *next; link != list; link = next) {
         next = link->next;
         free_node(node_of(link));
     }
+}
+
+static bool is_held(const struct cluster_node *node, int64_t grace_ms)
+{
+    bool is_asked = node->client != NULL && node->client->pending_count > 0;
+    return is_asked || loop_now_ms() - node->retired_ms < grace_ms;
+}
+
+void cluster_free_retired(struct redis_cluster *cluster)
+{
+    struct list over;
+    int64_t grace_ms = 2 * cluster->front->options.timeout_ms + RETIRED_MORE_MS;
+    list_init(&over);
+    for (struct list *oldest; (oldest = list_take_first(&cluster->retired)) != NULL; list_append(&over, oldest)) {
+        if (is_held(node_of(oldest), grace_ms)) {
+            list_prepend(&cluster->retired, oldest);
+            break;
+        }
+    }
+    free_list(&over);
 }
 
 void cluster_free_nodes(struct redis_cluster *cluster)
@@ -168,7 +182,7 @@ size_t redis_cluster_pending(const struct redis_cluster *cluster)
 const char *redis_cluster_failure(const struct redis_cluster *cluster)
 {
     CLUSTER_EACH (cluster, node)
-        if (node->client != NULL && node->client->failure[0] != '\0')
+        if (node->client != NULL && !cluster_node_is_ready(node) && node->client->failure[0] != '\0')
             return node->client->failure;
     return cluster->failure;
 }

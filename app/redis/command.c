@@ -113,6 +113,9 @@ static enum mid_error take_error(struct redis_client *client, struct redis_call 
 {
     enum redis_refusal refusal = redis_refusal_of(reply->str, reply->len);
     if (call->redirection != NULL && redis_redirection_read(call->redirection, reply->str, reply->len)) {
+        bool is_refusal = !redis_redirection_leads(call->redirection);
+        if (is_refusal && call->on_refusal != NULL)
+            call->on_refusal(reply->str, reply->len, call->arg);
         call->was_sent = false;
         return MID_UNAVAILABLE;
     }
@@ -208,9 +211,11 @@ MAY_SUSPEND static bool is_answered_by(struct redis_pending *pending, int64_t en
 /* The record is no longer the caller's. The client is there: it would have answered before it went. */
 static enum mid_error give_up(struct redis_pending *pending, int64_t patience_ms)
 {
+    bool is_late = pending->call->is_late;
     pending->call = NULL;
     pending->run = NULL;
-    redis_suspicion_begin(pending->client, patience_ms);
+    if (!is_late)
+        redis_suspicion_begin(pending->client, patience_ms);
     return MID_UNAVAILABLE;
 }
 
@@ -310,6 +315,8 @@ enum mid_error redis_client_confirm(struct redis_client *client, const char *key
     if (!redis_durability_is_needed(durability))
         return MID_OK;
     client = redis_client_of(client, key);
+    if (client->cluster != NULL) /* nobody has the key */
+        return MID_UNAVAILABLE;
     MID_TRY(redis_command_admit(client, &call));
     return redis_durability_await(client, durability, connection);
 }

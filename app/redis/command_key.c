@@ -26,10 +26,10 @@ static bool is_word(const struct redis_argument *argument, const char *word)
     return argument->bytes == strlen(word) && strncasecmp(argument->data, word, argument->bytes) == 0;
 }
 
-/* XREAD and XREADGROUP: behind STREAMS, which no option before it can be. */
+/* Behind STREAMS. The names of group and consumer, which may be anything, are two and three behind XREADGROUP. */
 static size_t stream_at(size_t count, const struct redis_argument arguments[])
 {
-    for (size_t i = 1; i + 1 < count; i++)
+    for (size_t i = is_word(&arguments[0], "XREADGROUP") ? 4 : 1; i + 1 < count; i++)
         if (is_word(&arguments[i], "STREAMS"))
             return i + 1;
     return 0;

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/panic.h"
 #include "redis/cluster.h"
+#include "redis/durability.h"
 #include "redis/resolve.h"
 #include "redis/tls.h"
 
@@ -134,6 +135,7 @@ void redis_connection_revive(struct redis_client *client)
     if (!client->is_retired)
         return;
     client->is_retired = false;
+    redis_durability_forget(client->durability);
     if (client->state != CONNECTION_PAUSING)
         return;
     client->failures = client->attempts = 0;

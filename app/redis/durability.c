@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/panic.h"
 #include "redis/command.h"
+#include "redis/cluster.h"
 #include "redis/connection.h"
 #include "redis/identity.h"
 #include "redis/mark.h"
@@ -26,6 +27,7 @@ enum {
     LOOK_AGAIN_MS = 20,  /* while the connection for rounds is made anew */
     GRACE_MS = 1000,     /* for that */
     TELL_AGAIN_MS = 60000,
+    MARKS_MAX = 5, /* that a round is given to find a slot which stays */
 };
 
 struct waiter {
@@ -64,6 +66,7 @@ struct redis_durability {
     struct redis_mark mark;
     bool is_given_up; /* by ourselves */
     unsigned losses;  /* of the connection within rounds, in a row */
+    unsigned marks;   /* keys that were not this node's, in a row */
     int64_t away_ms;  /* since when rounds have no connection; 0: they have one */
     struct flush flush;
     struct timer timer;
@@ -162,7 +165,7 @@ static void repeat_round(struct redis_durability *durability)
 static void end_round(struct redis_durability *durability)
 {
     durability->state = ROUND_NONE;
-    durability->losses = 0;
+    durability->losses = durability->marks = 0;
     tell_end(&durability->kinds[durability->turn]);
     count_shortage(durability, is_short_of_any(durability));
     settle(&durability->round, MID_OK);
@@ -235,6 +238,9 @@ static void on_mark(void *arg, enum redis_mark_verdict verdict, const char *reas
     } else if (verdict == MARK_DURABLE) {
         kind->is_proven = true;
         ask(durability);
+    } else if (verdict == MARK_ELSEWHERE && durability->marks++ < MARKS_MAX &&
+               redis_cluster_change_mark(durability->commands)) {
+        ask(durability);
     } else if (was_cut && durability->losses == 0) {
         repeat_round(durability);
     } else {
@@ -243,6 +249,14 @@ static void on_mark(void *arg, enum redis_mark_verdict verdict, const char *reas
     }
     if (verdict == MARK_DEMOTED)
         leave_replica(durability);
+}
+
+void redis_durability_forget(struct redis_durability *durability)
+{
+    for (size_t i = 0; durability != NULL && i < KINDS; i++)
+        durability->kinds[i].is_short = durability->kinds[i].is_proven = false;
+    if (durability != NULL)
+        count_shortage(durability, false);
 }
 
 /* Those who were answered on the connection that there is now; the others will not know. */
@@ -298,6 +312,9 @@ static void ask(struct redis_durability *durability)
 static bool is_to_be_tried(struct redis_durability *durability, const struct kind *kind)
 {
     enum mid_durability configured = durability->commands->options.durability;
+    const struct cluster_node *node = durability->commands->node;
+    if (node != NULL && node->slot_count == 0)
+        return false; /* there is nothing that could be lost, and no key to try it with */
     bool is_configured = redis_durability_is_needed(configured) && kind == kind_of(durability, configured);
     return kind->is_short || (is_configured && !kind->is_proven);
 }
@@ -425,6 +442,7 @@ void redis_durability_begin(struct redis_client *client)
 {
     if (client->durability != NULL)
         return;
+    ENSURE(client->cluster == NULL); /* its nodes have one each */
     struct redis_durability *durability = calloc(1, sizeof(*durability));
     if (durability == NULL)
         panic("out of memory for the durability of Redis");

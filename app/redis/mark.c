@@ -8,6 +8,7 @@
 #include <hiredis/hiredis.h>
 
 #include "redis/connection.h"
+#include "redis/redirection.h"
 #include "redis/reply.h"
 #include "redis/resp.h"
 
@@ -33,9 +34,14 @@ static void note_refusal(struct redis_mark *mark, const redisReply *reply)
 {
     if (reply == NULL || reply->type != REDIS_REPLY_ERROR || mark->refused != MARK_DURABLE)
         return;
+    struct redis_redirection redirection;
     enum redis_refusal refusal = redis_refusal_of(reply->str, reply->len);
+    bool is_elsewhere = redis_redirection_read(&redirection, reply->str, reply->len);
     bool is_demoted = refusal == REDIS_IS_REPLICA || is_unblocked(reply);
-    mark->refused = is_demoted ? MARK_DEMOTED : refusal == REDIS_MISTAKE ? MARK_MISTAKEN : MARK_REFUSED;
+    mark->refused = is_elsewhere               ? MARK_ELSEWHERE
+                    : is_demoted               ? MARK_DEMOTED
+                    : refusal == REDIS_MISTAKE ? MARK_MISTAKEN
+                                               : MARK_REFUSED;
     redis_refusal_copy(mark->reason, sizeof(mark->reason), reply->str, reply->len);
 }
 

@@ -10,11 +10,12 @@
 
 enum redis_mark_verdict {
     MARK_DURABLE,
-    MARK_LATE,     /* not in time */
-    MARK_REFUSED,  /* for now */
-    MARK_MISTAKEN, /* this Redis cannot do it at all, or the user may not */
-    MARK_DEMOTED,  /* it is no master any more */
-    MARK_LOST,     /* the connection has ended */
+    MARK_LATE,      /* not in time */
+    MARK_REFUSED,   /* for now */
+    MARK_ELSEWHERE, /* the slot of its key is not this node's any more, or is on its way: another key may do */
+    MARK_MISTAKEN,  /* this Redis cannot do it at all, or the user may not */
+    MARK_DEMOTED,   /* it is no master any more */
+    MARK_LOST,      /* the connection has ended */
 };
 
 /* On the loop's stack. `reason` says what is missing, where it is not durable; it is gone when this returns. */

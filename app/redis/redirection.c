@@ -29,7 +29,7 @@ static bool read_target(struct redis_redirection *redirection, const char *text,
     const char *host = colon > text ? text : "localhost";
     int host_length = colon > text ? (int)(colon - text) : (int)strlen(host);
     if (host_length == 1 && *host == '?') {
-        redirection->kind = REDIRECTION_LATER;
+        redirection->kind = REDIRECTION_LOST;
         return true;
     }
     if (host_length > REDIS_HOST_LENGTH_MAX ||
@@ -54,8 +54,7 @@ bool redis_redirection_read(struct redis_redirection *redirection, const char *t
         if (bytes < length || memcmp(text, codes[i].code, length) != 0)
             continue;
         struct redis_redirection read = {.kind = codes[i].kind};
-        bool has_target = read.kind == REDIRECTION_MOVED || read.kind == REDIRECTION_ASK;
-        if (has_target && !read_target(&read, text + length, text + bytes))
+        if (redis_redirection_leads(&read) && !read_target(&read, text + length, text + bytes))
             return false;
         *redirection = read;
         return true;

@@ -266,7 +266,8 @@ enum mid_error queue_start(const char *queue, const char *worker, size_t count,
     struct redis_call call = {.on_reply = on_started, .on_refusal = on_start_refused, .arg = &starting};
     enum mid_error error = redis_script_run(settings.redis, &start_script, key, 1 + 2 * count, arguments, &call);
     free(arguments);
-    return starting.was_refused ? MID_OVERLOADED : error;
+    bool was_refused = starting.was_refused && error == MID_UNAVAILABLE && !call.was_sent; /* by the last one asked */
+    return was_refused ? MID_OVERLOADED : error;
 }
 
 /* -------------------- owning -------------------- */

@@ -14,13 +14,17 @@
 #include "process.h"
 #include "redis.h"
 
+/* The socket stays, so that neither another test nor the kernel, for a connection, takes the port before a server does:
+ * that can bind to it all the same, as both have SO_REUSEADDR and ours does not listen. It is set behind our own
+ * bind(), which so fails at a port that another test has. */
 int redis_node_port(void)
 {
     struct sockaddr_in any = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t size = sizeof(any);
+    int yes = 1;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    ENSURE(bind(fd, (struct sockaddr *)&any, size) == 0 && getsockname(fd, (struct sockaddr *)&any, &size) == 0);
-    close(fd);
+    ENSURE(bind(fd, (struct sockaddr *)&any, size) == 0 && getsockname(fd, (struct sockaddr *)&any, &size) == 0 &&
+           setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) == 0);
     return ntohs(any.sin_port);
 }
 

@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* A port that nobody uses yet. */
+/* A port that nobody uses, and nobody but a server will get while this process lives. */
 int redis_node_port(void);
 
 /* Starts a Redis that keeps nothing on disk; a replica of the one at `master_port`, unless that is 0. Its log is

@@ -23,7 +23,7 @@ TestSuite(redis_cluster_lies, .timeout = 60);
 static struct node {
     struct pretender pretender;
     int port;
-    const char *shards, *hello;
+    const char *shards, *hello, *state;
     int epoch;
     const char *answers[ANSWERS]; /* to one SET after the other; the last one that is there also to all others */
     int asked, asking;            /* commands SET, and ASKING */
@@ -55,9 +55,10 @@ static const char *answer_to_set(struct node *node)
 /* The answer to one command, whose words are in `rest` up to the next one. */
 static void answer_one(struct node *node, const char *command, char *reply, size_t size)
 {
-    char epoch[64], info[96];
-    int bytes = snprintf(epoch, sizeof(epoch), "cluster_current_epoch:%d\r\n", node->epoch);
-    snprintf(info, sizeof(info), "$%d\r\n%s\r\n", bytes, epoch);
+    char text[96], info[128];
+    int bytes = snprintf(text, sizeof(text), "cluster_state:%s\r\ncluster_current_epoch:%d\r\n",
+                         node->state != NULL ? node->state : "ok", node->epoch);
+    snprintf(info, sizeof(info), "$%d\r\n%s\r\n", bytes, text);
     const struct {
         const char *word, *says;
     } rows[] = {
@@ -103,8 +104,11 @@ static void answer_as_b(const char *request, char *reply, size_t size)
 }
 
 #define MASTER(port)                                                                                                   \
-    "*1\r\n*8\r\n$8\r\nendpoint\r\n$9\r\n127.0.0.1\r\n$4\r\nport\r\n" port                                             \
+    "*1\r\n*10\r\n$2\r\nid\r\n$4\r\nbeef\r\n$8\r\nendpoint\r\n$9\r\n127.0.0.1\r\n$4\r\nport\r\n" port                  \
     "\r\n$4\r\nrole\r\n$6\r\nmaster\r\n$6\r\nhealth\r\n$6\r\nonline\r\n"
+#define STRANGE_SHARD                                                                                                  \
+    "*4\r\n$5\r\nslots\r\n*2\r\n:0\r\n:16383\r\n$5\r\nnodes\r\n*1\r\n*10\r\n$2\r\nid\r\n$4\r\ndead\r\n$8\r\nendpoint"  \
+    "\r\n$9\r\n127.0.0.1\r\n$4\r\nport\r\n:B\r\n$4\r\nrole\r\n$6\r\nmaster\r\n$6\r\nhealth\r\n$6\r\nonline\r\n"
 #define SHARD(first, last, port) "*4\r\n$5\r\nslots\r\n*2\r\n:" first "\r\n:" last "\r\n$5\r\nnodes\r\n" MASTER(port)
 static const char all_at_a[] = "*1\r\n" SHARD("0", "16383", ":A");
 static const char all_at_b[] = "*1\r\n" SHARD("0", "16383", ":B");
@@ -157,28 +161,45 @@ static const struct journey {
     enum mid_error result;
     int asked_a, asked_b; /* how often; -1: more than once, and not for ever */
     bool was_asking;
+    bool lasts; /* as long as the patience, less what is too little for another question */
 } journeys[] = {
-    {"another node has it", {"-MOVED 15495 127.0.0.1:B\r\n"}, {"+OK\r\n"}, MID_OK, 1, 1, false},
-    {"one that says no host", {"-MOVED 15495 :B\r\n"}, {"+OK\r\n"}, MID_OK, 1, 1, false},
-    {"one with a name", {"-MOVED 15495 localhost:B\r\n"}, {"+OK\r\n"}, MID_OK, 1, 1, false},
-    {"it is on its way", {"-ASK 15495 127.0.0.1:B\r\n"}, {"+OK\r\n"}, MID_OK, 1, 1, true},
-    {"the slot is another one", {"-MOVED 3 127.0.0.1:B\r\n"}, {"+OK\r\n"}, MID_OK, 1, 1, false},
+    {"another node has it", {"-MOVED 15495 127.0.0.1:B\r\n"}, {"+OK\r\n"}, MID_OK, 1, 1, false, false},
+    {"one that says no host", {"-MOVED 15495 :B\r\n"}, {"+OK\r\n"}, MID_OK, 1, 1, false, false},
+    {"one with a name", {"-MOVED 15495 localhost:B\r\n"}, {"+OK\r\n"}, MID_OK, 1, 1, false, false},
+    {"it is on its way", {"-ASK 15495 127.0.0.1:B\r\n"}, {"+OK\r\n"}, MID_OK, 1, 1, true, false},
+    {"the slot is another one", {"-MOVED 3 127.0.0.1:B\r\n"}, {"+OK\r\n"}, MID_OK, 1, 1, false, false},
     {"the answer comes in pieces",
      {"-MOV" PRETENDER_CUT "ED 15495 127.0.0.1:B\r" PRETENDER_CUT "\n"},
      {"+O" PRETENDER_CUT "K\r\n"},
      MID_OK,
      1,
      1,
+     false,
      false},
-    {"it comes back", {"-ASK 15495 127.0.0.1:B\r\n", "+OK\r\n"}, {"-MOVED 15495 127.0.0.1:A\r\n"}, MID_OK, 2, 1, true},
-    {"it waits a moment", {"-TRYAGAIN not yet\r\n", "-TRYAGAIN not yet\r\n", "+OK\r\n"}, {""}, MID_OK, 3, 0, false},
-    {"a node that names itself", {"-MOVED 15495 127.0.0.1:A\r\n"}, {""}, MID_UNAVAILABLE, -1, 0, false},
+    {"it comes back",
+     {"-ASK 15495 127.0.0.1:B\r\n", "+OK\r\n"},
+     {"-MOVED 15495 127.0.0.1:A\r\n"},
+     MID_OK,
+     2,
+     1,
+     true,
+     false},
+    {"it waits a moment",
+     {"-TRYAGAIN not yet\r\n", "-TRYAGAIN not yet\r\n", "+OK\r\n"},
+     {""},
+     MID_OK,
+     3,
+     0,
+     false,
+     false},
+    {"a node that names itself", {"-MOVED 15495 127.0.0.1:A\r\n"}, {""}, MID_UNAVAILABLE, -1, 0, false, false},
     {"two that name each other",
      {"-MOVED 15495 127.0.0.1:B\r\n"},
      {"-MOVED 15495 127.0.0.1:A\r\n"},
      MID_UNAVAILABLE,
      -1,
      -1,
+     false,
      false},
     {"two that ask each other",
      {"-ASK 15495 127.0.0.1:B\r\n"},
@@ -186,17 +207,34 @@ static const struct journey {
      MID_UNAVAILABLE,
      -1,
      -1,
+     true,
+     false},
+    {"nobody is there", {"-MOVED 15495 127.0.0.1:N\r\n"}, {""}, MID_UNAVAILABLE, 1, 0, false, false},
+    {"nobody is there to be asked", {"-ASK 15495 127.0.0.1:N\r\n"}, {""}, MID_UNAVAILABLE, 1, 0, false, false},
+    {"a node without a name", {"-MOVED 15495 ?:B\r\n"}, {""}, MID_UNAVAILABLE, -1, 0, false, false},
+    {"it waits for ever", {"-TRYAGAIN not yet\r\n"}, {""}, MID_UNAVAILABLE, -1, 0, false, true},
+    {"it is on its way, and not all of it is there",
+     {"-ASK 15495 127.0.0.1:B\r\n"},
+     {"-TRYAGAIN not yet\r\n"},
+     MID_UNAVAILABLE,
+     -1,
+     -1,
+     true,
      true},
-    {"nobody is there", {"-MOVED 15495 127.0.0.1:N\r\n"}, {""}, MID_UNAVAILABLE, 1, 0, false},
-    {"nobody is there to be asked", {"-ASK 15495 127.0.0.1:N\r\n"}, {""}, MID_UNAVAILABLE, 1, 0, false},
-    {"a node without a name", {"-MOVED 15495 ?:B\r\n"}, {""}, MID_UNAVAILABLE, -1, 0, false},
-    {"it waits for ever", {"-TRYAGAIN not yet\r\n"}, {""}, MID_UNAVAILABLE, -1, 0, false},
-    {"nobody serves the slot", {"-CLUSTERDOWN Hash slot not served\r\n"}, {""}, MID_UNAVAILABLE, 1, 0, false},
-    {"a slot that there is not", {"-MOVED 16384 127.0.0.1:B\r\n"}, {""}, MID_FAILED, 1, 0, false},
-    {"no address", {"-MOVED 15495\r\n"}, {""}, MID_FAILED, 1, 0, false},
-    {"an address that is none", {"-MOVED 15495 127.0.0.1:B:x y\r\n"}, {""}, MID_FAILED, 1, 0, false},
-    {"the other one refuses", {"-MOVED 15495 127.0.0.1:B\r\n"}, {"-ERR no\r\n"}, MID_FAILED, 1, 1, false},
-    {"the other one is full", {"-MOVED 15495 127.0.0.1:B\r\n"}, {"-OOM no\r\n"}, MID_UNAVAILABLE, 1, 1, false},
+    {"it is on its way, and then there",
+     {"-ASK 15495 127.0.0.1:B\r\n"},
+     {"-TRYAGAIN not yet\r\n", "-TRYAGAIN not yet\r\n", "+OK\r\n"},
+     MID_OK,
+     3,
+     3,
+     true,
+     false},
+    {"nobody serves the slot", {"-CLUSTERDOWN Hash slot not served\r\n"}, {""}, MID_UNAVAILABLE, 1, 0, false, false},
+    {"a slot that there is not", {"-MOVED 16384 127.0.0.1:B\r\n"}, {""}, MID_FAILED, 1, 0, false, false},
+    {"no address", {"-MOVED 15495\r\n"}, {""}, MID_FAILED, 1, 0, false, false},
+    {"an address that is none", {"-MOVED 15495 127.0.0.1:B:x y\r\n"}, {""}, MID_FAILED, 1, 0, false, false},
+    {"the other one refuses", {"-MOVED 15495 127.0.0.1:B\r\n"}, {"-ERR no\r\n"}, MID_FAILED, 1, 1, false, false},
+    {"the other one is full", {"-MOVED 15495 127.0.0.1:B\r\n"}, {"-OOM no\r\n"}, MID_UNAVAILABLE, 1, 1, false, false},
 };
 
 static bool is_as_often(int count, int expected)
@@ -216,6 +254,9 @@ static void go(void *arg)
     enum mid_error error = set(&was_sent);
     cr_expect_eq(error, journey->result, "%s: %s", journey->what, mid_error_name(error));
     cr_expect_lt(loop_now_ms() - begun_ms, PATIENCE_MS + 1000, "%s", journey->what);
+    if (journey->lasts)
+        cr_expect_geq(loop_now_ms() - begun_ms, PATIENCE_MS - 100, "%s: it was given up early", journey->what);
+    cr_expect_eq(redis_client_counts(client)->suspicions, 0, "%s: a node is blamed", journey->what);
     cr_expect_eq(was_sent, error == MID_OK || error == MID_FAILED, "%s: nothing was carried out", journey->what);
     cr_expect(is_as_often(nodes[0].asked, journey->asked_a), "%s: A was asked %d times", journey->what, nodes[0].asked);
     cr_expect(is_as_often(nodes[1].asked, journey->asked_b), "%s: B was asked %d times", journey->what, nodes[1].asked);
@@ -313,16 +354,43 @@ Test(redis_cluster_lies, an_older_map_is_not_believed_and_a_newer_one_is)
     stop_nodes();
 }
 
+/* Everybody says that it takes nothing (as all do while one master is away, unless cluster-require-full-coverage is
+ * no). */
+static void wait_until_it_is_up(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < NODES; i++)
+        nodes[i].state = "fail";
+    client = new_client(2000);
+    cr_expect_not(redis_client_wait_ready(client, 300));
+    cr_expect_eq(redis_client_counts(client)->unserved_slots, REDIS_SLOTS);
+    for (int i = 0; i < NODES; i++)
+        nodes[i].state = "ok";
+    cr_expect(redis_client_wait_ready(client, READY_MS));
+    cr_expect_eq(redis_client_counts(client)->unserved_slots, 0);
+    redis_client_free(client);
+}
+
+Test(redis_cluster_lies, a_cluster_that_takes_no_commands_is_not_ready)
+{
+    start_nodes();
+    run_scenario(wait_until_it_is_up);
+    stop_nodes();
+}
+
 /* Where a node has moved to is no cluster. */
 static void be_sent_to_a_stranger(void *arg)
 {
     (void)arg;
     bool was_sent;
     nodes[1].hello = "*4\r\n$4\r\nmode\r\n$10\r\nstandalone\r\n$4\r\nrole\r\n$6\r\nmaster\r\n";
+    nodes[1].shards = "*1\r\n" STRANGE_SHARD;
+    nodes[1].epoch = 99;
     nodes[0].answers[0] = "-MOVED 15495 127.0.0.1:B\r\n";
     client = new_client(2000);
     cr_assert(redis_client_wait_ready(client, READY_MS));
     cr_expect_eq(set(&was_sent), MID_UNAVAILABLE);
+    cr_expect_eq(client->cluster->owners[0]->address.port, nodes[0].port, "its map was believed");
     cr_expect_eq(nodes[1].asked, 0, "it was sent what belongs to the cluster");
     redis_client_free(client);
 }

@@ -53,7 +53,7 @@ int place_of(const struct redis_client *client, int slot)
 const char *key_at(int master, char key[static KEY_BYTES])
 {
     for (int i = 0;; i++) {
-        snprintf(key, KEY_BYTES, "key:{%d}", i);
+        snprintf(key, KEY_BYTES, "key:{k%d}", i); /* not of the slot of a mark: mid:mark:{0} */
         if (slot_of(key) * 3 / REDIS_SLOTS == master)
             return key;
     }

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "cluster_site.h"
@@ -19,13 +20,13 @@ static pid_t spawn_resharding(int from, int to, int slots)
     char address[32], count[16], from_id[41], to_id[41];
     snprintf(address, sizeof(address), "127.0.0.1:%d", cluster_site.ports[1]);
     snprintf(count, sizeof(count), "%d", slots);
-    redis_cluster_id(from, from_id);
+    redis_cluster_id(from, from_id); /* key by key, so that what belongs together is apart for a while */
     redis_cluster_id(to, to_id);
     int null = open("/dev/null", O_WRONLY | O_CLOEXEC); /* it tells of each slot */
-    pid_t pid =
-        process_spawn((const char *const[]){"redis-cli", "--cluster", "reshard", address, "--cluster-from", from_id,
-                                            "--cluster-to", to_id, "--cluster-slots", count, "--cluster-yes", NULL},
-                      &(struct process_options){.output_fd = null});
+    pid_t pid = process_spawn((const char *const[]){"redis-cli", "--cluster", "reshard", address, "--cluster-from",
+                                                    from_id, "--cluster-to", to_id, "--cluster-slots", count,
+                                                    "--cluster-pipeline", "1", "--cluster-yes", NULL},
+                              &(struct process_options){.output_fd = null});
     close(null);
     return pid;
 }
@@ -45,17 +46,35 @@ static struct redis_client *client_with_script(void)
     return client;
 }
 
-enum { PAIRS = 2000 };
+enum { MOVED_SLOTS = 1000, PAIRS = 4000, PAIRS_IN_SLOT = 20, TAGS = PAIRS / PAIRS_IN_SLOT };
 static int pairs_done[PAIRS];
 
-/* Of slots all over; every one of which is written a few times. */
+static int tags[TAGS]; /* whose slots move: redis-cli takes the first ones of the node */
+
+static void choose_tags(void)
+{
+    char tag[KEY_BYTES];
+    for (int count = 0, number = 0; count < TAGS; number++) {
+        snprintf(tag, sizeof(tag), "%d", number);
+        if (slot_of(tag) < MOVED_SLOTS)
+            tags[count++] = number;
+    }
+}
+
+static const char *pair_key(int pair, char key[static KEY_BYTES])
+{
+    snprintf(key, KEY_BYTES, "pair:%d:{%d}", pair % PAIRS_IN_SLOT, tags[pair / PAIRS_IN_SLOT]);
+    return key;
+}
+
+/* Of slots that move; every one of which is written a few times. */
 static void write_pairs(void *arg)
 {
     int first = (int)(intptr_t)arg;
     cluster_load.writers++;
     for (int i = first; !cluster_load.is_over; i = (i + 7) % PAIRS) {
         char key[KEY_BYTES];
-        snprintf(key, sizeof(key), "pair:{%d}", i);
+        pair_key(i, key);
         struct redis_call call = {.patience_ms = 1000};
         enum mid_error error = redis_script_run(cluster_load.client, &pair_script, key, 0, NULL, &call);
         cluster_load.sent++;
@@ -68,14 +87,15 @@ static void write_pairs(void *arg)
 
 static void move_slots(void *arg)
 {
-    enum { WRITERS = 10, SLOTS = 1000 };
+    enum { WRITERS = 20 };
     (void)arg;
+    choose_tags();
     struct redis_client *client = client_with_script();
     cluster_load.client = client;
     for (int i = 0; i < WRITERS; i++)
         cr_assert(loop_spawn(write_pairs, (void *)(intptr_t)(i * PAIRS / WRITERS)));
     loop_park(500);
-    pid_t reshard = spawn_resharding(0, 1, SLOTS);
+    pid_t reshard = spawn_resharding(0, 1, MOVED_SLOTS);
     int64_t end_ms = loop_now_ms() + 60000;
     while (process_is_alive(reshard) && loop_now_ms() < end_ms)
         loop_park(10);
@@ -85,10 +105,9 @@ static void move_slots(void *arg)
     cr_expect_eq(cluster_load.failed, 0);
     cr_expect_gt(redirections(client), 0);
     for (int i = 0; i < PAIRS; i++) { /* neither lost nor done twice, and never by half */
-        char key[KEY_BYTES], also[KEY_BYTES];
+        char key[KEY_BYTES], also[KEY_BYTES + sizeof("also:")];
         struct answer one, other;
-        snprintf(key, sizeof(key), "pair:{%d}", i);
-        snprintf(also, sizeof(also), "also:pair:{%d}", i);
+        snprintf(also, sizeof(also), "also:%s", pair_key(i, key));
         if (pairs_done[i] == 0)
             continue;
         cr_assert_eq(ask(client, &one, NULL, WORDS("GET", key)), MID_OK);
@@ -136,15 +155,18 @@ static void stay_between(void *arg)
     struct redis_call call = {.patience_ms = 300};
     cr_expect_eq(redis_script_run(client, &pair_script, here, 0, NULL, &call), MID_UNAVAILABLE);
     cr_expect_not(call.was_sent);
-    cr_expect_geq(loop_now_ms() - begun_ms, 300);
+    cr_expect_geq(loop_now_ms() - begun_ms, 200);
     cr_expect_eq(ask(client, &answer, NULL, WORDS("GET", here)), MID_OK);
     cr_expect_str_eq(answer.text, "1", "nothing of it was carried out");
 
     OWNED char *rest = NULL;
     cr_assert_geq(asprintf(&rest, "MIGRATE 127.0.0.1 %d %s 0 1000", cluster_site.ports[to], here), 0);
     order(from, rest);
+    const int64_t again_ms = loop_now_ms();
     cr_expect_eq(redis_script_run(client, &pair_script, here, 0, NULL, &call), MID_UNAVAILABLE,
                  "all keys are there, and the slot is not");
+    cr_expect_geq(loop_now_ms() - again_ms, 200, "it was given up early");
+    cr_expect_eq(redis_client_counts(client)->suspicions, 0);
     order_slot(to, slot, node);
     order_slot(from, slot, node);
     cr_expect_eq(redis_script_run(client, &pair_script, here, 0, NULL, &call), MID_OK);
@@ -156,4 +178,86 @@ Test(redis_cluster_slots, while_a_slot_moves_commands_follow_their_key_and_scrip
 {
     cluster_site_start(0);
     run_scenario(stay_between);
+}
+
+/* -------------------- durability -------------------- */
+
+static enum mid_error increment_durably(struct redis_client *client, const char *key)
+{
+    struct redis_call call = {.durability = MID_DURABLE_REPLICA, .patience_ms = 1000};
+    const struct redis_argument words[] = {REDIS_TEXT("INCR"), REDIS_TEXT(key)};
+    return redis_command(client, 2, words, &call);
+}
+
+/* The key that is written before WAIT is in a slot that moves, and then has moved. */
+static void move_the_mark(void *arg)
+{
+    (void)arg;
+    struct redis_options options = cluster_options();
+    options.durability = MID_DURABLE_REPLICA;
+    options.replicas = 1;
+    struct redis_client *client = ready_client(&options);
+    char key[KEY_BYTES], mark[REDIS_MARK_KEY_BYTES], from_id[41], to_id[41];
+    cr_assert_eq(increment_durably(client, key_at(0, key)), MID_OK);
+    strcpy(mark, client->cluster->owners[slot_of(key)]->client->mark_key);
+    const int slot = slot_of(mark);
+    cr_assert_neq(slot, slot_of(key));
+    cr_assert_eq(place_of(client, slot), 0, "every node has a mark of its own");
+    OWNED char *importing = NULL, *migrating = NULL, *node = NULL;
+    cr_assert_geq(asprintf(&importing, "IMPORTING %s", redis_cluster_id(0, from_id)), 0);
+    cr_assert_geq(asprintf(&migrating, "MIGRATING %s", redis_cluster_id(1, to_id)), 0);
+    cr_assert_geq(asprintf(&node, "NODE %s", to_id), 0);
+    struct redis_probe *source = redis_probe_open_port(cluster_site.ports[0]);
+    redis_int(source, "DEL %s", mark);
+    redis_probe_close(source);
+    order_slot(1, slot, importing);
+    order_slot(0, slot, migrating);
+    cr_expect_eq(increment_durably(client, key), MID_OK, "it is on its way");
+    order_slot(1, slot, node);
+    order_slot(0, slot, node);
+    for (int i = 0; i < 20; i++)
+        cr_expect_eq(increment_durably(client, key), MID_OK, "it has moved");
+    cr_expect_eq(redis_client_counts(client)->is_not_durable, 0);
+    cr_expect_eq(redis_client_counts(client)->durability_failures, 0);
+    redis_client_free(client);
+}
+
+Test(redis_cluster_slots, commits_are_confirmed_while_slots_move)
+{
+    cluster_site_start(0);
+    run_scenario(move_the_mark);
+}
+
+/* A slot that nobody has: it cannot be confirmed either, and nothing is begun for it that would stay. */
+static void confirm_nothing(void *arg)
+{
+    (void)arg;
+    struct redis_options options = cluster_options();
+    options.durability = MID_DURABLE_REPLICA;
+    options.replicas = 1;
+    struct redis_client *client = ready_client(&options);
+    for (int i = 0; i < 3; i++) {
+        OWNED char *command = NULL;
+        cr_assert_geq(asprintf(&command, "CLUSTER DELSLOTS %d", slot_of("a")), 0);
+        order(i, command);
+    }
+    int64_t end_ms = loop_now_ms() + READY_MS;
+    while (client->cluster->owners[slot_of("a")] != NULL && loop_now_ms() < end_ms) {
+        redis_cluster_refresh(client->cluster);
+        loop_park(20);
+    }
+    cr_assert_null(client->cluster->owners[slot_of("a")]);
+    cr_expect_eq(ask(client, NULL, NULL, WORDS("GET", "a")), MID_UNAVAILABLE);
+    cr_expect_eq(redis_client_confirm(client, "a", MID_DURABLE_REPLICA, 0, redis_client_connection(client)),
+                 MID_UNAVAILABLE);
+    cr_expect_null(client->durability);
+    cr_expect_eq(redis_client_counts(client)->unserved_slots, 1);
+    cr_expect(redis_client_is_ready(client), "the others are served");
+    redis_client_free(client);
+}
+
+Test(redis_cluster_slots, a_slot_that_nobody_has_is_unavailable_alone)
+{
+    cluster_site_start(0);
+    run_scenario(confirm_nothing);
 }

@@ -98,8 +98,8 @@ Test(cluster_map, what_makes_no_sense_is_refused_with_a_sentence)
         {"*1\r\n" SHARD("*2\r\n:0\r\n:16384\r\n", "*1\r\n" NODE(HOST_1, MASTER, ONLINE)), "makes no sense"},
         {"*1\r\n" SHARD("*2\r\n:-1\r\n:5\r\n", "*1\r\n" NODE(HOST_1, MASTER, ONLINE)), "makes no sense"},
         {"*1\r\n" SHARD("*2\r\n:5\r\n:4\r\n", "*1\r\n" NODE(HOST_1, MASTER, ONLINE)), "makes no sense"},
-        {"*1\r\n" SHARD(SOME, "*1\r\n" NODE("$1\r\n?\r\n", MASTER, ONLINE)), "makes no sense"},
-        {"*1\r\n" SHARD(SOME, "*1\r\n" NODE("$3\r\na b\r\n", MASTER, ONLINE)), "makes no sense"},
+        {"*1\r\n" SHARD(SOME, "*1\r\n" NODE("$1\r\n?\r\n", MASTER, ONLINE)), "no node of the cluster has any slots"},
+        {"*1\r\n" SHARD(SOME, "*1\r\n" NODE("$3\r\na b\r\n", MASTER, ONLINE)), "no node of the cluster has any slots"},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct cluster_map map;

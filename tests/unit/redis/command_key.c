@@ -23,6 +23,8 @@ Test(redis_command_key, the_first_key_is_found)
         {{"FCALL", "f", "1", "a"}, 3},
         {{"XREADGROUP", "GROUP", "g", "c", "COUNT", "1", "STREAMS", "a", ">"}, 7},
         {{"XREAD", "COUNT", "1", "streams", "a", "b", "0", "0"}, 4},
+        {{"XREADGROUP", "GROUP", "streams", "STREAMS", "NOACK", "STREAMS", "a", ">"}, 6},
+        {{"XREADGROUP", "GROUP"}, -1},
         {{"XREAD", "COUNT", "1"}, -1},
         {{"XREAD", "COUNT", "1", "STREAMS"}, -1},
         {{"XGROUP", "CREATE", "a", "g", "0"}, 2},

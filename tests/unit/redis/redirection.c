@@ -18,7 +18,7 @@ Test(redis_redirection, where_a_command_belongs_is_read)
         {"MOVED 0 node-1.example.com:7000", REDIRECTION_MOVED, 0, "node-1.example.com", 7000, false},
         {"MOVED 16383 ::1:6379", REDIRECTION_MOVED, 16383, "::1", 6379, true},
         {"MOVED 7 :6380", REDIRECTION_MOVED, 7, "", 6380, false},
-        {"MOVED 7 ?:6380", REDIRECTION_LATER, 7, "", 0, false},
+        {"MOVED 7 ?:6380", REDIRECTION_LOST, 7, "", 0, false},
         {"ASK 12 10.0.0.2:6379", REDIRECTION_ASK, 12, "10.0.0.2", 6379, true},
         {"TRYAGAIN Multiple keys request during rehashing of slot", REDIRECTION_LATER, 0, "", 0, false},
         {"CLUSTERDOWN Hash slot not served", REDIRECTION_DOWN, 0, "", 0, false},
