@@ -6,6 +6,8 @@
 TEST_FLAVOUR := $(if $(filter file,$(origin FLAVOUR)),asan,$(FLAVOUR))
 TEST_JOBS    ?= 3
 TEST_FILTER  ?=
+# A cluster takes two seconds before it takes anything, in which nothing is done.
+CLUSTER_JOBS ?= 5
 FUZZ_SECONDS ?= 5
 
 UNIT_TESTS        := $(BUILD)/tests/unit-tests
@@ -59,7 +61,7 @@ RUN_TEST = MIDSTREAM=$(abspath $(BUILD)/midstream) INTEGRATION_APP=$(abspath $(I
            LSAN_OPTIONS=suppressions=$(abspath tests/lsan.supp):print_suppressions=0 \
            $(TEST_WRAPPER) $< --jobs $(TEST_JOBS) $(if $(TEST_FILTER),--filter '$(TEST_FILTER)')
 
-.PHONY: test-unit test-handlers test-integration test-speeds test-browser test-fuzz test-valgrind
+.PHONY: test-unit test-handlers test-integration test-cluster test-speeds test-browser test-fuzz test-valgrind
 test-unit: ## unit tests (tests/unit, no network)
 	$(MAKE) --jobs=$(BUILD_JOBS) FLAVOUR=$(TEST_FLAVOUR) run-test-unit
 
@@ -68,6 +70,10 @@ test-handlers: ## tests of handlers in their own process (libmidstream-test), wi
 
 test-integration: ## tests with the real nginx, Redis and workers
 	$(MAKE) --jobs=$(BUILD_JOBS) FLAVOUR=$(TEST_FLAVOUR) run-test-integration
+
+test-cluster: ## all integration tests on a Redis Cluster of three masters and three replicas, where they can
+	REDIS_CLUSTER=1 $(MAKE) --jobs=$(BUILD_JOBS) FLAVOUR=$(TEST_FLAVOUR) run-test-integration TEST_JOBS=$(CLUSTER_JOBS) \
+	    TEST_FILTER='!(redis_@(client|cluster|cluster_*|recovery|suspicion|password|durability|doubt|sentinel|tls|users|unasked|clock))/*'
 
 test-speeds: ## random commits the fast way and the slow one (part of test-integration; SEED=1 COUNT=100000)
 	$(MAKE) --jobs=$(BUILD_JOBS) FLAVOUR=$(TEST_FLAVOUR) run-test-integration TEST_FILTER='two_speeds*/*'
@@ -103,11 +109,13 @@ run-test-handlers: $(HANDLER_TESTS)
 
 run-test-integration: export SEED := $(SEED)
 run-test-integration: export COUNT := $(COUNT)
-# Those of the Redis client, a second time with TLS.
+# Those of the Redis client, a second time with TLS; and those of what is stored, a second time with a Redis Cluster.
 run-test-integration: $(INTEGRATION_TESTS) $(INTEGRATION_APP) $(BUILD)/midstream
 	$(RUN_TEST)
 	$(if $(TEST_FILTER),,REDIS_TLS=1 $(MAKE) FLAVOUR=$(FLAVOUR) run-test-integration \
 	    TEST_FILTER='redis_@(client|recovery|suspicion|password|durability|doubt)/*')
+	$(if $(TEST_FILTER),,REDIS_CLUSTER=1 $(MAKE) FLAVOUR=$(FLAVOUR) run-test-integration TEST_JOBS=$(CLUSTER_JOBS) \
+	    TEST_FILTER='@(calls|fields|forms|lifetimes|logins|redis_command|sessions|streams|task_sessions|tasks|tasks_crashes)/*')
 
 run-test-browser: $(BROWSER_TESTS) $(BUILD)/midstream
 	$(RUN_TEST)
@@ -189,7 +197,7 @@ test-fault: ## kills workers and Redis at random while TASKS (1000) tasks run, a
 
 # FAULT_LONG=1 in the environment: a thousand streams and readers, fifty reloads.
 test-fault-short: ## the fault tests but for the long run of tasks, in some 90 s (FAULT_LONG=1: with more of everything)
-	$(MAKE) --jobs=$(BUILD_JOBS) FLAVOUR=$(TEST_FLAVOUR) run-test-fault TEST_FILTER='fault_@(clients|failover|logs|pool|redis|workers)/*'
+	$(MAKE) --jobs=$(BUILD_JOBS) FLAVOUR=$(TEST_FLAVOUR) run-test-fault TEST_FILTER='fault_@(clients|cluster|failover|logs|pool|redis|workers)/*'
 
 run-test-fault: export TASKS := $(TASKS)
 run-test-fault: $(FAULT_TESTS) $(BUILD)/midstream $(TASK_APP) $(INTEGRATION_APP)

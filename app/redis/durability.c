@@ -16,6 +16,7 @@
 #include "redis/identity.h"
 #include "redis/mark.h"
 #include "redis/resp.h"
+#include "redis/shortage.h"
 
 enum { ON_DISK, IN_REPLICAS, KINDS };
 
@@ -26,8 +27,7 @@ enum {
     LATE_MS = 1000,      /* that Redis may be later than it was told to be */
     LOOK_AGAIN_MS = 20,  /* while the connection for rounds is made anew */
     GRACE_MS = 1000,     /* for that */
-    TELL_AGAIN_MS = 60000,
-    MARKS_MAX = 5, /* that a round is given to find a slot which stays */
+    MARKS_MAX = 5,       /* that a round is given to find a slot which stays */
 };
 
 struct waiter {
@@ -39,13 +39,9 @@ struct waiter {
 };
 
 struct kind {
-    const char *name;
     struct list waiting;
     bool is_proven; /* a round has succeeded, on this connection and since the last failure */
-    bool is_short;  /* the last one has failed */
-    int64_t short_ms;
-    int64_t told_ms;
-    char told[REDIS_REASON_SIZE];
+    struct redis_shortage shortage;
 };
 
 enum round_state {
@@ -99,29 +95,6 @@ static uint64_t settle(struct list *waiters, enum mid_error result)
     return count;
 }
 
-static void tell_shortage(struct kind *kind, const char *reason)
-{
-    int64_t now_ms = loop_now_ms();
-    if (!kind->is_short)
-        kind->short_ms = now_ms;
-    bool is_told = kind->is_short && now_ms - kind->told_ms < TELL_AGAIN_MS && strcmp(kind->told, reason) == 0;
-    kind->is_short = true;
-    if (is_told)
-        return;
-    kind->told_ms = now_ms;
-    snprintf(kind->told, sizeof(kind->told), "%s", reason);
-    log_event(MID_WARN, "redis.not-durable", "durability=%s reason=\"%s\" for_ms=%" PRId64, kind->name, reason,
-              now_ms - kind->short_ms);
-}
-
-static void tell_end(struct kind *kind)
-{
-    if (!kind->is_short)
-        return;
-    kind->is_short = false;
-    log_event(MID_INFO, "redis.durable", "durability=%s after_ms=%" PRId64, kind->name, loop_now_ms() - kind->short_ms);
-}
-
 /* In the metric, which counts every Redis once. */
 static void count_shortage(struct redis_durability *durability, bool is_short)
 {
@@ -132,7 +105,7 @@ static void count_shortage(struct redis_durability *durability, bool is_short)
 
 static bool is_short_of_any(const struct redis_durability *durability)
 {
-    return durability->kinds[ON_DISK].is_short || durability->kinds[IN_REPLICAS].is_short;
+    return durability->kinds[ON_DISK].shortage.is_on || durability->kinds[IN_REPLICAS].shortage.is_on;
 }
 
 /* Those who came meanwhile are told as well: the next round would keep them waiting as long, in vain. */
@@ -146,7 +119,7 @@ static void fail_round(struct redis_durability *durability, const char *reason, 
         return;
     counter_add(&counts->durability_failures, count);
     count_shortage(durability, true);
-    tell_shortage(kind, reason);
+    redis_shortage_begin(&kind->shortage, reason);
     kind->is_proven = false;
     timer_start(&durability->timer, pause_ms, on_time);
 }
@@ -166,7 +139,7 @@ static void end_round(struct redis_durability *durability)
 {
     durability->state = ROUND_NONE;
     durability->losses = durability->marks = 0;
-    tell_end(&durability->kinds[durability->turn]);
+    redis_shortage_end(&durability->kinds[durability->turn].shortage);
     count_shortage(durability, is_short_of_any(durability));
     settle(&durability->round, MID_OK);
     timer_stop(&durability->timer);
@@ -254,7 +227,7 @@ static void on_mark(void *arg, enum redis_mark_verdict verdict, const char *reas
 void redis_durability_forget(struct redis_durability *durability)
 {
     for (size_t i = 0; durability != NULL && i < KINDS; i++)
-        durability->kinds[i].is_short = durability->kinds[i].is_proven = false;
+        durability->kinds[i].shortage.is_on = durability->kinds[i].is_proven = false;
     if (durability != NULL)
         count_shortage(durability, false);
 }
@@ -316,7 +289,7 @@ static bool is_to_be_tried(struct redis_durability *durability, const struct kin
     if (node != NULL && node->slot_count == 0)
         return false; /* there is nothing that could be lost, and no key to try it with */
     bool is_configured = redis_durability_is_needed(configured) && kind == kind_of(durability, configured);
-    return kind->is_short || (is_configured && !kind->is_proven);
+    return kind->shortage.is_on || (is_configured && !kind->is_proven);
 }
 
 /* In turns, those that somebody waits for before the others. */
@@ -417,7 +390,7 @@ enum mid_error redis_durability_admit(struct redis_client *client, const struct 
         return MID_OK;
     redis_durability_begin(client);
     struct redis_durability *durability = client->durability;
-    if (call->patience_ms > 0 && kind_of(durability, call->durability)->is_short)
+    if (call->patience_ms > 0 && kind_of(durability, call->durability)->shortage.is_on)
         return MID_UNAVAILABLE;
     int64_t patience_ms = call->patience_ms > 0 ? call->patience_ms : client->options.timeout_ms;
     return redis_client_wait_ready(durability->own, patience_ms) ? MID_OK : MID_UNAVAILABLE;
@@ -452,8 +425,8 @@ void redis_durability_begin(struct redis_client *client)
     durability->commands = client;
     durability->own = redis_client_new(&options);
     ENSURE(durability->own != NULL); /* the same address was understood before */
-    durability->kinds[ON_DISK].name = "disk";
-    durability->kinds[IN_REPLICAS].name = "replica";
+    durability->kinds[ON_DISK].shortage.name = "disk";
+    durability->kinds[IN_REPLICAS].shortage.name = "replica";
     for (size_t i = 0; i < KINDS; i++)
         list_init(&durability->kinds[i].waiting);
     list_init(&durability->round);

@@ -40,11 +40,11 @@ static void expect_all(const struct site *site, size_t count, const struct row r
 Test(redis_command, answers_of_every_type_are_handed_over)
 {
     static const struct row rows[] = {
-        {"SET\napp:a\nvalue", 200, "2:OK"},
-        {"GET\napp:a", 200, "5:value"},
-        {"GET\napp:none", 200, "nil"},
-        {"INCRBY\napp:n\n-7", 200, "-7"},
-        {"MGET\napp:a\napp:none\napp:n", 200, "[5:value nil 2:-7]"},
+        {"SET\napp:{t}a\nvalue", 200, "2:OK"},
+        {"GET\napp:{t}a", 200, "5:value"},
+        {"GET\napp:{t}none", 200, "nil"},
+        {"INCRBY\napp:{t}n\n-7", 200, "-7"},
+        {"MGET\napp:{t}a\napp:{t}none\napp:{t}n", 200, "[5:value nil 2:-7]"},
         {"EVAL\nreturn {1,{'x',{}},redis.error_reply('ODD one')}\n0", 200, "[1 [1:x []] error ODD one]"},
     };
     struct site site = site_open_app(NULL);

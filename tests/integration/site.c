@@ -244,7 +244,8 @@ static bool is_written(void *arg)
 
 void site_await_written(const struct site *site)
 {
-    cr_assert(wait_until(is_written, (void *)(uintptr_t)site, PATIENCE_MS));
+    if (site->stack->cluster == NULL) /* which writes nothing */
+        cr_assert(wait_until(is_written, (void *)(uintptr_t)site, PATIENCE_MS));
 }
 
 void site_stop_redis(const struct site *site)
