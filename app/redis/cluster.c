@@ -242,7 +242,7 @@ static bool is_believed(const struct cluster_node *node, const struct cluster_ma
     return !cluster->has_map || is_news || loop_now_ms() - cluster->mapped_ms > DOUBT_MS;
 }
 
-static void on_shards(void *arg, const struct redisReply *reply)
+static void on_slots(void *arg, const struct redisReply *reply)
 {
     struct cluster_node *node = arg;
     struct redis_cluster *cluster = node->cluster;
@@ -251,7 +251,7 @@ static void on_shards(void *arg, const struct redisReply *reply)
     cluster->is_asking = false;
     if (reply == NULL || node->retired_ms != 0 || cluster->front->is_closing)
         return;
-    if (!cluster_map_read(&map, reply, &node->address, cluster->front->options.tls != NULL, reason, sizeof(reason))) {
+    if (!cluster_map_read(&map, reply, &node->address, reason, sizeof(reason))) {
         note_failure(node, reason);
         return;
     }
@@ -285,7 +285,7 @@ static void send_words(struct cluster_node *node, const char *word, redis_answer
 void redis_cluster_ask(struct cluster_node *node)
 {
     send_words(node, "INFO", on_epoch);
-    send_words(node, "SHARDS", on_shards);
+    send_words(node, "SLOTS", on_slots);
 }
 
 /* One node after another, and one question at a time. */

@@ -39,10 +39,11 @@ static struct cluster_node *target_of(struct cluster_node *from, struct redis_re
     return redis_cluster_node_at(from->cluster, &redirection->to);
 }
 
-/* Whoever has never been connected is waited for; one that was lost, or cannot be reached, is not. */
+/* Whoever has never been connected is waited for; one that was lost, or cannot be reached, is not. A name may have two
+ * addresses, of which one does. */
 static bool is_worth_waiting(const struct cluster_node *node)
 {
-    return node->client->ready_ms == 0 && node->client->failures == 0;
+    return node->client->ready_ms == 0 && node->client->failures <= !node->address.is_numeric;
 }
 
 /* `sent_to` is where a node has sent it; NULL: where the map says. NULL: it cannot be reached by then. */

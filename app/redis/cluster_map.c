@@ -15,93 +15,63 @@
 
 enum { IDS_MAX = 4096 };
 
-/* The value behind this name in a list of names and values; NULL: there is none. */
-static const redisReply *value_of(const redisReply *list, const char *name)
-{
-    for (size_t i = 0; i + 1 < reply_count(list); i += 2)
-        if (strcmp(reply_text(list->element[i]), name) == 0)
-            return list->element[i + 1];
-    return NULL;
-}
+/* Of a range: where it begins and ends, its master, and its replicas. */
+enum { RANGE_FIRST, RANGE_LAST, RANGE_MASTER, RANGE_REPLICAS };
 
-static bool is_said(const redisReply *node, const char *name, const char *value)
-{
-    return strcmp(reply_text(value_of(node, name)), value) == 0;
-}
+/* Of a node: its endpoint is what cluster-preferred-endpoint-type asks for, its port that of the kind of connection
+ * that asks. */
+enum { NODE_ENDPOINT, NODE_PORT, NODE_ID };
 
-/* The endpoint is what cluster-preferred-endpoint-type asks for; nothing or "" is the host that was asked. */
-static bool read_address(const redisReply *node, const struct redis_address *asked, bool is_tls,
-                         struct redis_address *address)
+/* Nothing or "" for an endpoint is the host that was asked; "?" is a host that the master does not know. */
+static bool read_address(const redisReply *node, const struct redis_address *asked, struct redis_address *address)
 {
-    char port[16];
-    const char *endpoint = reply_text(value_of(node, "endpoint"));
+    char port[24];
+    const char *endpoint = reply_text(reply_element(node, NODE_ENDPOINT));
     const char *host = endpoint[0] != '\0' ? endpoint : asked->host;
-    snprintf(port, sizeof(port), "%" PRId64, reply_integer(value_of(node, is_tls ? "tls-port" : "port")));
+    snprintf(port, sizeof(port), "%" PRId64, reply_integer(reply_element(node, NODE_PORT)));
     return strlen(host) <= REDIS_HOST_LENGTH_MAX &&
            redis_address_join(host, (int)strlen(host), port, (int)strlen(port), address);
 }
 
-/* The first master of a shard that is online, or the first at all: while a failover goes on there may be two. NULL:
- * there is none. */
-static const redisReply *find_master(const redisReply *nodes)
+/* FNV-1a. */
+static uint64_t hash(const char *text)
 {
-    const redisReply *found = NULL;
-    for (size_t i = 0; i < reply_count(nodes); i++) {
-        const redisReply *node = nodes->element[i];
-        if (!is_said(node, "role", "master"))
-            continue;
-        if (is_said(node, "health", "online"))
-            return node;
-        found = found != NULL ? found : node;
-    }
-    return found;
+    uint64_t value = 0xcbf29ce484222325;
+    for (; *text != '\0'; text++)
+        value = (value ^ (unsigned char)*text) * 0x100000001b3;
+    return value;
 }
 
-/* The first 16 hexadecimal digits of each. */
-static void take_ids(struct cluster_map *map, const redisReply *nodes)
+/* True: it is a new one. */
+static bool take_id(struct cluster_map *map, const redisReply *node)
 {
-    for (size_t i = 0; i < reply_count(nodes) && map->id_count < IDS_MAX; i++) {
-        char digits[17] = "";
-        snprintf(digits, sizeof(digits), "%s", reply_text(value_of(nodes->element[i], "id")));
-        if (digits[0] != '\0')
-            map->ids[map->id_count++] = strtoull(digits, NULL, 16);
-    }
-}
-
-static size_t count_replicas(const redisReply *nodes)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < reply_count(nodes); i++)
-        count += is_said(nodes->element[i], "role", "replica") && is_said(nodes->element[i], "health", "online");
-    return count;
-}
-
-static bool take_slots(struct cluster_map *map, const redisReply *slots, uint16_t owner)
-{
-    for (size_t i = 0; i + 1 < reply_count(slots); i += 2) {
-        int64_t first = reply_integer(slots->element[i]);
-        int64_t last = reply_integer(slots->element[i + 1]);
-        if (first < 0 || last >= REDIS_SLOTS || first > last)
+    const char *text = reply_text(reply_element(node, NODE_ID));
+    uint64_t id = hash(text);
+    for (size_t i = 0; i < map->id_count; i++)
+        if (map->ids[i] == id)
             return false;
-        for (int64_t slot = first; slot <= last; slot++)
-            map->owners[slot] = owner;
-    }
-    return reply_count(slots) % 2 == 0;
+    if (*text == '\0' || map->id_count == IDS_MAX)
+        return false;
+    map->ids[map->id_count++] = id;
+    return true;
 }
 
-static bool take_shard(struct cluster_map *map, const redisReply *shard, const struct redis_address *asked, bool is_tls)
+static bool take_range(struct cluster_map *map, const redisReply *range, const struct redis_address *asked)
 {
-    const redisReply *slots = value_of(shard, "slots");
-    const redisReply *nodes = value_of(shard, "nodes");
-    const redisReply *master = find_master(nodes);
-    map->replicas += count_replicas(nodes);
-    take_ids(map, nodes);
-    if (reply_count(slots) == 0 || master == NULL) /* it has nothing, or nobody serves it */
-        return reply_count(shard) > 0;
-    if (!read_address(master, asked, is_tls, &map->masters[map->count]))
+    int64_t first = reply_integer(reply_element(range, RANGE_FIRST));
+    int64_t last = reply_integer(reply_element(range, RANGE_LAST));
+    const redisReply *master = reply_element(range, RANGE_MASTER);
+    if (reply_count(master) <= NODE_PORT || first < 0 || last >= REDIS_SLOTS || first > last)
+        return false;
+    take_id(map, master);
+    for (size_t i = RANGE_REPLICAS; i < reply_count(range); i++)
+        map->replicas += take_id(map, range->element[i]);
+    if (!read_address(master, asked, &map->masters[map->count]))
         return true; /* others may say where they are; MOVED may know more */
     map->count++;
-    return take_slots(map, slots, (uint16_t)map->count);
+    for (int64_t slot = first; slot <= last; slot++)
+        map->owners[slot] = (uint16_t)map->count;
+    return true;
 }
 
 static bool refuse(struct cluster_map *map, const char *sentence, char *reason, size_t reason_size)
@@ -112,23 +82,23 @@ static bool refuse(struct cluster_map *map, const char *sentence, char *reason, 
 }
 
 bool cluster_map_read(struct cluster_map *map, const struct redisReply *reply, const struct redis_address *asked,
-                      bool is_tls, char *reason, size_t reason_size)
+                      char *reason, size_t reason_size)
 {
-    size_t shards = reply_count(reply);
+    size_t ranges = reply_count(reply);
     *map = (struct cluster_map){0};
     if (reply->type == REDIS_REPLY_ERROR) {
         redis_refusal_copy(reason, reason_size, reply->str, reply->len);
         return false;
     }
-    if (shards == 0 || shards > REDIS_SLOTS)
-        return refuse(map, "the node does not say which shards its cluster has", reason, reason_size);
-    map->masters = calloc(shards, sizeof(*map->masters));
+    if (reply->type != REDIS_REPLY_ARRAY || ranges > REDIS_SLOTS)
+        return refuse(map, "the node's answer to CLUSTER SLOTS makes no sense", reason, reason_size);
+    map->masters = calloc(ranges + 1, sizeof(*map->masters));
     map->ids = calloc(IDS_MAX, sizeof(*map->ids));
     if (map->masters == NULL || map->ids == NULL)
         panic("out of memory for the map of the cluster");
-    for (size_t i = 0; i < shards; i++)
-        if (!take_shard(map, reply->element[i], asked, is_tls))
-            return refuse(map, "the node's answer to CLUSTER SHARDS makes no sense", reason, reason_size);
+    for (size_t i = 0; i < ranges; i++)
+        if (!take_range(map, reply->element[i], asked))
+            return refuse(map, "the node's answer to CLUSTER SLOTS makes no sense", reason, reason_size);
     return map->count > 0 || refuse(map, "no node of the cluster has any slots", reason, reason_size);
 }
 

@@ -61,7 +61,7 @@ const char *const redis_needed_commands[] = {
 };
 
 /* And what a cluster's client needs besides. */
-static const char *const cluster_commands[] = {"cluster|info", "cluster|shards", "asking"};
+static const char *const cluster_commands[] = {"cluster|info", "cluster|slots", "asking"};
 
 enum { NEEDED_MAX = 64 };
 

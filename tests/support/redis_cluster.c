@@ -27,7 +27,8 @@ static void write_line(FILE *file, const struct redis_cluster_nodes *nodes, int 
     char id[41], master_id[41];
     int master = index % nodes->masters;
     bool is_master = index < nodes->masters;
-    fprintf(file, "%s 127.0.0.1:%d@%d %s%s %s 0 0 %d connected", redis_cluster_id(index, id), nodes->ports[index],
+    int port = nodes->tls_ports[index] != 0 ? nodes->tls_ports[index] : nodes->ports[index];
+    fprintf(file, "%s 127.0.0.1:%d@%d %s%s %s 0 0 %d connected", redis_cluster_id(index, id), port,
             nodes->bus_ports[index], is_myself ? "myself," : "", is_master ? "master" : "slave",
             is_master ? "-" : redis_cluster_id(master, master_id), master + 1);
     if (is_master)
@@ -53,12 +54,14 @@ static void write_configuration(const struct redis_cluster_nodes *nodes, int ind
     snprintf(path, sizeof(path), "%s/cluster-%d.conf", nodes->directory, index);
     FILE *file = fopen(path, "we");
     ENSURE(file != NULL);
-    fprintf(
-        file,
-        "port %d\ncluster-port %d\nbind 127.0.0.1\ncluster-enabled yes\ncluster-config-file nodes-%d.conf\n"
-        "cluster-node-timeout %d\ncluster-require-full-coverage no\nsave \"\"\ndir %s\nlogfile cluster-%d.log\nrepl-diskless-sync-delay 0\n%s",
-        nodes->ports[index], nodes->bus_ports[index], index, nodes->node_timeout_ms, nodes->directory, index,
-        nodes->more);
+    fprintf(file,
+            "port %d\ncluster-port %d\nbind 127.0.0.1\ncluster-enabled yes\ncluster-config-file nodes-%d.conf\n"
+            "cluster-node-timeout %d\ncluster-require-full-coverage no\nsave \"\"\ndir %s\nlogfile cluster-%d.log\n"
+            "repl-diskless-sync-delay 0\n%s",
+            nodes->ports[index], nodes->bus_ports[index], index, nodes->node_timeout_ms, nodes->directory, index,
+            nodes->more);
+    if (nodes->tls_ports[index] != 0)
+        fprintf(file, "tls-port %d\ntls-cluster yes\ntls-replication yes\n", nodes->tls_ports[index]);
     fclose(file);
 }
 
@@ -98,6 +101,7 @@ void redis_cluster_start(struct redis_cluster_nodes *nodes, const struct redis_c
     for (int i = 0; i < nodes->count; i++) {
         nodes->ports[i] = redis_node_port();
         nodes->bus_ports[i] = redis_node_port();
+        nodes->tls_ports[i] = options->has_tls ? redis_node_port() : 0;
     }
     snprintf(nodes->url, sizeof(nodes->url), "redis+cluster://127.0.0.1:%d,127.0.0.1:%d", nodes->ports[0],
              nodes->ports[nodes->count - 1]);

@@ -19,6 +19,7 @@ struct redis_cluster_options {
     int masters;           /* the slots are shared out among them evenly */
     int replicas;          /* of each master */
     int node_timeout_ms;   /* cluster-node-timeout; 0: one that a busy machine does not reach */
+    bool has_tls;          /* they speak TLS with each other and at tls_ports, as `more` says; and at ports without */
     const char *more;      /* further lines of the configuration of each node; NULL: none */
 };
 
@@ -27,9 +28,10 @@ struct redis_cluster_nodes {
     int masters; /* the first so many */
     int ports[CLUSTER_NODES_MAX];
     int bus_ports[CLUSTER_NODES_MAX];
+    int tls_ports[CLUSTER_NODES_MAX]; /* 0: without */
     pid_t pids[CLUSTER_NODES_MAX];
     char directory[128];
-    char more[512];
+    char more[1024];
     int node_timeout_ms;
     char url[256]; /* as the setting redis takes it */
 };

@@ -3,13 +3,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "certificates.h"
 #include "redis/inspection.h"
 #include "server.h"
 #include "support/owned.h"
 #include "support/process.h"
-#include "support/redis_node.h"
+#include "support/redis_cluster.h"
 #include "support/text.h"
 
 TestSuite(check_connect, .fini = server_fini, .timeout = 60);
@@ -22,9 +23,11 @@ static const char *program(void)
     return path != NULL ? path : "build/asan/midstream";
 }
 
-static char *new_keys(void)
+static char *make_keys(void)
 {
     char *path = text_printf("%s/keys", server.directory);
+    if (access(path, F_OK) == 0)
+        return path;
     struct buffer output = {0};
     cr_assert_eq(
         process_run((const char *const[]){program(), "keygen", "--keys", path, NULL}, NULL, &output, PATIENCE_MS), 0);
@@ -35,7 +38,7 @@ static char *new_keys(void)
 /* `redis` is an address; `more` are settings of the environment. The output is the caller's. */
 static char *check_connect(const char *redis, const char *const more[], int expected_code)
 {
-    OWNED char *keys = new_keys();
+    OWNED char *keys = make_keys();
     OWNED char *address = text_printf("MIDSTREAM_REDIS=%s", redis);
     const char *environment[8] = {address, "MIDSTREAM_REDIS_TIMEOUT_MS=1000"};
     for (size_t i = 0; more != NULL && more[i] != NULL; i++)
@@ -64,6 +67,17 @@ Test(check_connect, a_redis_that_suits_has_no_warning)
     cr_expect_null(strstr(output, "warning"), "%s", output);
 }
 
+/* The replica says so up to a second before its master does. */
+static bool has_replica(void *arg)
+{
+    (void)arg;
+    struct redis_probe *probe = redis_probe_open(server.socket_path);
+    OWNED char *info = redis_text(probe, "INFO replication");
+    redis_probe_close(probe);
+    bool is_online = strstr(info, ",state=online,") != NULL;
+    return is_online;
+}
+
 Test(check_connect, a_redis_that_cannot_confirm_what_commit_durability_says_cannot_be_used)
 {
     server_start(NULL);
@@ -73,7 +87,7 @@ Test(check_connect, a_redis_that_cannot_confirm_what_commit_durability_says_cann
     OWNED char *none = check_connect(server.address, replica, 1);
     expect_all(none, WORDS("wait for 1 of 0 connected replicas\n", "warning: fewer replicas are connected"));
     server_start_replica();
-    cr_assert(wait_until(redis_node_is_in_step, &server.replica_port, PATIENCE_MS));
+    cr_assert(wait_until(has_replica, NULL, PATIENCE_MS));
     OWNED char *one = check_connect(server.address, replica, 0);
     expect_all(one, WORDS("wait for 1 of 1 connected replicas\n"));
     struct redis_probe *probe = redis_probe_open(server.socket_path);
@@ -144,6 +158,60 @@ Test(check_connect, tls_is_told_with_its_version)
     expect_all(strange, WORDS("TLS: the certificate of Redis is not valid", "redis-tls-ca"));
 }
 
+/* -------------------- a cluster -------------------- */
+
+static struct redis_cluster_nodes nodes;
+
+static void end_cluster(void)
+{
+    redis_cluster_stop(&nodes);
+    server_fini();
+}
+
+/* CLUSTER SLOTS names a replica once it has been sent something, and the node that is asked has heard of it. */
+static bool has_all_replicas(void *arg)
+{
+    (void)arg;
+    OWNED char *output = check_connect(nodes.url, NULL, 0);
+    bool has_all = strstr(output, "slots, 3 replicas\n") != NULL;
+    return has_all;
+}
+
+static void write_everywhere(void)
+{
+    struct redis_probe *probe = redis_probe_open_cluster(nodes.ports, nodes.count);
+    for (int i = 0; i < 100; i++)
+        free(redis_text(probe, "SET key:%d 1", i));
+    redis_probe_close(probe);
+}
+
+Test(check_connect, of_a_cluster_each_master_is_shown, .fini = end_cluster)
+{
+    server_make_directory();
+    redis_cluster_start(&nodes,
+                        &(struct redis_cluster_options){.directory = server.directory, .masters = 3, .replicas = 1});
+    write_everywhere();
+    cr_assert(wait_until(has_all_replicas, NULL, PATIENCE_MS));
+    OWNED char *output = check_connect(nodes.url, NULL, 0);
+    expect_all(output, WORDS("cluster: 3 masters with 16384 of 16384 slots, 3 replicas\n"));
+    for (int i = 0; i < 3; i++) {
+        OWNED char *line = text_printf("redis: 127.0.0.1:%d is ", nodes.ports[i]);
+        cr_expect_not_null(strstr(output, line), "%s", output);
+    }
+    cr_expect_eq(text_count(output, "rights of the user default: all that are needed\n"), 3, "%s", output);
+    OWNED char *slot = text_printf("CLUSTER DELSLOTS %d", 7);
+    for (int i = 0; i < 3; i++) {
+        struct redis_probe *probe = redis_probe_open_port(nodes.ports[i]);
+        free(redis_text(probe, slot));
+        redis_probe_close(probe);
+    }
+    OWNED char *less = check_connect(nodes.url, NULL, 1);
+    expect_all(less, WORDS(" of 16384 slots, 3 replicas\n", "warning: slots without a master"));
+    OWNED char *address = text_printf("127.0.0.1:%d", nodes.ports[0]);
+    OWNED char *alone = check_connect(address, NULL, 1);
+    expect_all(alone, WORDS("whose URL begins with redis+cluster://"));
+}
+
 /* -------------------- the list -------------------- */
 
 /* "+name" of the first selector of the user midstream. */
@@ -167,7 +235,7 @@ Test(check_connect, the_commands_that_are_needed_are_those_of_the_users_file)
         cr_expect(users_file_has(line, name), "%s", name);
     }
     cr_expect(users_file_has(line, "wait") && users_file_has(line, "waitaof")); /* commit-durability */
-    cr_expect(users_file_has(line, "cluster|info") && users_file_has(line, "cluster|shards") &&
+    cr_expect(users_file_has(line, "cluster|info") && users_file_has(line, "cluster|slots") &&
               users_file_has(line, "asking"));
     count += 5;
     *strchr(line, '(') = '\0';

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "certificates.h"
 #include "cluster_site.h"
 #include "support/owned.h"
 #include "support/process.h"
@@ -72,6 +73,50 @@ Test(redis_cluster, one_replica_among_the_seeds_is_enough)
 {
     cluster_site_start(0);
     run_scenario(begin_with_a_replica);
+}
+
+/* -------------------- TLS -------------------- */
+
+static void use_tls(void *arg)
+{
+    (void)arg;
+    char address[32], key[KEY_BYTES];
+    struct redis_options options = cluster_options();
+    snprintf(address, sizeof(address), "localhost:%d", cluster_site.tls_ports[2]);
+    options.address = address;
+    options.tls = server_tls();
+    struct redis_client *client = ready_client(&options);
+    cr_expect_eq(redis_client_counts(client)->unserved_slots, 0);
+    for (int i = 0; i < 3; i++) {
+        cr_expect_eq(ask(client, NULL, NULL, WORDS("SET", key_at(i, key), "1")), MID_OK);
+        const struct cluster_node *owner = client->cluster->owners[slot_of(key)];
+        cr_expect_eq(owner->address.port, cluster_site.tls_ports[i]);
+        cr_expect_not_null(owner->client->tls);
+    }
+    order(4, "CLUSTER FAILOVER");
+    int64_t end_ms = loop_now_ms() + FAILOVER_MS;
+    while (client->cluster->owners[slot_of(key_at(1, key))]->address.port != cluster_site.tls_ports[4] &&
+           loop_now_ms() < end_ms) {
+        cr_expect_eq(ask(client, NULL, NULL, WORDS("SET", key, "2")), MID_OK);
+        loop_park(5);
+    }
+    cr_expect_lt(loop_now_ms(), end_ms);
+    cr_expect_eq(ask(client, NULL, NULL, WORDS("SET", key, "3")), MID_OK);
+    redis_client_free(client);
+}
+
+Test(redis_cluster, every_node_is_spoken_to_by_tls)
+{
+    char more[800];
+    server_make_certificates();
+    OWNED char *certificate = strdup(certificate_path("server.pem"));
+    OWNED char *key = strdup(certificate_path("server.key"));
+    snprintf(more, sizeof(more), "tls-cert-file %s\ntls-key-file %s\ntls-ca-cert-file %s\ntls-auth-clients no\n",
+             certificate, key, certificate_path("ca.pem"));
+    redis_cluster_start(&cluster_site,
+                        &(struct redis_cluster_options){
+                            .directory = server.directory, .masters = 3, .replicas = 1, .has_tls = true, .more = more});
+    run_scenario(use_tls);
 }
 
 /* -------------------- durability -------------------- */

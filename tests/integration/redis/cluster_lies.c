@@ -23,7 +23,7 @@ TestSuite(redis_cluster_lies, .timeout = 60);
 static struct node {
     struct pretender pretender;
     int port;
-    const char *shards, *hello, *state;
+    const char *slots, *hello, *state;
     int epoch;
     const char *answers[ANSWERS]; /* to one SET after the other; the last one that is there also to all others */
     int asked, asking;            /* commands SET, and ASKING */
@@ -63,7 +63,7 @@ static void answer_one(struct node *node, const char *command, char *reply, size
         const char *word, *says;
     } rows[] = {
         {"\r\nINFO\r\n", info},
-        {"\r\nSHARDS\r\n", node->shards},
+        {"\r\nSLOTS\r\n", node->slots},
         {"\r\nHELLO\r\n", node->hello != NULL ? node->hello : "-ERR unknown command\r\n"},
         {"\r\nTIME\r\n", "*2\r\n$10\r\n1800000000\r\n$1\r\n0\r\n"},
         {"\r\nASKING\r\n", "+OK\r\n"},
@@ -103,15 +103,11 @@ static void answer_as_b(const char *request, char *reply, size_t size)
     answer_all(&nodes[1], request, reply, size);
 }
 
-#define MASTER(port)                                                                                                   \
-    "*1\r\n*10\r\n$2\r\nid\r\n$4\r\nbeef\r\n$8\r\nendpoint\r\n$9\r\n127.0.0.1\r\n$4\r\nport\r\n" port                  \
-    "\r\n$4\r\nrole\r\n$6\r\nmaster\r\n$6\r\nhealth\r\n$6\r\nonline\r\n"
-#define STRANGE_SHARD                                                                                                  \
-    "*4\r\n$5\r\nslots\r\n*2\r\n:0\r\n:16383\r\n$5\r\nnodes\r\n*1\r\n*10\r\n$2\r\nid\r\n$4\r\ndead\r\n$8\r\nendpoint"  \
-    "\r\n$9\r\n127.0.0.1\r\n$4\r\nport\r\n:B\r\n$4\r\nrole\r\n$6\r\nmaster\r\n$6\r\nhealth\r\n$6\r\nonline\r\n"
-#define SHARD(first, last, port) "*4\r\n$5\r\nslots\r\n*2\r\n:" first "\r\n:" last "\r\n$5\r\nnodes\r\n" MASTER(port)
-static const char all_at_a[] = "*1\r\n" SHARD("0", "16383", ":A");
-static const char all_at_b[] = "*1\r\n" SHARD("0", "16383", ":B");
+#define RANGE_OF(id, first, last, port)                                                                                \
+    "*3\r\n:" first "\r\n:" last "\r\n*3\r\n$9\r\n127.0.0.1\r\n" port "\r\n$4\r\n" id "\r\n"
+#define RANGE(first, last, port) RANGE_OF("beef", first, last, port)
+static const char all_at_a[] = "*1\r\n" RANGE("0", "16383", ":A");
+static const char all_at_b[] = "*1\r\n" RANGE("0", "16383", ":B");
 
 static struct redis_client *client;
 
@@ -119,7 +115,7 @@ static void start_nodes(void)
 {
     static pretender_fn *const functions[NODES] = {answer_as_a, answer_as_b};
     for (int i = 0; i < NODES; i++) {
-        nodes[i] = (struct node){.shards = all_at_a, .epoch = 5, .answers = {"+OK\r\n"}};
+        nodes[i] = (struct node){.slots = all_at_a, .epoch = 5, .answers = {"+OK\r\n"}};
         nodes[i].port = pretender_start_tcp(&nodes[i].pretender, functions[i]);
     }
 }
@@ -284,24 +280,23 @@ Test(redis_cluster_lies, a_command_arrives_or_is_given_up_in_time)
 /* -------------------- maps -------------------- */
 
 static const struct {
-    const char *shards, *says;
+    const char *slots, *says;
 } maps[] = {
-    {"*0\r\n", "does not say which shards"},
-    {"*1\r\n*4\r\n$5\r\nslots\r\n*0\r\n$5\r\nnodes\r\n" MASTER(":A"), "no node of the cluster has any slots"},
-    {"-NOPERM this user has no permissions to run the 'cluster|shards' command\r\n", "NOPERM"},
-    {"*1\r\n" SHARD("5", "4", ":A"), "makes no sense"},
-    {"*1\r\n" SHARD("0", "16384", ":A"), "makes no sense"},
+    {"*0\r\n", "no node of the cluster has any slots"},
+    {"-NOPERM this user has no permissions to run the 'cluster|slots' command\r\n", "NOPERM"},
+    {"*1\r\n" RANGE("5", "4", ":A"), "makes no sense"},
+    {"*1\r\n" RANGE("0", "16384", ":A"), "makes no sense"},
     {"*1\r\n:7\r\n", "makes no sense"},
 };
 
 static void read_map(void *arg)
 {
     (void)arg;
-    nodes[0].shards = maps[current].shards;
+    nodes[0].slots = maps[current].slots;
     client = new_client(300);
     cr_expect_not(redis_client_wait_ready(client, 300), "%s", maps[current].says);
     cr_expect_not_null(strstr(redis_client_failure(client), maps[current].says), "%s", redis_client_failure(client));
-    nodes[0].shards = all_at_a;
+    nodes[0].slots = all_at_a;
     cr_expect(redis_client_wait_ready(client, READY_MS), "it asks again");
     redis_client_free(client);
 }
@@ -325,9 +320,9 @@ static int owner_port(void)
 static void hear_old_news(void *arg)
 {
     (void)arg;
-    static const char halves[] = "*2\r\n" SHARD("0", "8000", ":B") SHARD("8001", "16383", ":A");
-    nodes[0].shards = halves;
-    nodes[1].shards = all_at_b;
+    static const char halves[] = "*2\r\n" RANGE("0", "8000", ":B") RANGE("8001", "16383", ":A");
+    nodes[0].slots = halves;
+    nodes[1].slots = all_at_b;
     nodes[1].epoch = 4;
     client = new_client(300);
     cr_assert(redis_client_wait_ready(client, READY_MS));
@@ -384,7 +379,7 @@ static void be_sent_to_a_stranger(void *arg)
     (void)arg;
     bool was_sent;
     nodes[1].hello = "*4\r\n$4\r\nmode\r\n$10\r\nstandalone\r\n$4\r\nrole\r\n$6\r\nmaster\r\n";
-    nodes[1].shards = "*1\r\n" STRANGE_SHARD;
+    nodes[1].slots = "*1\r\n" RANGE_OF("dead", "0", "16383", ":B");
     nodes[1].epoch = 99;
     nodes[0].answers[0] = "-MOVED 15495 127.0.0.1:B\r\n";
     client = new_client(2000);
