@@ -54,8 +54,9 @@ MAY_SUSPEND static struct cluster_node *reach(struct redis_cluster *cluster, int
         struct cluster_node *node = sent_to != NULL ? sent_to : redis_cluster_owner(cluster, slot);
         if (node != NULL && node->client->state == CONNECTION_READY)
             return node;
-        if (node != NULL &&
-            node->retired_ms != 0) /* by a map that does not know yet what the one has said who sent it */
+        bool is_forgotten =
+            node != NULL && node->retired_ms != 0; /* by a map older than what has sent the command here */
+        if (is_forgotten)
             cluster_use(node);
         if (node == NULL || !is_worth_waiting(node)) {
             redis_cluster_refresh(cluster);
@@ -93,6 +94,8 @@ struct journey {
     bool is_asking;
     int slot;
     int hops;
+    int64_t patience_ms; /* the call's, at the beginning */
+    int64_t end_ms;
 };
 
 /* After a redirection. False: it ends here, with MID_UNAVAILABLE. */
@@ -128,45 +131,45 @@ MAY_SUSPEND static bool follow(struct journey *journey, struct cluster_node *fro
 }
 
 /* What the call is while it is at one node. */
-static void begin_hop(struct redis_call *call, struct redis_redirection *redirection, bool is_asking, int64_t end_ms)
+static void begin_hop(struct redis_call *call, struct redis_redirection *redirection, const struct journey *journey)
 {
-    int64_t left_ms = end_ms - loop_now_ms();
+    int64_t left_ms = journey->end_ms - loop_now_ms();
     redirection->kind = REDIRECTION_NONE;
     call->redirection = redirection;
-    call->is_asking = is_asking;
-    if (call->patience_ms <= 0)
+    call->is_asking = journey->is_asking;
+    if (journey->patience_ms <= 0)
         return;
-    call->is_late = call->is_late || 2 * left_ms < call->patience_ms;
+    call->is_late = 2 * left_ms < journey->patience_ms;
     call->patience_ms = left_ms > 0 ? left_ms : 1;
 }
 
-static void end_hops(struct redis_call *call, int64_t patience_ms)
+static void end_hops(struct redis_call *call, const struct journey *journey)
 {
     call->redirection = NULL;
     call->is_asking = call->is_late = false;
-    call->patience_ms = patience_ms;
+    call->patience_ms = journey->patience_ms;
 }
 
 enum mid_error redis_cluster_run(struct redis_cluster *cluster, const struct redis_invocation *invocation,
                                  struct redis_call *call)
 {
-    struct journey journey = {.cluster = cluster, .slot = slot_of(invocation)};
+    struct journey journey = {.cluster = cluster, .slot = slot_of(invocation), .patience_ms = call->patience_ms};
     struct redis_redirection redirection;
-    int64_t patience_ms = call->patience_ms;
     int64_t timeout_ms = cluster->front->options.timeout_ms;
-    int64_t end_ms = loop_now_ms() + (patience_ms > 0 && patience_ms < timeout_ms ? patience_ms : timeout_ms);
+    bool is_patient = journey.patience_ms <= 0 || journey.patience_ms > timeout_ms;
+    journey.end_ms = loop_now_ms() + (is_patient ? timeout_ms : journey.patience_ms);
     enum mid_error error = MID_UNAVAILABLE;
     call->was_sent = false;
     do {
-        struct cluster_node *node = reach(cluster, journey.slot, journey.sent_to, end_ms);
+        struct cluster_node *node = reach(cluster, journey.slot, journey.sent_to, journey.end_ms);
         error = MID_UNAVAILABLE;
         if (node == NULL)
             break;
-        begin_hop(call, &redirection, journey.is_asking, end_ms);
+        begin_hop(call, &redirection, &journey);
         error = redis_invocation_run(node->client, invocation, call);
         if (redirection.kind == REDIRECTION_NONE || !follow(&journey, node, &redirection))
             break;
-    } while (loop_now_ms() + HOP_LEAST_MS < end_ms);
-    end_hops(call, patience_ms);
+    } while (loop_now_ms() + HOP_LEAST_MS < journey.end_ms);
+    end_hops(call, &journey);
     return error;
 }

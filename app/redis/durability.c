@@ -114,6 +114,7 @@ static void fail_round(struct redis_durability *durability, const char *reason, 
     struct kind *kind = &durability->kinds[durability->turn];
     struct redis_counts *counts = durability->commands->counts;
     durability->state = ROUND_NONE;
+    durability->marks = 0;
     uint64_t count = settle(&durability->round, MID_UNAVAILABLE) + settle(&kind->waiting, MID_UNAVAILABLE);
     if (durability->is_closing || durability->commands->is_closing)
         return;
