@@ -130,8 +130,9 @@ MAY_SUSPEND static int inspect_one(struct redis_client *redis, const struct conf
     struct redis_inspection found;
     enum mid_error error = redis_inspect(redis, configuration_durability(configuration), &found);
     if (error != MID_OK) {
-        fprintf(stderr, "%s: cannot use Redis at %s: %s\n", program_invocation_short_name,
-                configuration->settings.redis, found.refusal[0] != '\0' ? plain(found.refusal) : mid_error_text(error));
+        const char *address = configuration->is_redis_cluster ? found.address : configuration->settings.redis;
+        fprintf(stderr, "%s: cannot use Redis at %s: %s\n", program_invocation_short_name, address,
+                found.refusal[0] != '\0' ? plain(found.refusal) : mid_error_text(error));
         return 1;
     }
     print_server(&found, &configuration->settings);

@@ -141,9 +141,13 @@ static const struct metric table[] = {
     {"midstream_redis_disconnects_total", METRIC_COUNTER, OF_WORKER(redis.disconnects), 1, "Lost connections to Redis.",
      NO_LABELS},
     {"midstream_redis_connections", METRIC_GAUGE, OF_WORKER(redis.connections), 1,
-     "Connections to Redis that are ready; with Redis Cluster one to each master per worker.", NO_LABELS},
+     "Connections to Redis that are ready; with Redis Cluster one to each master per worker. Not those for durability, "
+     "nor of task readers.",
+     NO_LABELS},
     {"midstream_redis_unserved_slots", METRIC_GAUGE, OF_WORKER(redis.unserved_slots), 1,
-     "With Redis Cluster: slots without a master that the worker is connected to, summed over the workers.", NO_LABELS},
+     "With Redis Cluster: slots without a master that the worker is connected to and that takes commands, summed over "
+     "the workers.",
+     NO_LABELS},
     {"midstream_redis_redirections_total", METRIC_COUNTER, OF_WORKER(redis.redirections), 1,
      "With Redis Cluster: commands that a node sent elsewhere or told to wait (MOVED, ASK, TRYAGAIN, CLUSTERDOWN).",
      NO_LABELS},

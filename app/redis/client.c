@@ -140,6 +140,17 @@ struct redis_client *redis_client_node(struct redis_client *client, size_t numbe
     return number == 0 ? client : NULL;
 }
 
+/* The front stands for a node that is not known. */
+static bool is_away(const struct redis_client *client)
+{
+    return client->cluster != NULL || client->state != CONNECTION_READY;
+}
+
+bool redis_client_is_away(struct redis_client *client, const char *key)
+{
+    return client->cluster != NULL && is_away(redis_client_of(client, key));
+}
+
 bool redis_client_is_suspect(const struct redis_client *client)
 {
     return client->is_suspect;

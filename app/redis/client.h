@@ -124,6 +124,9 @@ bool redis_client_is_suspect(const struct redis_client *client);
  */
 int64_t redis_client_unix_ms(const struct redis_client *client);
 
+/* Of a cluster: there is no connection to the node that has this key, or no such node. Others may be well. */
+bool redis_client_is_away(struct redis_client *client, const char *key);
+
 /* Suspends until ready, at most `timeout_ms`. False when the time is over, or by the function behind it. */
 MAY_SUSPEND bool redis_client_wait_ready(struct redis_client *client, int64_t timeout_ms);
 

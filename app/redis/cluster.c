@@ -12,11 +12,12 @@
 #include "redis/resp.h"
 
 enum {
-    LOOK_MS = 10000,      /* the map, when nothing seems wrong */
-    LOOK_AGAIN_MS = 250,  /* while slots are not served */
-    QUESTION_MS = 1000,   /* for the answer of one node, until the next one is asked */
-    LOOK_SOONEST_MS = 50, /* after the last time */
-    DOUBT_MS = 30000,     /* so long is an older map not believed */
+    LOOK_MS = 10000,       /* the map, when nothing seems wrong */
+    LOOK_AGAIN_MS = 250,   /* while slots are not served; and when nothing has changed, at the soonest */
+    QUESTION_MS = 1000,    /* for the answer of one node, until the next one is asked */
+    LOOK_SOONEST_MS = 50,  /* after a change */
+    UNINFORMED_MS = 15000, /* without a map that was believed */
+    DOUBT_MS = 30000,      /* so long is an older map not believed */
     MARKS_TRIED = 64 * REDIS_SLOTS,
     SEEDS_AGAIN_MS = 1000, /* without any connection the addresses that were configured are tried, too */
 };
@@ -32,12 +33,21 @@ static void on_time(struct timer *timer);
 
 /* -------------------- waiting -------------------- */
 
-static void wake_waiters(struct redis_cluster *cluster, bool is_gone)
+/* Each takes itself out of the list when it runs: until then it can still be told that the cluster is gone. */
+static void wake_waiters(struct redis_cluster *cluster)
+{
+    for (struct list *link = cluster->waiters.next; link != &cluster->waiters; link = link->next) {
+        struct waiter *waiter = LIST_ELEMENT(link, struct waiter, link);
+        waiter->is_over = true;
+        loop_wake(waiter->fiber);
+    }
+}
+
+static void release_waiters(struct redis_cluster *cluster)
 {
     for (struct list *link; (link = list_take_first(&cluster->waiters)) != NULL;) {
         struct waiter *waiter = LIST_ELEMENT(link, struct waiter, link);
-        waiter->is_over = true;
-        waiter->is_gone = is_gone;
+        waiter->is_over = waiter->is_gone = true;
         loop_wake(waiter->fiber);
     }
 }
@@ -48,7 +58,7 @@ bool redis_cluster_wait(struct redis_cluster *cluster, int64_t end_ms)
     list_append(&cluster->waiters, &waiter.link);
     while (!waiter.is_over && loop_now_ms() < end_ms)
         loop_park(end_ms - loop_now_ms());
-    list_remove(&waiter.link); /* does nothing when it was taken out already */
+    list_remove(&waiter.link); /* does nothing when the cluster is gone */
     return !waiter.is_gone;
 }
 
@@ -116,7 +126,13 @@ static void judge(struct redis_cluster *cluster)
     } else if (!is_enough) {
         front->state = CONNECTION_PAUSING;
     }
-    wake_waiters(cluster, false);
+}
+
+/* Whoever waits looks again, and who asks for the map may do so soon. */
+static void note_news(struct redis_cluster *cluster)
+{
+    cluster->pause_ms = LOOK_SOONEST_MS;
+    wake_waiters(cluster);
 }
 
 void redis_cluster_note_change(struct cluster_node *node)
@@ -124,7 +140,9 @@ void redis_cluster_note_change(struct cluster_node *node)
     struct redis_cluster *cluster = node->cluster;
     if (node->client == NULL || cluster->front->is_closing) /* it is being made, or is going */
         return;
+    node->asked_ms = 0;
     judge(cluster);
+    note_news(cluster);
     if (!cluster_node_is_ready(node))
         redis_cluster_refresh(cluster);
 }
@@ -134,6 +152,9 @@ void redis_cluster_note_change(struct cluster_node *node)
 static void set_owner(struct redis_cluster *cluster, int slot, struct cluster_node *node)
 {
     struct cluster_node *before = cluster->owners[slot];
+    if (before == node)
+        return;
+    cluster->has_news = true;
     if (before != NULL)
         before->slot_count--;
     if (node != NULL)
@@ -249,6 +270,7 @@ static void on_slots(void *arg, const struct redisReply *reply)
     struct cluster_map map;
     char reason[REDIS_REASON_SIZE];
     cluster->is_asking = false;
+    node->asked_ms = 0;
     if (reply == NULL || node->retired_ms != 0 || cluster->front->is_closing)
         return;
     if (!cluster_map_read(&map, reply, &node->address, reason, sizeof(reason))) {
@@ -261,6 +283,11 @@ static void on_slots(void *arg, const struct redisReply *reply)
         cluster->mapped_ms = loop_now_ms();
     }
     judge(cluster);
+    if (cluster->has_news)
+        note_news(cluster);
+    else
+        cluster->pause_ms = 2 * cluster->pause_ms < LOOK_AGAIN_MS ? 2 * cluster->pause_ms : LOOK_AGAIN_MS;
+    cluster->has_news = false;
     cluster_map_fini(&map);
 }
 
@@ -270,7 +297,9 @@ static void on_epoch(void *arg, const struct redisReply *reply)
     if (reply == NULL)
         return;
     node->epoch = cluster_epoch_read(reply);
+    bool was_down = node->is_down;
     node->is_down = cluster_is_down(reply);
+    node->cluster->has_news = node->cluster->has_news || node->is_down != was_down;
 }
 
 static void send_words(struct cluster_node *node, const char *word, redis_answer_fn *fn)
@@ -284,6 +313,7 @@ static void send_words(struct cluster_node *node, const char *word, redis_answer
 
 void redis_cluster_ask(struct cluster_node *node)
 {
+    node->asked_ms = loop_now_ms();
     send_words(node, "INFO", on_epoch);
     send_words(node, "SLOTS", on_slots);
 }
@@ -311,8 +341,28 @@ static void ask_next(struct redis_cluster *cluster)
 
 void redis_cluster_refresh(struct redis_cluster *cluster)
 {
-    int64_t due_ms = cluster->asked_ms + LOOK_SOONEST_MS - loop_now_ms();
+    int64_t due_ms = cluster->asked_ms + cluster->pause_ms - loop_now_ms();
     timer_start(&cluster->timer, due_ms > 0 ? due_ms : 0, on_time);
+}
+
+/* These questions have no deadline of their own, and a machine that has gone silently would be kept for minutes. */
+static void leave_silent(struct redis_cluster *cluster)
+{
+    int64_t timeout_ms = cluster->front->options.timeout_ms;
+    CLUSTER_EACH (cluster, node) {
+        if (cluster_node_is_ready(node) && node->asked_ms != 0 && loop_now_ms() - node->asked_ms > timeout_ms)
+            redis_connection_drop(node->client, "no answer to CLUSTER SLOTS in time");
+    }
+}
+
+/* Nothing is connected, or nothing that is knows more than it has said: the addresses that were configured may. */
+static bool needs_seeds(const struct redis_cluster *cluster)
+{
+    int64_t now_ms = loop_now_ms();
+    bool is_alone = cluster->alone_ms != 0 && now_ms - cluster->alone_ms >= SEEDS_AGAIN_MS;
+    bool is_uninformed = cluster->has_map && now_ms - cluster->mapped_ms > UNINFORMED_MS;
+    return list_is_empty(&cluster->nodes) ||
+           ((is_alone || is_uninformed) && now_ms - cluster->seeds_ms >= SEEDS_AGAIN_MS);
 }
 
 static void on_flush(void *arg)
@@ -323,12 +373,11 @@ static void on_flush(void *arg)
 static void on_time(struct timer *timer)
 {
     struct redis_cluster *cluster = LIST_ELEMENT(timer, struct redis_cluster, timer);
-    int64_t now_ms = loop_now_ms();
-    bool is_alone = cluster->alone_ms != 0 && now_ms - cluster->alone_ms >= SEEDS_AGAIN_MS;
-    if (is_alone || list_is_empty(&cluster->nodes)) {
-        cluster->alone_ms = now_ms;
+    if (needs_seeds(cluster)) {
+        cluster->seeds_ms = loop_now_ms();
         cluster_use_seeds(cluster);
     }
+    leave_silent(cluster);
     ask_next(cluster);
     loop_request_flush(&cluster->flush);
     bool is_well = cluster->has_map && (cluster->front->options.is_lazy ? cluster_find_ready(cluster) != NULL
@@ -341,6 +390,7 @@ void redis_cluster_take_moved(struct redis_cluster *cluster, int slot, struct cl
     if (cluster->owners[slot] != to) {
         set_owner(cluster, slot, to);
         choose_marks(cluster);
+        note_news(cluster);
     }
     redis_cluster_refresh(cluster);
 }
@@ -363,6 +413,8 @@ struct redis_cluster *redis_cluster_new(struct redis_client *front, char *reason
     list_init(&cluster->retired);
     list_init(&cluster->waiters);
     flush_init(&cluster->flush, on_flush, cluster);
+    cluster->pause_ms = LOOK_SOONEST_MS;
+    cluster->alone_ms = loop_now_ms();
     counter_set(&front->counts->unserved_slots, front->options.is_lazy ? 0 : REDIS_SLOTS);
     timer_start(&cluster->timer, 0, on_time); /* and not at once: scripts are still to be registered */
     return cluster;
@@ -376,7 +428,7 @@ void redis_cluster_free(struct redis_cluster *cluster)
     timer_fini(&cluster->timer);
     list_remove(&cluster->flush.link);
     cluster_free_nodes(cluster);
-    wake_waiters(cluster, true);
+    release_waiters(cluster);
     free(cluster->ids);
     free(cluster);
 }

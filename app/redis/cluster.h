@@ -9,7 +9,8 @@
  * Every node is a struct redis_client of its own, which knows nothing of the others; the client that the rest of the
  * program has is the cluster's front, and has no connection itself. The connection asks for the map in its greeting,
  * hence also a replica that was named as a seed tells it before it is left. Later one node after another is asked for
- * it: every ten seconds, and a few times a second while slots are not served or a redirection was met.
+ * it: every ten seconds; while slots are not served or a redirection was met, after 50 ms, and 100 and 250 ms when that
+ * brings nothing new.
  *
  * Nodes may disagree, as Sentinels may: a map counts only if its epoch is not older than that of the last one, and it
  * names one of the same nodes, which another cluster's at an address of ours would not; or if nothing else was said for
@@ -37,6 +38,7 @@ struct cluster_node {
     struct redis_address address;
     struct redis_client *client; /* NULL: nobody has needed it yet */
     size_t slot_count;
+    int64_t asked_ms;   /* when it was asked for the map, and has not answered yet; 0: it has */
     int64_t retired_ms; /* since when the map does not name it; 0: it does, or is not known yet */
     int64_t epoch;      /* that it has told with its last map */
     bool is_down;       /* it has said that the cluster is, and takes no commands */
@@ -59,6 +61,9 @@ struct redis_cluster {
     int64_t mapped_ms; /* when the last one was taken */
     int64_t asked_ms;  /* when one was last asked for */
     size_t questions;  /* for it, whose number decides who is asked */
+    bool has_news;     /* an owner, or whether a node serves, has changed */
+    int64_t pause_ms;  /* between two questions: longer when the last one has brought nothing new */
+    int64_t seeds_ms;  /* when the configured addresses were last used */
     size_t seeds_used; /* of a lazy one, which tries them one by one */
     int64_t alone_ms;  /* since when no node is connected; 0: one is */
     int64_t loop_told_ms;

@@ -157,7 +157,9 @@ enum mid_error redis_cluster_run(struct redis_cluster *cluster, const struct red
     struct redis_redirection redirection;
     int64_t timeout_ms = cluster->front->options.timeout_ms;
     bool is_patient = journey.patience_ms <= 0 || journey.patience_ms > timeout_ms;
-    journey.end_ms = loop_now_ms() + (is_patient ? timeout_ms : journey.patience_ms);
+    int64_t time_ms = is_patient ? timeout_ms : journey.patience_ms;
+    int64_t least_ms = time_ms < 4 * HOP_LEAST_MS ? time_ms / 4 : HOP_LEAST_MS;
+    journey.end_ms = loop_now_ms() + time_ms;
     enum mid_error error = MID_UNAVAILABLE;
     call->was_sent = false;
     do {
@@ -169,7 +171,7 @@ enum mid_error redis_cluster_run(struct redis_cluster *cluster, const struct red
         error = redis_invocation_run(node->client, invocation, call);
         if (redirection.kind == REDIRECTION_NONE || !follow(&journey, node, &redirection))
             break;
-    } while (loop_now_ms() + HOP_LEAST_MS < journey.end_ms);
+    } while (loop_now_ms() + least_ms < journey.end_ms);
     end_hops(call, &journey);
     return error;
 }

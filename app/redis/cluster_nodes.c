@@ -83,13 +83,34 @@ void cluster_use(struct cluster_node *node)
     node->client->node = node;
 }
 
+/* One of the seeds, or of the nodes in the map, in turn. */
+static void use_another(struct redis_cluster *cluster)
+{
+    size_t known = 0;
+    CLUSTER_EACH (cluster, node)
+        known += node->slot_count > 0;
+    size_t number = cluster->seeds_used++ % (cluster->seed_count + known);
+    if (number < cluster->seed_count) {
+        cluster_use(cluster_find_or_make(cluster, &cluster->seeds[number]));
+        return;
+    }
+    number -= cluster->seed_count;
+    CLUSTER_EACH (cluster, node) {
+        if (node->slot_count > 0 && number-- == 0) {
+            cluster_use(node);
+            return;
+        }
+    }
+}
+
 void cluster_use_seeds(struct redis_cluster *cluster)
 {
-    bool is_lazy = cluster->front->options.is_lazy;
-    for (size_t i = 0; i < (is_lazy ? 1 : cluster->seed_count); i++) {
-        size_t number = is_lazy ? cluster->seeds_used++ % cluster->seed_count : i;
-        cluster_use(cluster_find_or_make(cluster, &cluster->seeds[number]));
+    if (cluster->front->options.is_lazy) {
+        use_another(cluster);
+        return;
     }
+    for (size_t i = 0; i < cluster->seed_count; i++)
+        cluster_use(cluster_find_or_make(cluster, &cluster->seeds[i]));
 }
 
 /* -------------------- leaving -------------------- */

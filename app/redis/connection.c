@@ -135,6 +135,8 @@ void redis_connection_revive(struct redis_client *client)
     if (!client->is_retired)
         return;
     client->is_retired = false;
+    if (client->state == CONNECTION_READY)
+        client->connection = ++connections; /* meanwhile it may have been a replica, and have forgotten what it said */
     redis_durability_forget(client->durability);
     if (client->state != CONNECTION_PAUSING)
         return;

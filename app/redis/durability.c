@@ -27,7 +27,8 @@ enum {
     LATE_MS = 1000,      /* that Redis may be later than it was told to be */
     LOOK_AGAIN_MS = 20,  /* while the connection for rounds is made anew */
     GRACE_MS = 1000,     /* for that */
-    MARKS_MAX = 5,       /* that a round is given to find a slot which stays */
+    IDLE_MS = 1000,
+    MARKS_MAX = 5, /* that a round is given to find a slot which stays */
 };
 
 struct waiter {
@@ -229,8 +230,11 @@ void redis_durability_forget(struct redis_durability *durability)
 {
     for (size_t i = 0; durability != NULL && i < KINDS; i++)
         durability->kinds[i].shortage.is_on = durability->kinds[i].is_proven = false;
-    if (durability != NULL)
-        count_shortage(durability, false);
+    if (durability == NULL)
+        return;
+    count_shortage(durability, false);
+    if (durability->state == ROUND_NONE)
+        timer_start(&durability->timer, PROBE_MS, on_time);
 }
 
 /* Those who were answered on the connection that there is now; the others will not know. */
@@ -346,8 +350,11 @@ static void identify_or_ask(struct redis_durability *durability)
 
 static void begin_round(struct redis_durability *durability)
 {
-    if (!choose_kind(durability))
+    if (!choose_kind(durability)) {
+        if (is_short_of_any(durability)) /* of a node without slots, which it may get again */
+            timer_start(&durability->timer, IDLE_MS, on_time);
         return;
+    }
     if (!redis_client_is_ready(durability->commands)) {
         settle(&durability->kinds[durability->turn].waiting, MID_UNAVAILABLE);
         timer_start(&durability->timer, PROBE_MS, on_time);

@@ -319,6 +319,8 @@ int64_t consumers_silent_ms(void)
     int64_t longest_ms = 0;
     for (size_t i = 0; i < consumer_count; i++) {
         struct consumer *consumer = &consumers[i];
+        if (queue_is_away(consumer->queue)) /* which a new process could not ask either, and others' tasks go on */
+            consumer->polled_ms = loop_now_ms();
         bool has_room = consumer->running_count < consumer->limit;
         int64_t silent_ms = has_room ? loop_now_ms() - consumer->polled_ms : 0;
         longest_ms = silent_ms > longest_ms ? silent_ms : longest_ms;

@@ -135,6 +135,13 @@ bool queue_wait_ready(const char *queue_or_id, int64_t timeout_ms)
     return redis_client_wait_key(settings.redis, key, timeout_ms);
 }
 
+bool queue_is_away(const char *queue)
+{
+    char key[QUEUE_KEY_BYTES];
+    queue_key(queue, key);
+    return redis_client_is_away(settings.redis, key);
+}
+
 /* -------------------- adding -------------------- */
 
 static enum mid_error on_added(const struct redisReply *reply, void *arg)

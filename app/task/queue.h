@@ -199,6 +199,9 @@ MAY_SUSPEND MID_CHECK enum mid_error queue_stats(const char *queue, struct queue
 /* Suspends until Redis may be asked about the queue, or about that of a task; at most so long. */
 MAY_SUSPEND bool queue_wait_ready(const char *queue_or_id, int64_t timeout_ms);
 
+/* Redis Cluster: the master that has the queue is away, whatever others do. */
+bool queue_is_away(const char *queue);
+
 /* -------------------- between queue.c and queue_admin.c -------------------- */
 
 /* "mid:q:{NAME}" */

@@ -3,6 +3,7 @@
 
 #include <criterion/criterion.h>
 #include <signal.h>
+#include <stdio.h>
 
 #include "cluster_site.h"
 #include "support/process.h"
@@ -150,4 +151,64 @@ Test(redis_cluster_failover, all_masters_may_go_and_come_back)
 {
     cluster_site_start(0);
     run_scenario(lose_all);
+}
+
+/* Nobody asks it anything but for the map. */
+static void miss_a_silent_one(void *arg)
+{
+    (void)arg;
+    struct redis_options options = cluster_options();
+    options.timeout_ms = 500;
+    struct redis_client *client = ready_client(&options);
+    process_signal(cluster_site.pids[2], SIGSTOP);
+    int64_t end_ms = loop_now_ms() + FAILOVER_MS;
+    while (redis_client_counts(client)->unserved_slots == 0 && loop_now_ms() < end_ms) {
+        redis_cluster_refresh(client->cluster);
+        loop_park(20);
+    }
+    cr_expect_gt(redis_client_counts(client)->unserved_slots, 0);
+    cr_expect(redis_client_is_ready(client));
+    process_signal(cluster_site.pids[2], SIGCONT);
+    char key[KEY_BYTES];
+    await_owner(client, slot_of(key_at(2, key)), 2);
+    redis_client_free(client);
+}
+
+Test(redis_cluster_failover, a_node_that_says_nothing_is_left_though_nobody_asks_it)
+{
+    cluster_site_start(0);
+    run_scenario(miss_a_silent_one);
+}
+
+/* As the readers of tasks are connected: to where they began, and to the node of their queue. Both end. */
+static void lose_both(void *arg)
+{
+    (void)arg;
+    char address[32], key[KEY_BYTES];
+    struct redis_options options = cluster_options();
+    snprintf(address, sizeof(address), "127.0.0.1:%d", cluster_site.ports[4]);
+    options.address = address;
+    options.is_lazy = true;
+    struct redis_client *client = ready_client(&options);
+    cr_assert(redis_client_wait_key(client, key_at(0, key), READY_MS));
+    cr_assert_eq(ask(client, NULL, NULL, WORDS("SET", key, "1")), MID_OK);
+    cr_expect_leq(redis_client_counts(client)->connections, 2);
+    process_signal(cluster_site.pids[4], SIGKILL);
+    process_signal(cluster_site.pids[0], SIGKILL);
+    process_wait(cluster_site.pids[4], READY_MS);
+    process_wait(cluster_site.pids[0], READY_MS);
+    int64_t end_ms = loop_now_ms() + FAILOVER_MS;
+    while (ask(client, NULL, NULL, WORDS("SET", key, "2")) != MID_OK && loop_now_ms() < end_ms)
+        loop_park(20);
+    cr_expect_lt(loop_now_ms(), end_ms);
+    cr_expect_eq(place_of(client, slot_of(key)), 3);
+    redis_client_free(client);
+    redis_cluster_restart(&cluster_site, 0);
+    redis_cluster_restart(&cluster_site, 4);
+}
+
+Test(redis_cluster_failover, who_is_connected_to_one_node_only_finds_the_others_when_that_ends)
+{
+    cluster_site_start(NODE_TIMEOUT_MS);
+    run_scenario(lose_both);
 }
