@@ -52,13 +52,21 @@ static void release_waiters(struct redis_cluster *cluster)
     }
 }
 
+/* Until it is over, or until then. By itself, or gcc 14 says that the waiter stays in the list when its caller returns.
+ */
+MAY_SUSPEND static void __attribute__((noinline))
+wait_as(struct waiter *waiter, struct redis_cluster *cluster, int64_t end_ms)
+{
+    list_append(&cluster->waiters, &waiter->link);
+    while (!waiter->is_over && loop_now_ms() < end_ms)
+        loop_park(end_ms - loop_now_ms());
+    list_remove(&waiter->link); /* does nothing when the cluster is gone */
+}
+
 bool redis_cluster_wait(struct redis_cluster *cluster, int64_t end_ms)
 {
     struct waiter waiter = {.fiber = fiber_current()};
-    list_append(&cluster->waiters, &waiter.link);
-    while (!waiter.is_over && loop_now_ms() < end_ms)
-        loop_park(end_ms - loop_now_ms());
-    list_remove(&waiter.link); /* does nothing when the cluster is gone */
+    wait_as(&waiter, cluster, end_ms);
     return !waiter.is_gone;
 }
 
