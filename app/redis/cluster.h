@@ -1,7 +1,9 @@
 /*
  * Redis Cluster: a connection to each master, and which of them has which slots.
  *
- *     cluster.c          the nodes, and the map of the slots
+ *     cluster.c          which node has which slots, and whether they are served
+ *     cluster_nodes.c    the nodes, and their connections
+ *     cluster_watch.c    asking the nodes for the map
  *     cluster_map.c      the map as a node tells it
  *     cluster_command.c  a command on its way to the node that has its key
  *     redirection.c      what a node answers that has it no more
@@ -28,8 +30,12 @@
 #include "redis/redirection.h"
 #include "redis/slot.h"
 
-enum { REDIS_SEEDS_MAX = 8 };
+enum {
+    REDIS_SEEDS_MAX = 8,
+    CLUSTER_SOONEST_MS = 50, /* between two questions for the map, after a change */
+};
 
+struct cluster_map;
 struct redis_invocation;
 
 struct cluster_node {
@@ -38,7 +44,6 @@ struct cluster_node {
     struct redis_address address;
     struct redis_client *client; /* NULL: nobody has needed it yet */
     size_t slot_count;
-    int64_t asked_ms;   /* when it was asked for the map, and has not answered yet; 0: it has */
     int64_t retired_ms; /* since when the map does not name it; 0: it does, or is not known yet */
     int64_t epoch;      /* that it has told with its last map */
     bool is_down;       /* it has said that the cluster is, and takes no commands */
@@ -94,7 +99,7 @@ bool cluster_node_serves(const struct cluster_node *node);
 /* One that is connected; NULL: none is. */
 struct cluster_node *cluster_find_ready(const struct redis_cluster *cluster);
 
-/* The node at the address, which may have been retired, and may have no connection. */
+/* The node at the address, which may have no connection; one that was retired is so no more. */
 struct cluster_node *cluster_find_or_make(struct redis_cluster *cluster, const struct redis_address *address);
 
 /* A connection to it, from the next turn of the loop on. */
@@ -107,6 +112,23 @@ void cluster_retire(struct cluster_node *node);
 /* Those that no call can hold any more: a call has ended by its deadline. */
 void cluster_free_retired(struct redis_cluster *cluster);
 void cluster_free_nodes(struct redis_cluster *cluster);
+
+/* -------------------- between cluster.c and cluster_watch.c -------------------- */
+
+/* All slots are served; of a lazy one, somebody can be asked. */
+bool cluster_is_well(const struct redis_cluster *cluster);
+
+/* A node has become ready or is lost, or has told something: is the front ready? */
+void cluster_judge(struct redis_cluster *cluster);
+
+/* Whoever waits looks again, and who asks for the map may do so soon. */
+void cluster_note_news(struct redis_cluster *cluster);
+
+/* The nodes that it names are used, others retired. The map's list of ids goes to the cluster. */
+void cluster_apply(struct redis_cluster *cluster, struct cluster_map *map);
+
+void cluster_watch_begin(struct redis_cluster *cluster);
+void cluster_watch_end(struct redis_cluster *cluster);
 
 /* -------------------- for nodes -------------------- */
 

@@ -54,9 +54,13 @@ struct cluster_node *cluster_find_or_make(struct redis_cluster *cluster, const s
     CLUSTER_EACH (cluster, node)
         if (redis_address_is_same(&node->address, address))
             return node;
-    for (struct list *link = cluster->retired.next; link != &cluster->retired; link = link->next)
-        if (redis_address_is_same(&node_of(link)->address, address))
-            return node_of(link);
+    for (struct list *link = cluster->retired.next; link != &cluster->retired; link = link->next) {
+        struct cluster_node *node = node_of(link);
+        if (!redis_address_is_same(&node->address, address))
+            continue;
+        cluster_use(node);
+        return node;
+    }
     return make(cluster, address);
 }
 

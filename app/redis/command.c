@@ -323,18 +323,31 @@ enum mid_error redis_client_confirm(struct redis_client *client, const char *key
 
 /* -------------------- deadlines -------------------- */
 
-/* Of the oldest command; without any, of the PING of a suspicion, which was sent behind them. */
+/* Of the oldest command; without any, of a question of the client's own, which was sent behind them. */
 static int64_t deadline_of(const struct redis_client *client)
 {
     if (list_is_empty(&client->pending))
-        return client->suspect_ms + client->options.timeout_ms;
+        return client->asked_ms + client->options.timeout_ms;
     return LIST_ELEMENT(client->pending.next, struct redis_pending, link)->deadline_ms;
+}
+
+void redis_command_note_question(struct redis_client *client)
+{
+    if (client->asked_ms == 0)
+        client->asked_ms = loop_now_ms();
+    if (client->state == CONNECTION_READY && !client->is_deadline_timer_on)
+        start_deadline(client, client->options.timeout_ms);
+}
+
+void redis_command_note_answer(struct redis_client *client)
+{
+    client->asked_ms = 0;
 }
 
 void redis_command_deadline(struct redis_client *client)
 {
     client->is_deadline_timer_on = false;
-    if (list_is_empty(&client->pending) && !client->is_suspect)
+    if (list_is_empty(&client->pending) && client->asked_ms == 0)
         return;
 
     int64_t left_ms = deadline_of(client) - loop_now_ms();

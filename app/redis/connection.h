@@ -77,6 +77,7 @@ struct redis_client {
     struct list pending; /* struct redis_pending by deadline, the earliest first */
     size_t pending_count;
     bool is_deadline_timer_on;
+    int64_t asked_ms; /* since when a question waits that is no command of a fiber's; 0: none does */
     struct buffer request;
     struct redis_refusal_log refusals;
     struct redis_durability *durability; /* NULL: nobody has asked for any */
@@ -126,6 +127,11 @@ void redis_connection_load_script(struct redis_client *client, struct redis_scri
 
 /* The timer has fired in READY. */
 void redis_command_deadline(struct redis_client *client);
+
+/* A question of the client's own has been sent (the PING of a suspicion, the map of a cluster), behind all commands:
+ * its answer, too, has to come in time. It has come, or the connection has ended. */
+void redis_command_note_question(struct redis_client *client);
+void redis_command_note_answer(struct redis_client *client);
 
 /* Appends the request in client->request to what leaves at the end of the turn. False when the connection is ending. */
 bool redis_request_send(struct redis_client *client, redis_answer_fn *fn, void *arg);

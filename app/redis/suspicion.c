@@ -27,6 +27,7 @@ static void set_suspect(struct redis_client *client, bool is_suspect)
 static void on_pong(void *arg, const struct redisReply *reply)
 {
     struct redis_client *client = arg;
+    redis_command_note_answer(client);
     if (reply == NULL || !client->is_suspect)
         return;
     set_suspect(client, false); /* whatever it says */
@@ -40,7 +41,8 @@ static void probe(struct redis_client *client)
 {
     resp_begin(&client->request, 1);
     resp_add_text(&client->request, "PING");
-    redis_request_send(client, on_pong, client);
+    if (redis_request_send(client, on_pong, client))
+        redis_command_note_question(client);
 }
 
 void redis_suspicion_begin(struct redis_client *client, int64_t waited_ms)

@@ -128,14 +128,13 @@ MAY_SUSPEND static enum mid_error ask_all(struct answer *fullest)
         struct redis_call call = {.on_reply = on_info, .on_refusal = on_refusal, .arg = &answer};
         enum mid_error error =
             redis_command(node, 2, (struct redis_argument[]){REDIS_TEXT("INFO"), REDIS_TEXT("memory")}, &call);
-        if (error == MID_OK && (result != MID_OK || is_fuller(&answer.figures, &fullest->figures)))
-            *fullest = answer;
-        if (error == MID_OK || result != MID_OK)
-            result = error;
-        if (error == MID_FAILED)
+        if (error == MID_FAILED ||
+            (error == MID_OK && (result != MID_OK || is_fuller(&answer.figures, &fullest->figures))))
             *fullest = answer;
         if (error == MID_FAILED)
             return error;
+        if (result != MID_OK)
+            result = error;
     }
     return result;
 }
