@@ -73,21 +73,11 @@ static void spawn(struct redis_cluster_nodes *nodes, int index)
         process_spawn((const char *const[]){"setpriv", "--pdeathsig", "KILL", "redis-server", path, NULL}, NULL);
 }
 
-static bool says(int port, const char *command, const char *words)
-{
-    struct redis_probe *probe = redis_probe_open_port(port);
-    if (probe == NULL)
-        return false;
-    OWNED char *text = redis_text(probe, command);
-    bool says_so = strstr(text, words) != NULL;
-    redis_probe_close(probe);
-    return says_so;
-}
-
 static bool is_up(const struct redis_cluster_nodes *nodes, int index)
 {
-    return says(nodes->ports[index], "CLUSTER INFO", "cluster_state:ok") &&
-           (index < nodes->masters || says(nodes->ports[index], "INFO replication", "master_link_status:up"));
+    int port = nodes->ports[index];
+    return redis_node_says(port, "CLUSTER INFO", (const char *const[]){"cluster_state:ok", NULL}) &&
+           (index < nodes->masters || redis_node_is_in_step(&port));
 }
 
 void redis_cluster_start(struct redis_cluster_nodes *nodes, const struct redis_cluster_options *options)
@@ -124,6 +114,23 @@ void redis_cluster_start(struct redis_cluster_nodes *nodes, const struct redis_c
 void redis_cluster_restart(struct redis_cluster_nodes *nodes, int index)
 {
     spawn(nodes, index);
+}
+
+void redis_cluster_replace(struct redis_cluster_nodes *nodes, int index)
+{
+    char path[160];
+    snprintf(path, sizeof(path), "%s/nodes-%d.conf", nodes->directory, index);
+    ENSURE(unlink(path) == 0);
+    spawn(nodes, index);
+    while (!redis_node_says(nodes->ports[index], "PING", (const char *const[]){"PONG", NULL}))
+        usleep(LOOK_MS * 1000);
+}
+
+bool redis_cluster_says(void *wish)
+{
+    const struct redis_cluster_wish *wanted = wish;
+    return redis_node_says(wanted->nodes->ports[wanted->index], "CLUSTER NODES",
+                           (const char *const[]){wanted->words, NULL});
 }
 
 void redis_cluster_stop(struct redis_cluster_nodes *nodes)

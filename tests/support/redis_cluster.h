@@ -41,6 +41,18 @@ void redis_cluster_start(struct redis_cluster_nodes *nodes, const struct redis_c
 
 /* Starts a node again, which has ended. */
 void redis_cluster_restart(struct redis_cluster_nodes *nodes, int index);
+
+/* Starts another one at the addresses of a node that has ended: empty, with an identifier of its own, and alone. */
+void redis_cluster_replace(struct redis_cluster_nodes *nodes, int index);
+
+/* Whether the node at `index` says so in CLUSTER NODES; for wait_until(). */
+struct redis_cluster_wish {
+    const struct redis_cluster_nodes *nodes;
+    int index;
+    const char *words;
+};
+bool redis_cluster_says(void *wish);
+
 void redis_cluster_stop(struct redis_cluster_nodes *nodes);
 
 /* The place of the node that is the master of the slot now, as the node at `asked` says; -1: nobody. */

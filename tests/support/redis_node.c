@@ -59,7 +59,7 @@ pid_t redis_node_start(const char *directory, int port, int master_port)
     return process_spawn(argv, NULL);
 }
 
-static bool says(int port, const char *command, const char *const words[])
+bool redis_node_says(int port, const char *command, const char *const words[])
 {
     struct redis_probe *probe = redis_probe_open_port(port);
     if (probe == NULL)
@@ -74,7 +74,7 @@ static bool says(int port, const char *command, const char *const words[])
 
 bool redis_node_is_in_step(void *port)
 {
-    return says(*(int *)port, "INFO replication", (const char *const[]){"master_link_status:up", NULL});
+    return redis_node_says(*(int *)port, "INFO replication", (const char *const[]){"master_link_status:up", NULL});
 }
 
 pid_t redis_sentinel_start(const char *directory, int port, int master_port, int down_after_ms, const char *more)
@@ -112,7 +112,7 @@ static bool has_replica(int port)
 
 bool redis_sentinel_knows_all(void *port)
 {
-    return says(*(int *)port, "INFO sentinel", (const char *const[]){"status=ok", "sentinels=3", NULL}) &&
+    return redis_node_says(*(int *)port, "INFO sentinel", (const char *const[]){"status=ok", "sentinels=3", NULL}) &&
            has_replica(*(int *)port);
 }
 

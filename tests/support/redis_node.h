@@ -15,6 +15,9 @@ int redis_node_port(void);
  * node-PORT.log. It may not accept connections yet. */
 pid_t redis_node_start(const char *directory, int port, int master_port);
 
+/* Whether the server at the port answers the command with a text that has all of these words in it. */
+bool redis_node_says(int port, const char *command, const char *const words[]);
+
 /* Whether the replica at *(int *)port has what its master has; for wait_until(). */
 bool redis_node_is_in_step(void *port);
 

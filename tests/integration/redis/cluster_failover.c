@@ -7,6 +7,7 @@
 
 #include "cluster_site.h"
 #include "support/process.h"
+#include "support/redis_node.h"
 
 enum { NODE_TIMEOUT_MS = 1500 };
 
@@ -40,16 +41,6 @@ static void begin_load(struct redis_client *client, int failing)
     for (int i = 0; i < WRITERS; i++)
         cr_assert(loop_spawn(write_on, (void *)(intptr_t)failing));
     loop_park(200);
-}
-
-static void await_owner(struct redis_client *client, int slot, int place)
-{
-    int64_t end_ms = loop_now_ms() + FAILOVER_MS;
-    while ((place_of(client, slot) != place || redis_client_counts(client)->unserved_slots != 0) &&
-           loop_now_ms() < end_ms)
-        loop_park(5);
-    cr_assert_eq(place_of(client, slot), place);
-    cr_assert_eq(redis_client_counts(client)->unserved_slots, 0);
 }
 
 static void order_a_failover(void *arg)
@@ -211,4 +202,42 @@ Test(redis_cluster_failover, who_is_connected_to_one_node_only_finds_the_others_
 {
     cluster_site_start(NODE_TIMEOUT_MS);
     run_scenario(lose_both);
+}
+
+/* -------------------- another one at the same address -------------------- */
+
+/* Whoever was at the address has failed, and has been replaced by an empty one with another identity, which becomes the
+ * master again: the client knows addresses only. */
+static void replace_a_node(void *arg)
+{
+    (void)arg;
+    struct redis_options options = cluster_options();
+    struct redis_client *client = ready_client(&options);
+    char key[KEY_BYTES], id[41], line[96];
+    struct answer answer;
+    const int slot = slot_of(key_at(0, key));
+    cr_assert_eq(ask(client, NULL, NULL, WORDS("SET", key, "kept")), MID_OK);
+    process_signal(cluster_site.pids[0], SIGKILL);
+    process_wait(cluster_site.pids[0], READY_MS);
+    await_owner(client, slot, 3);
+
+    redis_cluster_replace(&cluster_site, 0);
+    order(3, "CLUSTER MEET 127.0.0.1 %d %d", cluster_site.ports[0], cluster_site.bus_ports[0]);
+    redis_cluster_id(3, id);
+    cr_assert(wait_until(redis_cluster_says, &(struct redis_cluster_wish){&cluster_site, 0, id}, READY_MS));
+    order(0, "CLUSTER REPLICATE %s", id);
+    snprintf(line, sizeof(line), "127.0.0.1:%d@%d slave %s", cluster_site.ports[0], cluster_site.bus_ports[0], id);
+    cr_assert(wait_until(redis_cluster_says, &(struct redis_cluster_wish){&cluster_site, 3, line}, READY_MS));
+    cr_assert(wait_until(redis_node_is_in_step, &cluster_site.ports[0], READY_MS));
+    order(0, "CLUSTER FAILOVER");
+    await_owner(client, slot, 0);
+    cr_expect_eq(ask(client, &answer, NULL, WORDS("GET", key)), MID_OK);
+    cr_expect_str_eq(answer.text, "kept");
+    redis_client_free(client);
+}
+
+Test(redis_cluster_failover, a_node_is_replaced_by_another_at_its_address)
+{
+    cluster_site_start(NODE_TIMEOUT_MS);
+    run_scenario(replace_a_node);
 }

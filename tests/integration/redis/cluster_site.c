@@ -2,6 +2,7 @@
 #include "cluster_site.h"
 
 #include <criterion/criterion.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -45,7 +46,8 @@ int place_of(const struct redis_client *client, int slot)
 {
     const struct cluster_node *owner = client->cluster->owners[slot];
     for (int i = 0; i < cluster_site.count; i++)
-        if (owner != NULL && owner->address.port == cluster_site.ports[i])
+        if (owner != NULL &&
+            (owner->address.port == cluster_site.ports[i] || owner->address.port == cluster_site.tls_ports[i]))
             return i;
     return -1;
 }
@@ -59,8 +61,13 @@ const char *key_at(int master, char key[static KEY_BYTES])
     }
 }
 
-void order(int node, const char *command)
+void order(int node, const char *format, ...)
 {
+    char command[256];
+    va_list list;
+    va_start(list, format);
+    vsnprintf(command, sizeof(command), format, list);
+    va_end(list);
     struct redis_probe *probe = redis_probe_open_port(cluster_site.ports[node]);
     cr_assert_not_null(probe);
     OWNED char *answer = redis_text(probe, command);
@@ -68,11 +75,33 @@ void order(int node, const char *command)
     redis_probe_close(probe);
 }
 
-void order_slot(int node, int slot, const char *rest)
+void slot_begin(int slot, int from, int to)
 {
-    OWNED char *command = NULL;
-    cr_assert_geq(asprintf(&command, "CLUSTER SETSLOT %d %s", slot, rest), 0);
-    order(node, command);
+    char id[41];
+    order(to, "CLUSTER SETSLOT %d IMPORTING %s", slot, redis_cluster_id(from, id));
+    order(from, "CLUSTER SETSLOT %d MIGRATING %s", slot, redis_cluster_id(to, id));
+}
+
+void slot_move_key(const char *key, int from, int to)
+{
+    order(from, "MIGRATE 127.0.0.1 %d %s 0 1000", cluster_site.ports[to], key);
+}
+
+void slot_end(int slot, int from, int to)
+{
+    char id[41];
+    order(to, "CLUSTER SETSLOT %d NODE %s", slot, redis_cluster_id(to, id));
+    order(from, "CLUSTER SETSLOT %d NODE %s", slot, redis_cluster_id(to, id));
+}
+
+void await_owner(struct redis_client *client, int slot, int place)
+{
+    int64_t end_ms = loop_now_ms() + FAILOVER_MS;
+    while ((place_of(client, slot) != place || redis_client_counts(client)->unserved_slots != 0) &&
+           loop_now_ms() < end_ms)
+        loop_park(5);
+    cr_assert_eq(place_of(client, slot), place);
+    cr_assert_eq(redis_client_counts(client)->unserved_slots, 0);
 }
 
 long long redirections(const struct redis_client *client)

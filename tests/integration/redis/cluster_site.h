@@ -25,9 +25,16 @@ int place_of(const struct redis_client *client, int slot);
 /* A key of the slots that the node has which was started as the master of this number. Returns `key`. */
 const char *key_at(int master, char key[static KEY_BYTES]);
 
-/* A command to the node itself, which has to be answered with OK; "CLUSTER SETSLOT slot rest". */
-void order(int node, const char *command);
-void order_slot(int node, int slot, const char *rest);
+/* A command to the node itself, which has to be answered with OK. */
+MID_FORMAT(2, 3) void order(int node, const char *format, ...);
+
+/* A slot begins to move from one node to the other, a key of it does, and it has moved. */
+void slot_begin(int slot, int from, int to);
+void slot_move_key(const char *key, int from, int to);
+void slot_end(int slot, int from, int to);
+
+/* Suspends until the client sends the slot there, and serves all; FAILOVER_MS at most, then the test fails. */
+MAY_SUSPEND void await_owner(struct redis_client *client, int slot, int place);
 
 long long redirections(const struct redis_client *client);
 

@@ -131,19 +131,10 @@ static void stay_between(void *arg)
     struct redis_client *client = client_with_script();
     static const char here[] = "here:{a}", there[] = "there:{a}";
     const int slot = slot_of(here), from = place_of(client, slot), to = (from + 1) % 3;
-    char from_id[41], to_id[41];
-    redis_cluster_id(from, from_id);
-    redis_cluster_id(to, to_id);
     cr_assert_eq(ask(client, NULL, NULL, WORDS("SET", here, "1")), MID_OK);
     cr_assert_eq(ask(client, NULL, NULL, WORDS("SET", there, "2")), MID_OK);
-    OWNED char *importing = NULL, *migrating = NULL, *migrate = NULL, *node = NULL;
-    cr_assert_geq(asprintf(&importing, "IMPORTING %s", from_id), 0);
-    cr_assert_geq(asprintf(&migrating, "MIGRATING %s", to_id), 0);
-    cr_assert_geq(asprintf(&migrate, "MIGRATE 127.0.0.1 %d %s 0 1000", cluster_site.ports[to], there), 0);
-    cr_assert_geq(asprintf(&node, "NODE %s", to_id), 0);
-    order_slot(to, slot, importing);
-    order_slot(from, slot, migrating);
-    order(from, migrate);
+    slot_begin(slot, from, to);
+    slot_move_key(there, from, to);
 
     struct answer answer;
     cr_expect_eq(ask(client, &answer, NULL, WORDS("GET", here)), MID_OK);
@@ -159,16 +150,13 @@ static void stay_between(void *arg)
     cr_expect_eq(ask(client, &answer, NULL, WORDS("GET", here)), MID_OK);
     cr_expect_str_eq(answer.text, "1", "nothing of it was carried out");
 
-    OWNED char *rest = NULL;
-    cr_assert_geq(asprintf(&rest, "MIGRATE 127.0.0.1 %d %s 0 1000", cluster_site.ports[to], here), 0);
-    order(from, rest);
+    slot_move_key(here, from, to);
     const int64_t again_ms = loop_now_ms();
     cr_expect_eq(redis_script_run(client, &pair_script, here, 0, NULL, &call), MID_UNAVAILABLE,
                  "all keys are there, and the slot is not");
     cr_expect_geq(loop_now_ms() - again_ms, 200, "it was given up early");
     cr_expect_eq(redis_client_counts(client)->suspicions, 0);
-    order_slot(to, slot, node);
-    order_slot(from, slot, node);
+    slot_end(slot, from, to);
     cr_expect_eq(redis_script_run(client, &pair_script, here, 0, NULL, &call), MID_OK);
     cr_expect_eq(place_of(client, slot), to, "MOVED is believed at once");
     redis_client_free(client);
@@ -180,53 +168,7 @@ Test(redis_cluster_slots, while_a_slot_moves_commands_follow_their_key_and_scrip
     run_scenario(stay_between);
 }
 
-/* -------------------- durability -------------------- */
-
-static enum mid_error increment_durably(struct redis_client *client, const char *key)
-{
-    struct redis_call call = {.durability = MID_DURABLE_REPLICA, .patience_ms = 1000};
-    const struct redis_argument words[] = {REDIS_TEXT("INCR"), REDIS_TEXT(key)};
-    return redis_command(client, 2, words, &call);
-}
-
-/* The key that is written before WAIT is in a slot that moves, and then has moved. */
-static void move_the_mark(void *arg)
-{
-    (void)arg;
-    struct redis_options options = cluster_options();
-    options.durability = MID_DURABLE_REPLICA;
-    options.replicas = 1;
-    struct redis_client *client = ready_client(&options);
-    char key[KEY_BYTES], mark[REDIS_MARK_KEY_BYTES], from_id[41], to_id[41];
-    cr_assert_eq(increment_durably(client, key_at(0, key)), MID_OK);
-    strcpy(mark, client->cluster->owners[slot_of(key)]->client->mark_key);
-    const int slot = slot_of(mark);
-    cr_assert_neq(slot, slot_of(key));
-    cr_assert_eq(place_of(client, slot), 0, "every node has a mark of its own");
-    OWNED char *importing = NULL, *migrating = NULL, *node = NULL;
-    cr_assert_geq(asprintf(&importing, "IMPORTING %s", redis_cluster_id(0, from_id)), 0);
-    cr_assert_geq(asprintf(&migrating, "MIGRATING %s", redis_cluster_id(1, to_id)), 0);
-    cr_assert_geq(asprintf(&node, "NODE %s", to_id), 0);
-    struct redis_probe *source = redis_probe_open_port(cluster_site.ports[0]);
-    redis_int(source, "DEL %s", mark);
-    redis_probe_close(source);
-    order_slot(1, slot, importing);
-    order_slot(0, slot, migrating);
-    cr_expect_eq(increment_durably(client, key), MID_OK, "it is on its way");
-    order_slot(1, slot, node);
-    order_slot(0, slot, node);
-    for (int i = 0; i < 20; i++)
-        cr_expect_eq(increment_durably(client, key), MID_OK, "it has moved");
-    cr_expect_eq(redis_client_counts(client)->is_not_durable, 0);
-    cr_expect_eq(redis_client_counts(client)->durability_failures, 0);
-    redis_client_free(client);
-}
-
-Test(redis_cluster_slots, commits_are_confirmed_while_slots_move)
-{
-    cluster_site_start(0);
-    run_scenario(move_the_mark);
-}
+/* -------------------- nobody's -------------------- */
 
 /* A slot that nobody has: it cannot be confirmed either, and nothing is begun for it that would stay. */
 static void confirm_nothing(void *arg)
@@ -236,11 +178,8 @@ static void confirm_nothing(void *arg)
     options.durability = MID_DURABLE_REPLICA;
     options.replicas = 1;
     struct redis_client *client = ready_client(&options);
-    for (int i = 0; i < 3; i++) {
-        OWNED char *command = NULL;
-        cr_assert_geq(asprintf(&command, "CLUSTER DELSLOTS %d", slot_of("a")), 0);
-        order(i, command);
-    }
+    for (int i = 0; i < 3; i++)
+        order(i, "CLUSTER DELSLOTS %d", slot_of("a"));
     int64_t end_ms = loop_now_ms() + READY_MS;
     while (client->cluster->owners[slot_of("a")] != NULL && loop_now_ms() < end_ms) {
         redis_cluster_refresh(client->cluster);
