@@ -73,7 +73,7 @@ test-integration: ## tests with the real nginx, Redis and workers
 
 test-cluster: ## all integration tests on a Redis Cluster of three masters and three replicas, where they can
 	REDIS_CLUSTER=1 $(MAKE) --jobs=$(BUILD_JOBS) FLAVOUR=$(TEST_FLAVOUR) run-test-integration TEST_JOBS=$(CLUSTER_JOBS) \
-	    TEST_FILTER='!(redis_@(client|cluster|cluster_*|recovery|suspicion|password|durability|doubt|sentinel|tls|users|unasked|clock))/*'
+	    TEST_FILTER='!(redis_@(client|cluster|cluster_*|recovery|suspicion|password|durability|doubt|sentinel|sentinel_lies|tls|users|unasked|clock))/*'
 
 test-speeds: ## random commits the fast way and the slow one (part of test-integration; SEED=1 COUNT=100000)
 	$(MAKE) --jobs=$(BUILD_JOBS) FLAVOUR=$(TEST_FLAVOUR) run-test-integration TEST_FILTER='two_speeds*/*'
