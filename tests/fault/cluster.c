@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "crowd.h"
@@ -69,11 +70,10 @@ static bool has_other_master(void *arg)
     return true;
 }
 
-/* One after the other. What was killed comes back, empty, as a replica of its replica. */
-static void fail_over(void)
+/* What was killed comes back, empty, as a replica of its replica. */
+static void fail_over(const char *key)
 {
-    static int turn;
-    change.slot = turn++ % MASTERS * REDIS_SLOTS / MASTERS;
+    change.slot = redis_slot_of(key, strlen(key));
     change.old = redis_cluster_master_of(&nodes, 0, change.slot);
     cr_assert_geq(change.old, 0);
     process_signal(nodes.pids[change.old], SIGKILL);

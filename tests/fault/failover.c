@@ -98,8 +98,8 @@ void failover_test(const struct failover *failover)
         cr_assert(crowd_wait_pieces(crowd, 5, PATIENCE_MS));
         struct exodus exodus = {.site = &site, .leavers = &leavers[left], .count = LEAVERS / fault_scale(1, 5)};
         cr_assert_eq(pthread_create(&exodus.thread, NULL, leave_one_by_one, &exodus), 0);
-        usleep((useconds_t)(20000 * exodus.count / 2)); /* some have left, and some are about to */
-        failover->fail_over();
+        usleep((useconds_t)(20000 * exodus.count / 2));        /* some have left, and some are about to */
+        failover->fail_over(hammer_key(hammer, i % VISITORS)); /* so somebody meets it */
         pthread_join(exodus.thread, NULL);
         left += exodus.count;
         failover->look(&site);

@@ -12,8 +12,9 @@ enum { FAILOVER_MS = 30000 };
 struct failover {
     const char *url; /* as the setting redis takes it */
 
-    /* Kills a master, and returns when another one has taken its place, and that a replica again which has all. */
-    void (*fail_over)(void);
+    /* Kills the master that has the key, and returns when another one has taken its place, and that a replica again
+     * which has all. */
+    void (*fail_over)(const char *key);
 
     /* Opens the site's probe anew, to the masters as they are now. */
     void (*look)(struct site *site);

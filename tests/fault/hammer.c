@@ -13,6 +13,7 @@
 struct visitor {
     struct hammer *hammer;
     struct cookie_jar *visitor;
+    char *key;
     pthread_t thread;
     struct hammer_sum sum;
 };
@@ -61,6 +62,13 @@ static void *work(void *arg)
     return NULL;
 }
 
+static char *key_of(const struct site *site, struct cookie_jar *visitor)
+{
+    struct site own = *site;
+    own.visitor = visitor;
+    return site_key(&own);
+}
+
 struct hammer *hammer_start(struct site *site, size_t visitors)
 {
     struct hammer *hammer = calloc(1, sizeof(*hammer) + visitors * sizeof(hammer->visitors[0]));
@@ -73,10 +81,16 @@ struct hammer *hammer_start(struct site *site, size_t visitors)
         struct visitor *visitor = &hammer->visitors[i];
         *visitor = (struct visitor){.hammer = hammer, .visitor = cookie_jar_new()};
         send_one(visitor);
+        visitor->key = key_of(site, visitor->visitor);
     }
     for (size_t i = 0; i < visitors; i++)
         ENSURE(pthread_create(&hammer->visitors[i].thread, NULL, work, &hammer->visitors[i]) == 0);
     return hammer;
+}
+
+const char *hammer_key(const struct hammer *hammer, size_t visitor)
+{
+    return hammer->visitors[visitor].key;
 }
 
 size_t hammer_requests(struct hammer *hammer)
@@ -109,6 +123,7 @@ struct hammer_sum hammer_stop(struct hammer *hammer)
     for (size_t i = 0; i < hammer->count; i++) {
         add_visitor(hammer, &hammer->visitors[i], &sum);
         cookie_jar_free(hammer->visitors[i].visitor);
+        free(hammer->visitors[i].key);
     }
     free(hammer->get_url);
     free(hammer->post_url);

@@ -28,6 +28,9 @@ struct hammer_sum {
 /* Waits for the requests under way, compares with Redis (the site's probe), and frees the hammer. */
 struct hammer_sum hammer_stop(struct hammer *hammer);
 
+/* The key of a visitor's session, from 0; the hammer's. */
+const char *hammer_key(const struct hammer *hammer, size_t visitor);
+
 /* How many requests were answered so far, by whatever status. */
 size_t hammer_requests(struct hammer *hammer);
 

@@ -87,8 +87,9 @@ static size_t current_master(void)
 }
 
 /* Kills the master. When the replica is the master, what was killed comes back, empty, as its replica. */
-static void fail_over(void)
+static void fail_over(const char *key)
 {
+    (void)key;
     size_t old = current_master();
     process_signal(servers.pids[old], SIGKILL);
     cr_assert_geq(process_wait(servers.pids[old], PATIENCE_MS), 0);
