@@ -110,6 +110,24 @@ static bool print_durability(const struct redis_inspection *found, const struct 
 
 /* -------------------- the command -------------------- */
 
+/* `reason` may be a server's words. */
+static int refuse(const char *address, const char *reason)
+{
+    char shown[REASON_BYTES];
+    snprintf(shown, sizeof(shown), "%s", reason);
+    fprintf(stderr, "%s: cannot use Redis at %s: %s\n", program_invocation_short_name, address, plain(shown));
+    return 1;
+}
+
+/* Of a cluster only some nodes may be connected. */
+static const char *explain(const struct redis_client *redis, const struct redis_inspection *found, enum mid_error error)
+{
+    if (found->refusal[0] != '\0')
+        return found->refusal;
+    bool is_away = !redis_client_is_ready(redis) && redis_client_failure(redis)[0] != '\0';
+    return is_away ? redis_client_failure(redis) : mid_error_text(error);
+}
+
 /* Whether all slots have a master. */
 static bool print_cluster(const struct redis_client *redis)
 {
@@ -129,12 +147,9 @@ MAY_SUSPEND static int inspect_one(struct redis_client *redis, const struct conf
 {
     struct redis_inspection found;
     enum mid_error error = redis_inspect(redis, configuration_durability(configuration), &found);
-    if (error != MID_OK) {
-        const char *address = configuration->is_redis_cluster ? found.address : configuration->settings.redis;
-        fprintf(stderr, "%s: cannot use Redis at %s: %s\n", program_invocation_short_name, address,
-                found.refusal[0] != '\0' ? plain(found.refusal) : mid_error_text(error));
-        return 1;
-    }
+    if (error != MID_OK)
+        return refuse(configuration->is_redis_cluster ? found.address : configuration->settings.redis,
+                      explain(redis, &found, error));
     print_server(&found, &configuration->settings);
     print_memory(&found);
     print_user(&found, &configuration->settings);
@@ -155,11 +170,8 @@ MAY_SUSPEND static int inspect(struct redis_client *redis, const struct configur
 
 static int fail(const struct redis_client *redis, const struct configuration *configuration)
 {
-    char reason[REASON_BYTES];
-    snprintf(reason, sizeof(reason), "%s", redis_client_failure(redis));
-    fprintf(stderr, "%s: cannot use Redis at %s: %s\n", program_invocation_short_name, configuration->settings.redis,
-            reason[0] != '\0' ? plain(reason) : "no answer within redis-timeout-ms");
-    return 1;
+    const char *reason = redis_client_failure(redis);
+    return refuse(configuration->settings.redis, reason[0] != '\0' ? reason : "no answer within redis-timeout-ms");
 }
 
 int connect_command(struct settings *settings)

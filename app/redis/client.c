@@ -201,6 +201,13 @@ size_t redis_client_pending(const struct redis_client *client)
     return client->cluster != NULL ? redis_cluster_pending(client->cluster) : client->pending_count;
 }
 
+const char *redis_client_name(const struct redis_client *client, char name[static REDIS_NAME_BYTES])
+{
+    if (client->sentinel == NULL || client->address.port == 0)
+        return client->options.address;
+    return redis_address_name(&client->address, name);
+}
+
 const struct redis_counts *redis_client_counts(const struct redis_client *client)
 {
     return client->counts;

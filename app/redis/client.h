@@ -17,6 +17,7 @@
 #include "base/counter.h"
 #include "fiber/loop.h"
 #include "midstream.h"
+#include "redis/address.h"
 #include "redis/auth.h"
 
 struct redis_client;
@@ -203,6 +204,10 @@ MAY_SUSPEND MID_CHECK enum mid_error redis_client_confirm(struct redis_client *c
 
 /* Why the last attempt to connect failed; "": none has. */
 const char *redis_client_failure(const struct redis_client *client);
+
+/* Where it is, as the log names it: with Sentinels the master that was last found; of a cluster, its nodes as they were
+ * configured. In `name`, or the client's own. */
+const char *redis_client_name(const struct redis_client *client, char name[static REDIS_NAME_BYTES]);
 
 /* Where the client counts. */
 const struct redis_counts *redis_client_counts(const struct redis_client *client);

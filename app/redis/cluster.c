@@ -10,7 +10,11 @@
 #include "base/panic.h"
 #include "redis/cluster_map.h"
 
-enum { MARKS_TRIED = 64 * REDIS_SLOTS };
+enum {
+    MARKS_TRIED = 64 * REDIS_SLOTS,
+    PARTIAL_MS = 1000,     /* without some slots, until that is logged: a slot that moves is back sooner */
+    TELL_AGAIN_MS = 60000, /* that it goes on */
+};
 
 struct waiter {
     struct list link;
@@ -92,15 +96,6 @@ static bool were_all_tried(const struct redis_cluster *cluster)
     return true;
 }
 
-static void tell_ready(const struct redis_cluster *cluster)
-{
-    size_t masters = 0;
-    CLUSTER_EACH (cluster, node)
-        masters += node->slot_count > 0;
-    log_event(MID_INFO, "redis.cluster", "masters=%zu replicas=%zu unserved_slots=%zu epoch=%" PRId64, masters,
-              cluster->replicas, count_unserved(cluster), cluster->epoch);
-}
-
 bool cluster_is_well(const struct redis_cluster *cluster)
 {
     if (!cluster->has_map)
@@ -123,8 +118,6 @@ static void become_ready(struct redis_cluster *cluster)
 {
     cluster->front->state = CONNECTION_READY;
     cluster->failure[0] = '\0';
-    if (!cluster->front->options.is_lazy) /* which there is one of for each queue */
-        tell_ready(cluster);
     redis_client_became_ready(cluster->front);
 }
 
@@ -140,7 +133,42 @@ void cluster_judge(struct redis_cluster *cluster)
         front->state = CONNECTION_PAUSING;
     else if (front->state != CONNECTION_READY)
         become_ready(cluster);
+    cluster_tell(cluster);
 }
+
+/* -------------------- telling it -------------------- */
+
+static void tell(struct redis_cluster *cluster, size_t unserved)
+{
+    int64_t now_ms = loop_now_ms();
+    int64_t for_ms = cluster->partial_ms != 0 ? now_ms - cluster->partial_ms : 0;
+    size_t masters = 0;
+    CLUSTER_EACH (cluster, node)
+        masters += node->slot_count > 0;
+    cluster->told = (struct cluster_told){.told_ms = now_ms, .epoch = cluster->epoch, .is_whole = unserved == 0};
+    log_event(unserved == 0 ? MID_INFO : MID_WARN, "redis.cluster",
+              "masters=%zu replicas=%zu unserved_slots=%zu for_ms=%" PRId64 " epoch=%" PRId64, masters,
+              cluster->replicas, unserved, for_ms, cluster->epoch);
+}
+
+void cluster_tell(struct redis_cluster *cluster)
+{
+    const struct cluster_told *told = &cluster->told;
+    int64_t now_ms = loop_now_ms();
+    size_t unserved = count_unserved(cluster);
+    if (!cluster->has_map || cluster->front->options.is_lazy) /* of which there is one for each queue */
+        return;
+    if (unserved > 0 && cluster->partial_ms == 0)
+        cluster->partial_ms = now_ms;
+    bool is_due = told->told_ms == 0 || told->is_whole || now_ms - told->told_ms >= TELL_AGAIN_MS;
+    if (unserved == 0 ? !told->is_whole || told->epoch != cluster->epoch
+                      : is_due && now_ms - cluster->partial_ms >= PARTIAL_MS)
+        tell(cluster, unserved);
+    if (unserved == 0)
+        cluster->partial_ms = 0;
+}
+
+/* -------------------- what has changed -------------------- */
 
 void cluster_note_news(struct redis_cluster *cluster)
 {
@@ -148,11 +176,21 @@ void cluster_note_news(struct redis_cluster *cluster)
     wake_waiters(cluster);
 }
 
+/* What a node that is connected says of the map says more, and so does a replica's answer before it is left. */
+static void note_failure(const struct cluster_node *node)
+{
+    const struct redis_client *client = node->client;
+    bool has_failed = !cluster_node_is_ready(node) && node->retired_ms == 0 && client->failure[0] != '\0';
+    if (has_failed && !client->is_replica && cluster_find_ready(node->cluster) == NULL)
+        cluster_note_failure(node, client->failure);
+}
+
 void redis_cluster_note_change(struct cluster_node *node)
 {
     struct redis_cluster *cluster = node->cluster;
     if (node->client == NULL || cluster->front->is_closing) /* it is being made, or is going */
         return;
+    note_failure(node);
     cluster_judge(cluster);
     cluster_note_news(cluster);
     if (!cluster_node_is_ready(node))

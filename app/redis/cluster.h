@@ -50,6 +50,13 @@ struct cluster_node {
     unsigned mark;      /* the number in its client's mark_key */
 };
 
+/* What the log says of it. */
+struct cluster_told {
+    int64_t told_ms; /* 0: nothing yet */
+    int64_t epoch;
+    bool is_whole;
+};
+
 struct redis_cluster {
     struct redis_client *front;
     struct redis_address seeds[REDIS_SEEDS_MAX];
@@ -61,20 +68,23 @@ struct redis_cluster {
     uint64_t *ids; /* of the nodes in the map */
     size_t id_count;
     bool has_map;
-    bool is_asking;    /* for a map, since asked_ms */
-    int64_t epoch;     /* of the map */
-    int64_t mapped_ms; /* when the last one was taken */
-    int64_t asked_ms;  /* when one was last asked for */
-    size_t questions;  /* for it, whose number decides who is asked */
-    bool has_news;     /* an owner, or whether a node serves, has changed */
-    int64_t pause_ms;  /* between two questions: longer when the last one has brought nothing new */
-    int64_t seeds_ms;  /* when the configured addresses were last used */
-    size_t seeds_used; /* of a lazy one, which tries them one by one */
-    int64_t alone_ms;  /* since when no node is connected; 0: one is */
-    int64_t loop_told_ms;
+    bool is_asking;         /* for a map, since asked_ms */
+    int64_t epoch;          /* of the map */
+    int64_t mapped_ms;      /* when the last one was taken */
+    int64_t asked_ms;       /* when one was last asked for */
+    size_t questions;       /* for it, whose number decides who is asked */
+    bool has_news;          /* an owner, or whether a node serves, has changed */
+    int64_t pause_ms;       /* between two questions: longer when the last one has brought nothing new */
+    int64_t seeds_ms;       /* when the configured addresses were last used */
+    size_t seeds_used;      /* of a lazy one, which tries them one by one */
+    int64_t alone_ms;       /* since when no node is connected; 0: one is */
+    int64_t loop_told_ms;   /* cluster_command.c: when that was last logged */
+    int64_t moving_told_ms; /* the same */
     struct timer timer;
     struct flush flush;  /* frees what is retired: a fiber of this turn may still look at it */
     struct list waiters; /* fibers that wait for any change */
+    struct cluster_told told;
+    int64_t partial_ms; /* since when slots are not served; 0: all are */
     char failure[REDIS_REASON_SIZE];
 };
 
@@ -92,6 +102,9 @@ struct cluster_node *cluster_next(const struct redis_cluster *cluster, const str
 /* NOLINTEND(bugprone-macro-parentheses) */
 
 bool cluster_node_is_ready(const struct cluster_node *node);
+
+/* What redis_cluster_failure() says from now on. */
+void cluster_note_failure(const struct cluster_node *node, const char *reason);
 
 /* It is connected, and has not said that the cluster takes no commands. */
 bool cluster_node_serves(const struct cluster_node *node);
@@ -120,6 +133,10 @@ bool cluster_is_well(const struct redis_cluster *cluster);
 
 /* A node has become ready or is lost, or has told something: is the front ready? */
 void cluster_judge(struct redis_cluster *cluster);
+
+/* Logs what is new about it: when slots have not been served for a while, once a minute as long as that goes on, when
+ * all are served again, and when another master has been chosen. */
+void cluster_tell(struct redis_cluster *cluster);
 
 /* Whoever waits looks again, and who asks for the map may do so soon. */
 void cluster_note_news(struct redis_cluster *cluster);

@@ -5,6 +5,7 @@
  * is giving it away ASK, and both have carried nothing out. While a slot is on its way, scripts wait for it (TRYAGAIN:
  * see redis_invocation in command.h).
  */
+#include <inttypes.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -19,6 +20,7 @@ enum {
     LATER_PAUSE_MS = 10, /* until a slot that moves is asked for again */
     HOP_LEAST_MS = 50,   /* with less time left nobody is asked again: he would be blamed for it */
     TELL_AGAIN_MS = 1000,
+    TELL_MOVING_AGAIN_MS = 60000,
 };
 
 static int slot_of(const struct redis_invocation *invocation)
@@ -78,6 +80,19 @@ static void tell_loop(struct redis_cluster *cluster, const struct redis_redirect
               redis_address_name(&redirection->to, name), HOPS_MAX);
 }
 
+/* A slot whose move was begun and not ended, as by a reshard that was cut off, stays so until somebody ends it. */
+static void tell_moving(struct cluster_node *node, int slot, int64_t waited_ms)
+{
+    char name[REDIS_NAME_BYTES];
+    struct redis_cluster *cluster = node->cluster;
+    int64_t now_ms = loop_now_ms();
+    if (cluster->moving_told_ms != 0 && now_ms - cluster->moving_told_ms < TELL_MOVING_AGAIN_MS)
+        return;
+    cluster->moving_told_ms = now_ms;
+    log_event(MID_WARN, "redis.slot-moving", "slot=%d address=%s waited_ms=%" PRId64, slot,
+              redis_address_name(&node->address, name), waited_ms);
+}
+
 /* False: the cluster is gone. */
 MAY_SUSPEND static bool pause(struct redis_cluster *cluster, int64_t pause_ms)
 {
@@ -95,6 +110,8 @@ struct journey {
     int slot;
     int hops;
     int64_t patience_ms; /* the call's, at the beginning */
+    int64_t least_ms;    /* with less time left it ends */
+    int64_t begun_ms;
     int64_t end_ms;
 };
 
@@ -150,28 +167,49 @@ static void end_hops(struct redis_call *call, const struct journey *journey)
     call->patience_ms = journey->patience_ms;
 }
 
+/* One hop. True: it goes on, by the redirection. */
+MAY_SUSPEND static bool hop(struct journey *journey, const struct redis_invocation *invocation, struct redis_call *call,
+                            enum mid_error *error)
+{
+    struct redis_redirection redirection;
+    struct cluster_node *node = reach(journey->cluster, journey->slot, journey->sent_to, journey->end_ms);
+    *error = MID_UNAVAILABLE;
+    if (node == NULL)
+        return false;
+    begin_hop(call, &redirection, journey);
+    *error = redis_invocation_run(node->client, invocation, call);
+    if (redirection.kind == REDIRECTION_NONE || !follow(journey, node, &redirection))
+        return false;
+    if (loop_now_ms() + journey->least_ms < journey->end_ms)
+        return true;
+    if (redirection.kind == REDIRECTION_LATER)
+        tell_moving(node, journey->slot, loop_now_ms() - journey->begun_ms);
+    return false;
+}
+
+static struct journey begin(struct redis_cluster *cluster, const struct redis_invocation *invocation,
+                            const struct redis_call *call)
+{
+    int64_t now_ms = loop_now_ms();
+    int64_t timeout_ms = cluster->front->options.timeout_ms;
+    bool is_patient = call->patience_ms <= 0 || call->patience_ms > timeout_ms;
+    int64_t time_ms = is_patient ? timeout_ms : call->patience_ms;
+    return (struct journey){.cluster = cluster,
+                            .slot = slot_of(invocation),
+                            .patience_ms = call->patience_ms,
+                            .least_ms = time_ms < 4 * HOP_LEAST_MS ? time_ms / 4 : HOP_LEAST_MS,
+                            .begun_ms = now_ms,
+                            .end_ms = now_ms + time_ms};
+}
+
 enum mid_error redis_cluster_run(struct redis_cluster *cluster, const struct redis_invocation *invocation,
                                  struct redis_call *call)
 {
-    struct journey journey = {.cluster = cluster, .slot = slot_of(invocation), .patience_ms = call->patience_ms};
-    struct redis_redirection redirection;
-    int64_t timeout_ms = cluster->front->options.timeout_ms;
-    bool is_patient = journey.patience_ms <= 0 || journey.patience_ms > timeout_ms;
-    int64_t time_ms = is_patient ? timeout_ms : journey.patience_ms;
-    int64_t least_ms = time_ms < 4 * HOP_LEAST_MS ? time_ms / 4 : HOP_LEAST_MS;
-    journey.end_ms = loop_now_ms() + time_ms;
-    enum mid_error error = MID_UNAVAILABLE;
+    struct journey journey = begin(cluster, invocation, call);
+    enum mid_error error;
     call->was_sent = false;
-    do {
-        struct cluster_node *node = reach(cluster, journey.slot, journey.sent_to, journey.end_ms);
-        error = MID_UNAVAILABLE;
-        if (node == NULL)
-            break;
-        begin_hop(call, &redirection, &journey);
-        error = redis_invocation_run(node->client, invocation, call);
-        if (redirection.kind == REDIRECTION_NONE || !follow(&journey, node, &redirection))
-            break;
-    } while (loop_now_ms() + least_ms < journey.end_ms);
+    while (hop(&journey, invocation, call, &error))
+        continue;
     end_hops(call, &journey);
     return error;
 }

@@ -1,6 +1,7 @@
 /* The nodes of a cluster, and their connections. See cluster.h. */
 #include "redis/cluster.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/panic.h"
@@ -196,6 +197,13 @@ struct redis_client *redis_cluster_master(struct redis_cluster *cluster, size_t 
     return NULL;
 }
 
+void cluster_note_failure(const struct cluster_node *node, const char *reason)
+{
+    char name[REDIS_NAME_BYTES];
+    snprintf(node->cluster->failure, REDIS_REASON_SIZE, "%.60s: %.120s", redis_address_name(&node->address, name),
+             reason);
+}
+
 size_t redis_cluster_pending(const struct redis_cluster *cluster)
 {
     size_t count = 0;
@@ -206,8 +214,5 @@ size_t redis_cluster_pending(const struct redis_cluster *cluster)
 
 const char *redis_cluster_failure(const struct redis_cluster *cluster)
 {
-    CLUSTER_EACH (cluster, node)
-        if (node->client != NULL && !cluster_node_is_ready(node) && node->client->failure[0] != '\0')
-            return node->client->failure;
     return cluster->failure;
 }

@@ -3,7 +3,7 @@
  */
 #include "redis/cluster.h"
 
-#include <stdio.h>
+#include <hiredis/hiredis.h>
 
 #include "redis/cluster_map.h"
 #include "redis/resp.h"
@@ -18,13 +18,6 @@ enum {
 };
 
 /* -------------------- answers -------------------- */
-
-static void note_failure(struct cluster_node *node, const char *reason)
-{
-    char name[REDIS_NAME_BYTES];
-    snprintf(node->cluster->failure, sizeof(node->cluster->failure), "%.60s: %.120s",
-             redis_address_name(&node->address, name), reason);
-}
 
 /* One of its nodes is one of ours. */
 static bool is_of_this(const struct redis_cluster *cluster, const struct cluster_map *map)
@@ -53,8 +46,10 @@ static void on_slots(void *arg, const struct redisReply *reply)
     cluster->is_asking = false;
     if (reply == NULL || node->retired_ms != 0 || cluster->front->is_closing)
         return;
+    if (reply->type == REDIS_REPLY_ERROR)
+        redis_command_note_error(node->client, reply);
     if (!cluster_map_read(&map, reply, &node->address, reason, sizeof(reason))) {
-        note_failure(node, reason);
+        cluster_note_failure(node, reason);
         return;
     }
     if (is_believed(node, &map)) {
@@ -76,6 +71,8 @@ static void on_epoch(void *arg, const struct redisReply *reply)
     struct cluster_node *node = arg;
     if (reply == NULL)
         return;
+    if (reply->type == REDIS_REPLY_ERROR)
+        redis_command_note_error(node->client, reply);
     node->epoch = cluster_epoch_read(reply);
     bool was_down = node->is_down;
     node->is_down = cluster_is_down(reply);
@@ -152,6 +149,7 @@ static void on_time(struct timer *timer)
         cluster_use_seeds(cluster);
     }
     ask_next(cluster);
+    cluster_tell(cluster);
     loop_request_flush(&cluster->flush);
     timer_start(&cluster->timer, cluster_is_well(cluster) ? LOOK_MS : LOOK_AGAIN_MS, on_time);
 }

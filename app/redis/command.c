@@ -109,6 +109,13 @@ static void give_record(struct redis_pending *record)
 
 /* -------------------- answers -------------------- */
 
+void redis_command_note_error(struct redis_client *client, const redisReply *reply)
+{
+    char name[REDIS_NAME_BYTES];
+    counter_add(&client->counts->errors, 1);
+    redis_refusal_report(&client->refusals, redis_client_name(client, name), loop_now_ms(), reply->str, reply->len);
+}
+
 static enum mid_error take_error(struct redis_client *client, struct redis_call *call, const redisReply *reply)
 {
     enum redis_refusal refusal = redis_refusal_of(reply->str, reply->len);
@@ -119,9 +126,8 @@ static enum mid_error take_error(struct redis_client *client, struct redis_call 
         call->was_sent = false;
         return MID_UNAVAILABLE;
     }
-    counter_add(&client->counts->errors, 1);
+    redis_command_note_error(client, reply);
     client->is_replica = client->is_replica || refusal == REDIS_IS_REPLICA;
-    redis_refusal_report(&client->refusals, loop_now_ms(), reply->str, reply->len);
     if (call->on_refusal != NULL)
         call->on_refusal(reply->str, reply->len, call->arg);
     call->was_sent = refusal == REDIS_MISTAKE; /* a script may have failed halfway; the others changed nothing */

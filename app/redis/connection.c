@@ -39,12 +39,10 @@ void redis_connection_start_timer(struct redis_client *client, int64_t delay_ms)
 
 /* -------------------- failing, pausing -------------------- */
 
-/* Where Redis is, or was looked for. */
-static const char *name_of(const struct redis_client *client, char name[static REDIS_NAME_BYTES])
+/* Of a node that its cluster no longer names, or names as a replica, nobody expects more. */
+static enum mid_level level_of(const struct redis_client *client)
 {
-    if (client->sentinel == NULL || client->address.port == 0)
-        return client->options.address;
-    return redis_address_name(&client->address, name);
+    return client->is_retired ? MID_INFO : MID_WARN;
 }
 
 /* The reason may change with every attempt, as with several Sentinels. */
@@ -57,8 +55,8 @@ static void tell_failure(struct redis_client *client, const char *reason)
     snprintf(client->failure, sizeof(client->failure), "%s", reason);
     if (now_ms - client->told_ms < pause_ms)
         return;
-    log_event(MID_WARN, "redis.unreachable", "address=%s reason=\"%s\" attempts=%u for_ms=%" PRId64,
-              name_of(client, name), reason, client->failures, now_ms - client->began_ms);
+    log_event(level_of(client), "redis.unreachable", "address=%s reason=\"%s\" attempts=%u for_ms=%" PRId64,
+              redis_client_name(client, name), reason, client->failures, now_ms - client->began_ms);
     snprintf(client->told, sizeof(client->told), "%s", reason);
     client->told_ms = now_ms;
 }
@@ -77,7 +75,7 @@ static void connection_failed(struct redis_client *client, const char *reason)
         client->began_ms = now_ms;
         counter_add(&client->counts->disconnects, 1);
         counter_add(&client->counts->connections, (uint64_t)-1);
-        log_event(MID_WARN, "redis.lost", "address=%s reason=\"%s\"", name_of(client, name), reason);
+        log_event(level_of(client), "redis.lost", "address=%s reason=\"%s\"", redis_client_name(client, name), reason);
     } else {
         client->failures++;
         tell_failure(client, reason);
@@ -108,11 +106,10 @@ void redis_connection_became_ready(struct redis_client *client)
     char name[REDIS_NAME_BYTES];
     bool is_resumed = client->tls != NULL && redis_tls_is_resumed(client->tls);
     log_event(MID_INFO, "redis.connected", "address=%s attempts=%u after_ms=%" PRId64 " version=%s tls=%s resumed=%s",
-              name_of(client, name), client->failures + 1, now_ms - client->began_ms, client->server.version,
+              redis_client_name(client, name), client->failures + 1, now_ms - client->began_ms, client->server.version,
               client->tls != NULL ? redis_tls_version(client->tls) : "no", is_resumed ? "yes" : "no");
     timer_stop(&client->timer);
     client->state = CONNECTION_READY;
-    client->is_replica = false;
     client->failures = 0;
     client->ready_ms = now_ms;
     client->connection = ++connections;
@@ -141,6 +138,7 @@ void redis_connection_revive(struct redis_client *client)
     if (client->state != CONNECTION_PAUSING)
         return;
     client->failures = client->attempts = 0;
+    client->began_ms = loop_now_ms();
     client->ready_ms = 0;
     redis_connection_start_timer(client, 0);
 }
@@ -213,6 +211,7 @@ static void on_master_switched(void *owner, const char *reason)
 static void begin_attempt(struct redis_client *client)
 {
     client->attempts++;
+    client->is_replica = false;
     if (client->sentinel == NULL) {
         connect_to_address(client);
         return;

@@ -61,7 +61,7 @@ struct redis_client {
     struct redis_script *scripts;
     size_t greeting_left; /* answers of the greeting that are still to come, before TIME is asked */
     struct redis_server_info server;
-    bool is_replica; /* it has answered READONLY */
+    bool is_replica; /* it has answered READONLY, or says so in the greeting */
     struct redis_clock clock;
     int64_t clock_asked_ms;          /* when TIME was asked, by this machine's clock */
     unsigned attempts;               /* to connect, since Redis was last ready for a while */
@@ -132,6 +132,9 @@ void redis_command_deadline(struct redis_client *client);
  * its answer, too, has to come in time. It has come, or the connection has ended. */
 void redis_command_note_question(struct redis_client *client);
 void redis_command_note_answer(struct redis_client *client);
+
+/* An error reply: it is counted and logged. */
+void redis_command_note_error(struct redis_client *client, const struct redisReply *reply);
 
 /* Appends the request in client->request to what leaves at the end of the turn. False when the connection is ending. */
 bool redis_request_send(struct redis_client *client, redis_answer_fn *fn, void *arg);

@@ -51,8 +51,10 @@ void redis_durability_begin(struct redis_client *client)
     ENSURE(durability->own != NULL); /* the same address was understood before */
     durability->kinds[ON_DISK].shortage.name = "disk";
     durability->kinds[IN_REPLICAS].shortage.name = "replica";
-    for (size_t i = 0; i < KINDS; i++)
+    for (size_t i = 0; i < KINDS; i++) {
+        durability->kinds[i].shortage.client = client;
         list_init(&durability->kinds[i].waiting);
+    }
     list_init(&durability->round);
     client->durability = durability;
     durability_rounds_begin(durability);

@@ -27,8 +27,7 @@ static void on_clock_answer(void *arg, const redisReply *reply)
     if (redis_clock_read(reply, &redis_ms)) {
         redis_clock_set(&client->clock, redis_ms, client->clock_asked_ms, clock_unix_ms());
     } else if (reply->type == REDIS_REPLY_ERROR) {
-        counter_add(&client->counts->errors, 1);
-        redis_refusal_report(&client->refusals, loop_now_ms(), reply->str, reply->len);
+        redis_command_note_error(client, reply);
     }
     redis_connection_became_ready(client);
 }
@@ -69,6 +68,7 @@ static void on_hello_answer(void *arg, const redisReply *reply)
     if (reply == NULL)
         return;
     redis_server_info_read(&client->server, reply);
+    client->is_replica = redis_server_info_is_replica(&client->server);
     bool is_node = client->options.topology == REDIS_CLUSTER_NODE;
     if (!redis_server_info_is_usable(&client->server, is_node, reason, sizeof(reason)))
         redis_connection_drop(client, reason);
@@ -91,7 +91,7 @@ static void take_loaded(struct redis_client *client, struct redis_script *script
     if (client->state == CONNECTION_CONNECTING)
         take_greeting_answer(client, reply);
     else if (reply->type == REDIS_REPLY_ERROR)
-        redis_refusal_report(&client->refusals, loop_now_ms(), reply->str, reply->len);
+        redis_command_note_error(client, reply);
 }
 
 static void on_script_loaded(void *arg, const redisReply *reply)

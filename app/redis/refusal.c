@@ -44,7 +44,8 @@ void redis_refusal_copy(char *out, size_t size, const char *text, size_t length)
     out[shown] = '\0';
 }
 
-void redis_refusal_report(struct redis_refusal_log *log, int64_t now_ms, const char *text, size_t length)
+void redis_refusal_report(struct redis_refusal_log *log, const char *address, int64_t now_ms, const char *text,
+                          size_t length)
 {
     char shown[REFUSAL_TEXT_SIZE];
     redis_refusal_copy(shown, sizeof(shown), text, length);
@@ -55,7 +56,8 @@ void redis_refusal_report(struct redis_refusal_log *log, int64_t now_ms, const c
         log->suppressed++;
         return;
     }
-    log_event(MID_WARN, "redis.refused", "reason=\"%s\" suppressed=%" PRIu64, shown, log->suppressed);
+    log_event(MID_WARN, "redis.refused", "address=%s reason=\"%s\" suppressed=%" PRIu64, address, shown,
+              log->suppressed);
     memcpy(log->text, shown, sizeof(log->text));
     log->logged_ms = now_ms;
     log->suppressed = 0;

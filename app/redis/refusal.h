@@ -32,8 +32,10 @@ struct redis_refusal_log {
     uint64_t suppressed; /* since then */
 };
 
-/* Logs "redis.refused reason=... suppressed=N", or counts. Redis quotes arguments in some errors; they are left out. */
-void redis_refusal_report(struct redis_refusal_log *log, int64_t now_ms, const char *text, size_t length);
+/* Logs "redis.refused address=... reason=... suppressed=N", or counts. Redis quotes arguments in some errors; they are
+ * left out. */
+void redis_refusal_report(struct redis_refusal_log *log, const char *address, int64_t now_ms, const char *text,
+                          size_t length);
 
 /* Copies the text up to where Redis begins to quote arguments, with a NUL, cut at `size`. */
 void redis_refusal_copy(char *out, size_t size, const char *text, size_t length);

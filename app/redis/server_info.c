@@ -31,6 +31,11 @@ void redis_server_info_read(struct redis_server_info *info, const struct redisRe
                 copy_word(fields[k].value, reply->element[i + 1]);
 }
 
+bool redis_server_info_is_replica(const struct redis_server_info *info)
+{
+    return strcmp(info->role, "replica") == 0 || strcmp(info->role, "slave") == 0;
+}
+
 bool redis_server_info_is_usable(const struct redis_server_info *info, bool is_node, char *reason, size_t reason_size)
 {
     char *end;
@@ -54,7 +59,7 @@ bool redis_server_info_is_usable(const struct redis_server_info *info, bool is_n
                  REDIS_VERSION_MIN);
         return false;
     }
-    if (strcmp(info->role, "replica") == 0 || strcmp(info->role, "slave") == 0) {
+    if (redis_server_info_is_replica(info)) {
         snprintf(reason, reason_size, "this Redis is a replica, which takes no changes");
         return false;
     }

@@ -22,6 +22,8 @@ struct redis_server_info {
 /* Reads the answer to HELLO; one that is none leaves all unknown. */
 void redis_server_info_read(struct redis_server_info *info, const struct redisReply *reply);
 
+bool redis_server_info_is_replica(const struct redis_server_info *info);
+
 /* False with a sentence: it takes no changes, is too old, no Redis, or a node of a cluster where none is expected, or
  * the other way round. What is unknown is no reason. */
 bool redis_server_info_is_usable(const struct redis_server_info *info, bool is_node, char *reason, size_t reason_size);

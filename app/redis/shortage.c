@@ -11,6 +11,7 @@ enum { TELL_AGAIN_MS = 60000 };
 
 void redis_shortage_begin(struct redis_shortage *shortage, const char *reason)
 {
+    char name[REDIS_NAME_BYTES];
     int64_t now_ms = loop_now_ms();
     if (!shortage->is_on)
         shortage->began_ms = now_ms;
@@ -20,15 +21,16 @@ void redis_shortage_begin(struct redis_shortage *shortage, const char *reason)
         return;
     shortage->told_ms = now_ms;
     snprintf(shortage->told, sizeof(shortage->told), "%s", reason);
-    log_event(MID_WARN, "redis.not-durable", "durability=%s reason=\"%s\" for_ms=%" PRId64, shortage->name, reason,
-              now_ms - shortage->began_ms);
+    log_event(MID_WARN, "redis.not-durable", "address=%s durability=%s reason=\"%s\" for_ms=%" PRId64,
+              redis_client_name(shortage->client, name), shortage->name, reason, now_ms - shortage->began_ms);
 }
 
 void redis_shortage_end(struct redis_shortage *shortage)
 {
+    char name[REDIS_NAME_BYTES];
     if (!shortage->is_on)
         return;
     shortage->is_on = false;
-    log_event(MID_INFO, "redis.durable", "durability=%s after_ms=%" PRId64, shortage->name,
-              loop_now_ms() - shortage->began_ms);
+    log_event(MID_INFO, "redis.durable", "address=%s durability=%s after_ms=%" PRId64,
+              redis_client_name(shortage->client, name), shortage->name, loop_now_ms() - shortage->began_ms);
 }

@@ -5,10 +5,12 @@
 #ifndef REDIS_SHORTAGE_H
 #define REDIS_SHORTAGE_H
 
+#include "redis/client.h"
 #include "redis/socket.h"
 
 struct redis_shortage {
-    const char *name; /* of the durability */
+    const char *name;                  /* of the durability */
+    const struct redis_client *client; /* the Redis that is to confirm it */
     bool is_on;
     int64_t began_ms;
     int64_t told_ms;

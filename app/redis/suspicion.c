@@ -27,12 +27,13 @@ static void set_suspect(struct redis_client *client, bool is_suspect)
 static void on_pong(void *arg, const struct redisReply *reply)
 {
     struct redis_client *client = arg;
+    char name[REDIS_NAME_BYTES];
     redis_command_note_answer(client);
     if (reply == NULL || !client->is_suspect)
         return;
     set_suspect(client, false); /* whatever it says */
     if (client->is_suspicion_told)
-        log_event(MID_INFO, "redis.trusted", "address=%s after_ms=%" PRId64, client->options.address,
+        log_event(MID_INFO, "redis.trusted", "address=%s after_ms=%" PRId64, redis_client_name(client, name),
                   loop_now_ms() - client->suspect_ms);
 }
 
@@ -49,6 +50,7 @@ void redis_suspicion_begin(struct redis_client *client, int64_t waited_ms)
 {
     if (client->is_suspect || client->state != CONNECTION_READY)
         return;
+    char name[REDIS_NAME_BYTES];
     int64_t now_ms = loop_now_ms();
     set_suspect(client, true);
     counter_add(&client->counts->suspicions, 1);
@@ -56,8 +58,8 @@ void redis_suspicion_begin(struct redis_client *client, int64_t waited_ms)
     client->is_suspicion_told = now_ms - client->suspicion_told_ms >= TELL_AGAIN_MS;
     if (client->is_suspicion_told) {
         client->suspicion_told_ms = now_ms;
-        log_event(MID_WARN, "redis.suspect", "address=%s waited_ms=%" PRId64 " pending=%zu", client->options.address,
-                  waited_ms, client->pending_count);
+        log_event(MID_WARN, "redis.suspect", "address=%s waited_ms=%" PRId64 " pending=%zu",
+                  redis_client_name(client, name), waited_ms, client->pending_count);
     }
     probe(client);
 }

@@ -3,6 +3,7 @@
 
 #include <hiredis/hiredis.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -37,25 +38,25 @@ static bool is_full_now(const struct memory_figures *figures)
     return figures->used_bytes >= share(figures->max_bytes, is_leaving ? watch.percent - 1 : watch.percent);
 }
 
-static void take(const struct memory_figures *figures)
+static void take(const struct memory_figures *figures, const char *address)
 {
     bool was_full = watch.is_full;
     watch.figures = *figures;
     watch.is_full = is_full_now(figures);
     if (watch.is_full && !was_full)
         log_event(MID_WARN, "session.store-full",
-                  "used_bytes=%" PRId64 " maxmemory=%" PRId64 " percent=%" PRId64
+                  "address=%s used_bytes=%" PRId64 " maxmemory=%" PRId64 " percent=%" PRId64
                   " consequence=\"no new sessions, those that exist go on\"",
-                  figures->used_bytes, figures->max_bytes, watch.percent);
+                  address, figures->used_bytes, figures->max_bytes, watch.percent);
     if (!watch.is_full && was_full)
-        log_event(MID_INFO, "session.store-has-room", "used_bytes=%" PRId64 " maxmemory=%" PRId64, figures->used_bytes,
-                  figures->max_bytes);
+        log_event(MID_INFO, "session.store-has-room", "address=%s used_bytes=%" PRId64 " maxmemory=%" PRId64, address,
+                  figures->used_bytes, figures->max_bytes);
 }
 
 void memory_watch_take(const struct memory_figures *figures, int64_t percent)
 {
     watch.percent = percent;
-    take(figures);
+    take(figures, "");
 }
 
 struct memory_figures memory_watch_figures(void)
@@ -81,6 +82,7 @@ enum mid_error memory_watch_admit(struct mid_request *rq)
 /* -------------------- asking -------------------- */
 
 struct answer {
+    char address[REDIS_NAME_BYTES]; /* of who has given it; "": nobody has */
     struct memory_figures figures;
     char refusal[REFUSAL_TEXT_SIZE];
 };
@@ -125,6 +127,8 @@ MAY_SUSPEND static enum mid_error ask_all(struct answer *fullest)
     struct redis_client *node;
     for (size_t i = 0; !watch.is_stopped && (node = redis_client_node(watch.redis, i)) != NULL; i++) {
         struct answer answer = {.refusal = ""};
+        char name[REDIS_NAME_BYTES];
+        snprintf(answer.address, sizeof(answer.address), "%s", redis_client_name(node, name));
         struct redis_call call = {.on_reply = on_info, .on_refusal = on_refusal, .arg = &answer};
         enum mid_error error =
             redis_command(node, 2, (struct redis_argument[]){REDIS_TEXT("INFO"), REDIS_TEXT("memory")}, &call);
@@ -147,7 +151,7 @@ static void ask_once(void *arg)
     if (watch.is_stopped)
         return;
     if (error == MID_OK)
-        take(&answer.figures);
+        take(&answer.figures, answer.address);
     if (error == MID_FAILED)
         give_up(&answer);
     else

@@ -22,6 +22,8 @@
 #include "session/new_limit.h"
 #include "session/session.h"
 
+enum { RID_DRAWS_MAX = 8 };
+
 struct mid_session *session_new(struct mid_request *rq)
 {
     struct mid_session *session = arena_zalloc(&rq->arena, sizeof(*session));
@@ -111,11 +113,19 @@ void session_distrust_view(struct mid_session *session)
 
 /* -------------------- what a step has found -------------------- */
 
-void session_become_absent(struct mid_session *session)
+/* Of a cluster some nodes may be away: a new session belongs to one that is not, as far as a few draws can tell. */
+static void set_new_rid(struct mid_session *session)
 {
     uint8_t rid[TOKEN_RID_BYTES];
-    token_new_rid(rid);
-    session_set_rid(session, rid);
+    for (int draw = 0; draw == 0 || (draw < RID_DRAWS_MAX && store_is_away(session->key)); draw++) {
+        token_new_rid(rid);
+        session_set_rid(session, rid);
+    }
+}
+
+void session_become_absent(struct mid_session *session)
+{
+    set_new_rid(session);
     session->state = SESSION_ABSENT;
     session->generation = 1;
     session->has_header = false;

@@ -78,6 +78,12 @@ void store_key(const uint8_t rid[static TOKEN_RID_BYTES], char key[static STORE_
     strcpy(end + 2 * TOKEN_RID_BYTES, "}");
 }
 
+bool store_is_away(const char *key)
+{
+    return settings.redis != NULL &&
+           (redis_client_is_away(settings.redis, key) || redis_client_is_suspect(redis_client_of(settings.redis, key)));
+}
+
 bool store_wait_ready(const char *key, int64_t timeout_ms)
 {
     return redis_client_wait_key(settings.redis, key, timeout_ms);

@@ -69,6 +69,9 @@ void store_key(const uint8_t rid[static TOKEN_RID_BYTES], char key[static STORE_
 /* Now, by the clock of the Redis that has the key. */
 int64_t store_unix_ms(const char *key);
 
+/* Whether the node of a cluster that has the key cannot be reached or is silent, whereas others may be well. */
+bool store_is_away(const char *key);
+
 /* Suspends until Redis can be asked about the key, at most `timeout_ms`. */
 MAY_SUSPEND bool store_wait_ready(const char *key, int64_t timeout_ms);
 

@@ -175,7 +175,7 @@ Test(page, says_that_the_session_cannot_be_read_while_redis_is_away)
     start_stream(&page, "stream", 1000, 100);
     SEEN(&page, PIECES " >= 1"); /* or Redis may stop before the stream has a head, and it never begins */
     SEEN(&page, SESSION_STATE " === 'running'");
-    cr_assert_eq(kill(page.stack->redis, SIGSTOP), 0);
+    process_signal(page.stack->redis, SIGSTOP);
     SEEN(&page, SESSION_STATE " === 'cut'");
     double other =
         browser_number(page.browser, "const states = [];"
@@ -187,7 +187,7 @@ Test(page, says_that_the_session_cannot_be_read_while_redis_is_away)
                                      "    done(states.filter((state) => state !== 'cut').length);"
                                      "}, 1500));");
     cr_expect_eq((int)other, 0, "it looks readable now and then");
-    cr_assert_eq(kill(page.stack->redis, SIGCONT), 0);
+    process_signal(page.stack->redis, SIGCONT);
     SEEN(&page, SESSION_STATE " === 'running'");
     browser_click(page.browser, "#stream-stop");
     close_page(&page, "/api/session");

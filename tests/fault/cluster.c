@@ -76,8 +76,7 @@ static void fail_over(const char *key)
     change.slot = redis_slot_of(key, strlen(key));
     change.old = redis_cluster_master_of(&nodes, 0, change.slot);
     cr_assert_geq(change.old, 0);
-    process_signal(nodes.pids[change.old], SIGKILL);
-    cr_assert_geq(process_wait(nodes.pids[change.old], PATIENCE_MS), 0);
+    redis_cluster_kill(&nodes, change.old);
     cr_assert(wait_until(has_other_master, NULL, FAILOVER_MS));
     redis_cluster_restart(&nodes, change.old);
     cr_assert(wait_until(redis_node_is_in_step, &nodes.ports[change.old], FAILOVER_MS));
@@ -137,5 +136,56 @@ Test(fault_cluster, slots_move_under_visitors_and_none_of_them_notices)
     cr_expect_eq(sum.failed, 0, "%zu failed, the first with %s", sum.failed, sum.first_failure);
     cr_expect_eq(sum.lost, 0);
     cr_expect_eq(sum.beyond, 0);
+    site_close(&site);
+}
+
+/* -------------------- visitors who come while a master is away -------------------- */
+
+static size_t count_refused(struct site *site, size_t visitors)
+{
+    size_t refused = 0;
+    struct cookie_jar *own = site->visitor;
+    for (size_t i = 0; i < visitors; i++) {
+        site->visitor = cookie_jar_new();
+        refused += site_send(site, "GET", "/counter", NULL, NULL) != 200;
+        cookie_jar_free(site->visitor);
+    }
+    site->visitor = own;
+    return refused;
+}
+
+struct wish {
+    struct site *site;
+    const char *event;
+};
+
+/* Who comes until the worker says so may be refused. */
+static bool has_noticed(void *arg)
+{
+    const struct wish *wish = arg;
+    (void)count_refused(wish->site, 1);
+    OWNED char *log = site_log(wish->site);
+    return strstr(log, wish->event) != NULL;
+}
+
+static void expect_nobody_refused(struct site *site, const char *event)
+{
+    cr_assert(wait_until(has_noticed, &(struct wish){site, event}, PATIENCE_MS));
+    cr_expect_eq(count_refused(site, 60), 0, "%s: new visitors are given sessions of the slots that are away", event);
+}
+
+Test(fault_cluster, new_visitors_begin_elsewhere_while_a_master_is_away)
+{
+    start_servers(0);
+    OWNED char *redis = text_printf("MIDSTREAM_REDIS=%s", nodes.url);
+    struct site site = site_open_with(&(struct stack_options){.workers = 1, .environment = SETTINGS(redis)});
+    look(&site);
+    cr_assert(fault_await_sessions(&site));
+    process_signal(nodes.pids[0], SIGSTOP);
+    expect_nobody_refused(&site, "redis.suspect");
+    process_signal(nodes.pids[0], SIGCONT);
+    redis_cluster_kill(&nodes, 1);
+    OWNED char *lost = text_printf("redis.lost address=127.0.0.1:%d", nodes.ports[1]);
+    expect_nobody_refused(&site, lost);
     site_close(&site);
 }

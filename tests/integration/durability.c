@@ -277,7 +277,7 @@ Test(durability, a_handler_chooses_for_itself)
     EXPECT_NOTE(&stage, "h.2", "commit MID_OK");
     EXPECT_NOTE(&stage, "h.5", "commit MID_UNAVAILABLE"); /* there is no replica */
     struct replica replica = add_replica(site);
-    cr_assert(site_wait_log(site, "redis.durable durability=replica"));
+    cr_assert(site_wait_log(site, " durability=replica after_ms="));
     cr_assert_eq(stage_act(&stage, "durable:replica,increment:a,commit&who=i", NULL), 200);
     EXPECT_NOTE(&stage, "i.3", "commit MID_OK");
     process_signal(replica.pid, SIGSTOP);
@@ -314,11 +314,14 @@ Test(durability, a_task_is_accepted_when_the_replica_has_it)
 Test(durability, what_cannot_be_confirmed_is_told_in_the_log_and_in_metrics)
 {
     struct site site = site_open(SETTINGS(REPLICA));
-    cr_expect(site_wait_log(&site, "redis.not-durable durability=replica reason=\"in 0 replicas in time, of 1 that are "
-                                   "wanted\""));
+    OWNED char *begin = text_printf("redis.not-durable address=unix:%s durability=replica reason=\"in 0 replicas in "
+                                    "time, of 1 that are wanted\"",
+                                    site.stack->redis_socket);
+    OWNED char *end = text_printf("redis.durable address=unix:%s durability=replica", site.stack->redis_socket);
+    cr_expect(site_wait_log(&site, begin));
     cr_expect_eq(site_send(&site, "GET", "/counter", NULL, NULL), 503);
     struct replica replica = add_replica(&site);
-    cr_expect(site_wait_log(&site, "redis.durable durability=replica"));
+    cr_expect(site_wait_log(&site, end));
     cr_expect_eq(site_send(&site, "GET", "/counter", NULL, NULL), 200);
     site_close(&site);
     end_replica(&replica);

@@ -133,12 +133,18 @@ bool redis_cluster_says(void *wish)
                            (const char *const[]){wanted->words, NULL});
 }
 
+void redis_cluster_kill(struct redis_cluster_nodes *nodes, int index)
+{
+    process_signal(nodes->pids[index], SIGKILL);
+    process_wait(nodes->pids[index], START_MS);
+    nodes->pids[index] = 0;
+}
+
 void redis_cluster_stop(struct redis_cluster_nodes *nodes)
 {
-    for (int i = 0; i < nodes->count; i++) {
-        process_signal(nodes->pids[i], SIGKILL);
-        process_wait(nodes->pids[i], START_MS);
-    }
+    for (int i = 0; i < nodes->count; i++)
+        if (nodes->pids[i] != 0)
+            redis_cluster_kill(nodes, i);
 }
 
 int redis_cluster_master_of(const struct redis_cluster_nodes *nodes, int asked, int slot)

@@ -39,6 +39,9 @@ struct redis_cluster_nodes {
 /* Returns when the cluster takes writes, and the replicas have what their masters have. */
 void redis_cluster_start(struct redis_cluster_nodes *nodes, const struct redis_cluster_options *options);
 
+/* Ends a node at once, and returns when it has. */
+void redis_cluster_kill(struct redis_cluster_nodes *nodes, int index);
+
 /* Starts a node again, which has ended. */
 void redis_cluster_restart(struct redis_cluster_nodes *nodes, int index);
 

@@ -1,5 +1,6 @@
 /* `midstream check --connect`: what it says of a Redis, and when it exits with 1. */
 #include <criterion/criterion.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -208,6 +209,10 @@ Test(check_connect, of_a_cluster_each_master_is_shown, .fini = end_cluster)
     }
     OWNED char *less = check_connect(nodes.url, NULL, 1);
     expect_all(less, WORDS("warning: slots without a master"));
+    redis_cluster_kill(&nodes, 2);
+    OWNED char *refused = text_printf("cannot use Redis at 127.0.0.1:%d: Connection refused", nodes.ports[2]);
+    OWNED char *fewer = check_connect(nodes.url, NULL, 1);
+    expect_all(fewer, WORDS(refused));
     OWNED char *address = text_printf("127.0.0.1:%d", nodes.ports[0]);
     OWNED char *alone = check_connect(address, NULL, 1);
     expect_all(alone, WORDS("whose URL begins with redis+cluster://"));

@@ -8,6 +8,8 @@
 
 #include "redis/cluster.h"
 #include "support/owned.h"
+#include "support/process.h"
+#include "support/text.h"
 
 struct redis_cluster_nodes cluster_site;
 struct cluster_load cluster_load;
@@ -94,12 +96,28 @@ void slot_end(int slot, int from, int to)
     order(from, "CLUSTER SETSLOT %d NODE %s", slot, redis_cluster_id(to, id));
 }
 
+/* As each sees it. */
+static void print_nodes(void)
+{
+    for (int i = 0; i < cluster_site.count; i++) {
+        struct redis_probe *probe = redis_probe_open_port(cluster_site.ports[i]);
+        OWNED char *view = probe != NULL ? redis_text(probe, "CLUSTER NODES") : NULL;
+        OWNED char *path = text_printf("%s/cluster-%d.log", server.directory, i);
+        size_t bytes;
+        OWNED char *log = file_read(path, &bytes);
+        fprintf(stderr, "node %d at %d:\n%s%s\n", i, cluster_site.ports[i], view != NULL ? view : "away\n", log);
+        redis_probe_close(probe);
+    }
+}
+
 void await_owner(struct redis_client *client, int slot, int place)
 {
     int64_t end_ms = loop_now_ms() + FAILOVER_MS;
     while ((place_of(client, slot) != place || redis_client_counts(client)->unserved_slots != 0) &&
            loop_now_ms() < end_ms)
         loop_park(5);
+    if (place_of(client, slot) != place)
+        print_nodes();
     cr_assert_eq(place_of(client, slot), place);
     cr_assert_eq(redis_client_counts(client)->unserved_slots, 0);
 }

@@ -57,7 +57,7 @@ Test(redis_refusal, a_long_text_is_cut)
 
 static void report(struct redis_refusal_log *log, int64_t now_ms, const char *text)
 {
-    redis_refusal_report(log, now_ms, text, strlen(text));
+    redis_refusal_report(log, "redis:6379", now_ms, text, strlen(text));
 }
 
 Test(redis_refusal, a_repeated_text_is_told_every_ten_seconds_and_counted_between)
