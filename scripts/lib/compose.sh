@@ -23,6 +23,14 @@ containers_of() {
     done
 }
 
+# redis_containers: prints those of Redis that run; several with the profiles `sentinel` and `cluster`.
+redis_containers() {
+    local service
+    for service in $(compose ps --services | grep -E '^redis(-[0-9]+)?$'); do
+        containers_of "$service"
+    done
+}
+
 # are_healthy CONTAINER...
 are_healthy() {
     local health

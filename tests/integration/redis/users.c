@@ -10,15 +10,15 @@
 
 TestSuite(redis_users, .fini = server_fini, .timeout = 60);
 
-enum { MAY_NOT = 0, MIDSTREAM = 1, OPERATOR = 2, HEALTH = 4 };
-static const char *const users[] = {"midstream", "operator", "health"};
+enum { MAY_NOT = 0, MIDSTREAM = 1, OPERATOR = 2, HEALTH = 4, NODE = 8 };
+static const char *const users[] = {"midstream", "operator", "health", "node"};
 
 static const struct {
-    int who; /* may, of all three */
+    int who; /* may, of all of them */
     const char *command;
 } rows[] = {
-    {MIDSTREAM | OPERATOR | HEALTH, "PING"},
-    {MIDSTREAM | OPERATOR, "INFO memory"},
+    {MIDSTREAM | OPERATOR | HEALTH | NODE, "PING"},
+    {MIDSTREAM | OPERATOR | NODE, "INFO memory"},
     {MIDSTREAM, "TIME"},
     {MIDSTREAM, "WAIT 1 0"},
     {MIDSTREAM, "HGETALL mid:s:{00}"},
@@ -70,7 +70,7 @@ static const struct {
     {OPERATOR, "ACL LOG"},
     {OPERATOR, "ACL LOAD"},
     {MAY_NOT, "CONFIG SET maxmemory 1"},
-    {MAY_NOT, "CONFIG REWRITE"},
+    {NODE, "CONFIG REWRITE"},
     {MAY_NOT, "ACL LIST"},
     {MAY_NOT, "ACL SETUSER x"},
     {MAY_NOT, "FLUSHALL"},
@@ -83,11 +83,22 @@ static const struct {
     {MAY_NOT, "SCRIPT FLUSH"},
     {MAY_NOT, "REPLICAOF a 1"},
     {MAY_NOT, "MIGRATE a 1 k 0 1"},
-    {MAY_NOT, "CLIENT KILL TYPE normal"},
+    {NODE, "CLIENT KILL TYPE normal"},
     {MAY_NOT, "CLIENT PAUSE 1000"},
     {MAY_NOT, "SUBSCRIBE a"},
     {MAY_NOT, "PUBLISH a b"},
     {MAY_NOT, "SELECT 1"},
+
+    {NODE, "PSYNC ? -1"},
+    {NODE, "REPLCONF listening-port 1"},
+    {NODE, "SLAVEOF NO ONE"},
+    {NODE, "PUBLISH __sentinel__:hello a"},
+    {MIDSTREAM | OPERATOR, "CLUSTER INFO"},
+    {MIDSTREAM | OPERATOR, "CLUSTER SLOTS"},
+    {MIDSTREAM, "ASKING"},
+    {OPERATOR, "CLUSTER NODES"},
+    {OPERATOR, "CLUSTER MEET 127.0.0.1 1"},
+    {OPERATOR, "CLUSTER FAILOVER"},
 };
 
 /* Whether Redis would let the user run the command. */
