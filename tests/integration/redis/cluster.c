@@ -12,6 +12,7 @@
 
 #include "certificates.h"
 #include "cluster_site.h"
+#include "redis/tls.h"
 #include "support/owned.h"
 #include "support/process.h"
 
@@ -81,15 +82,34 @@ Test(redis_cluster, one_replica_among_the_seeds_is_enough)
 
 /* -------------------- TLS -------------------- */
 
-static void use_tls(void *arg)
+static void start_with_tls(void)
 {
-    (void)arg;
-    char address[32], key[KEY_BYTES];
+    char more[800];
+    server_make_certificates();
+    OWNED char *certificate = strdup(certificate_path("server.pem"));
+    OWNED char *key = strdup(certificate_path("server.key"));
+    snprintf(more, sizeof(more), "tls-cert-file %s\ntls-key-file %s\ntls-ca-cert-file %s\ntls-auth-clients no\n",
+             certificate, key, certificate_path("ca.pem"));
+    redis_cluster_start(&cluster_site,
+                        &(struct redis_cluster_options){
+                            .directory = server.directory, .masters = 3, .replicas = 1, .has_tls = true, .more = more});
+}
+
+MAY_SUSPEND static struct redis_client *ready_client_by_tls(void)
+{
+    char address[32];
     struct redis_options options = cluster_options();
     snprintf(address, sizeof(address), "localhost:%d", cluster_site.tls_ports[2]);
     options.address = address;
     options.tls = server_tls();
-    struct redis_client *client = ready_client(&options);
+    return ready_client(&options);
+}
+
+static void use_tls(void *arg)
+{
+    (void)arg;
+    char key[KEY_BYTES];
+    struct redis_client *client = ready_client_by_tls();
     cr_expect_eq(redis_client_counts(client)->unserved_slots, 0);
     for (int i = 0; i < 3; i++) {
         cr_expect_eq(ask(client, NULL, NULL, WORDS("SET", key_at(i, key), "1")), MID_OK);
@@ -108,16 +128,43 @@ static void use_tls(void *arg)
 
 Test(redis_cluster, every_node_is_spoken_to_by_tls)
 {
-    char more[800];
-    server_make_certificates();
-    OWNED char *certificate = strdup(certificate_path("server.pem"));
-    OWNED char *key = strdup(certificate_path("server.key"));
-    snprintf(more, sizeof(more), "tls-cert-file %s\ntls-key-file %s\ntls-ca-cert-file %s\ntls-auth-clients no\n",
-             certificate, key, certificate_path("ca.pem"));
-    redis_cluster_start(&cluster_site,
-                        &(struct redis_cluster_options){
-                            .directory = server.directory, .masters = 3, .replicas = 1, .has_tls = true, .more = more});
+    start_with_tls();
     run_scenario(use_tls);
+}
+
+/* Of an authority of its own, as that is renewed, too. Connections stay; those that come after them are with the new.
+ */
+static void renew_certificates(void *arg)
+{
+    (void)arg;
+    char key[KEY_BYTES];
+    struct redis_client *client = ready_client_by_tls();
+    server_make_certificates();
+    for (int i = 0; i < cluster_site.count; i++)
+        order(i, "CONFIG SET tls-cert-file %s tls-key-file %s tls-ca-cert-file %s", certificate_path("server.pem"),
+              certificate_path("server.key"), certificate_path("ca.pem"));
+    for (int i = 0; i < 3; i++) {
+        const struct redis_client *node = client->cluster->owners[slot_of(key_at(i, key))]->client;
+        uint64_t connection = redis_client_connection(node);
+        cr_expect_eq(ask(client, NULL, NULL, WORDS("SET", key, "1")), MID_OK);
+        cr_expect_eq(redis_client_connection(node), connection, "it stays");
+        struct redis_probe *probe = redis_probe_open_port(cluster_site.ports[i]);
+        cr_expect_gt(redis_int(probe, "CLIENT KILL TYPE normal"), 0);
+        redis_probe_close(probe);
+        int64_t end_ms = loop_now_ms() + READY_MS;
+        while (ask(client, NULL, NULL, WORDS("SET", key, "2")) != MID_OK && loop_now_ms() < end_ms)
+            loop_park(20);
+        cr_expect_lt(loop_now_ms(), end_ms, "%d: %s", i, redis_client_failure(client));
+        cr_expect_neq(redis_client_connection(node), connection);
+        cr_expect_not(redis_tls_is_resumed(node->tls), "a session outlives the authority that it was verified by");
+    }
+    redis_client_free(client);
+}
+
+Test(redis_cluster, certificates_are_renewed_while_it_is_used)
+{
+    start_with_tls();
+    run_scenario(renew_certificates);
 }
 
 /* -------------------- what is no cluster, or is one -------------------- */

@@ -65,7 +65,7 @@ const char *key_at(int master, char key[static KEY_BYTES])
 
 void order(int node, const char *format, ...)
 {
-    char command[256];
+    char command[512];
     va_list list;
     va_start(list, format);
     vsnprintf(command, sizeof(command), format, list);
