@@ -26,8 +26,8 @@ RUN apt-get update \
     && apt-get install -y --no-install-recommends redis-server \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /etc/redis
 COPY scripts/redis.conf /usr/share/midstream/scripts/redis.conf
-COPY compose/redis-start compose/sentinel-start compose/cluster-start compose/redis-operator compose/redis-restore \
-    /usr/share/midstream/compose/
+COPY compose/redis-start compose/redis-users compose/redis-operator compose/redis-restore compose/sentinel-start \
+    compose/cluster-start /usr/share/midstream/compose/
 COPY compose/slim /slim
 RUN /slim
 
@@ -42,7 +42,7 @@ ENV PATH=/usr/share/midstream/compose:/usr/sbin:/usr/bin
 USER 10001:10001
 VOLUME /data
 EXPOSE 6379
-CMD ["redis-start", "--aclfile", "/secrets/redis/users.acl"]
+CMD ["redis-start"]
 # Says LOADING, and not PONG, while it reads its data.
 HEALTHCHECK --interval=5s --timeout=3s --retries=5 --start-period=10s \
     CMD [ "$(redis-cli --user health --pass - --no-auth-warning ping)" = PONG ]

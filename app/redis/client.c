@@ -143,7 +143,7 @@ struct redis_client *redis_client_node(struct redis_client *client, size_t numbe
 /* The front stands for a node that is not known. */
 static bool is_away(const struct redis_client *client)
 {
-    return client->cluster != NULL || client->state != CONNECTION_READY;
+    return client->node == NULL || !cluster_node_serves(client->node);
 }
 
 bool redis_client_is_away(struct redis_client *client, const char *key)

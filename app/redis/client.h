@@ -125,7 +125,8 @@ bool redis_client_is_suspect(const struct redis_client *client);
  */
 int64_t redis_client_unix_ms(const struct redis_client *client);
 
-/* Of a cluster: there is no connection to the node that has this key, or no such node. Others may be well. */
+/* Of a cluster: there is no connection to the node that has this key, it has said that the cluster is down, or there is
+ * no such node. Others may be well. */
 bool redis_client_is_away(struct redis_client *client, const char *key);
 
 /* Suspends until ready, at most `timeout_ms`. False when the time is over, or by the function behind it. */

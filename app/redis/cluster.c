@@ -86,6 +86,11 @@ static size_t count_unserved(const struct redis_cluster *cluster)
     return unserved;
 }
 
+static bool serves_any(const struct redis_cluster *cluster)
+{
+    return count_unserved(cluster) < REDIS_SLOTS;
+}
+
 /* Of those that have slots, and a connection or the wish for one: each has one, or has been tried in vain. */
 static bool were_all_tried(const struct redis_cluster *cluster)
 {
@@ -110,8 +115,7 @@ static bool is_worth_asking(const struct redis_cluster *cluster)
     const struct redis_client *front = cluster->front;
     if (!cluster->has_map || front->options.is_lazy)
         return cluster->has_map;
-    bool serves_any = count_unserved(cluster) < REDIS_SLOTS;
-    return serves_any && (front->state == CONNECTION_READY || were_all_tried(cluster));
+    return serves_any(cluster) && (front->state == CONNECTION_READY || were_all_tried(cluster));
 }
 
 static void become_ready(struct redis_cluster *cluster)
@@ -145,7 +149,8 @@ static void tell(struct redis_cluster *cluster, size_t unserved)
     size_t masters = 0;
     CLUSTER_EACH (cluster, node)
         masters += node->slot_count > 0;
-    cluster->told = (struct cluster_told){.told_ms = now_ms, .epoch = cluster->epoch, .is_whole = unserved == 0};
+    cluster->told = (struct cluster_told){.told_ms = now_ms, .is_whole = unserved == 0};
+    cluster->has_other_masters = false;
     log_event(unserved == 0 ? MID_INFO : MID_WARN, "redis.cluster",
               "masters=%zu replicas=%zu unserved_slots=%zu for_ms=%" PRId64 " epoch=%" PRId64, masters,
               cluster->replicas, unserved, for_ms, cluster->epoch);
@@ -161,7 +166,7 @@ void cluster_tell(struct redis_cluster *cluster)
     if (unserved > 0 && cluster->partial_ms == 0)
         cluster->partial_ms = now_ms;
     bool is_due = told->told_ms == 0 || told->is_whole || now_ms - told->told_ms >= TELL_AGAIN_MS;
-    if (unserved == 0 ? !told->is_whole || told->epoch != cluster->epoch
+    if (unserved == 0 ? !told->is_whole || cluster->has_other_masters
                       : is_due && now_ms - cluster->partial_ms >= PARTIAL_MS)
         tell(cluster, unserved);
     if (unserved == 0)
@@ -176,12 +181,13 @@ void cluster_note_news(struct redis_cluster *cluster)
     wake_waiters(cluster);
 }
 
-/* What a node that is connected says of the map says more, and so does a replica's answer before it is left. */
+/* What a replica of the cluster says before it is left is not the reason. */
 static void note_failure(const struct cluster_node *node)
 {
     const struct redis_client *client = node->client;
     bool has_failed = !cluster_node_is_ready(node) && node->retired_ms == 0 && client->failure[0] != '\0';
-    if (has_failed && !client->is_replica && cluster_find_ready(node->cluster) == NULL)
+    bool is_being_left = client->is_replica && strcmp(client->server.mode, "cluster") == 0;
+    if (has_failed && !is_being_left && !serves_any(node->cluster))
         cluster_note_failure(node, client->failure);
 }
 
@@ -205,10 +211,9 @@ static void set_owner(struct redis_cluster *cluster, int slot, struct cluster_no
     if (before == node)
         return;
     cluster->has_news = true;
-    if (before != NULL)
-        before->slot_count--;
-    if (node != NULL)
-        node->slot_count++;
+    bool is_none_now = before != NULL && --before->slot_count == 0;
+    bool was_none = node != NULL && node->slot_count++ == 0;
+    cluster->has_other_masters = cluster->has_other_masters || is_none_now || was_none;
     cluster->owners[slot] = node;
 }
 

@@ -53,7 +53,6 @@ struct cluster_node {
 /* What the log says of it. */
 struct cluster_told {
     int64_t told_ms; /* 0: nothing yet */
-    int64_t epoch;
     bool is_whole;
 };
 
@@ -84,7 +83,8 @@ struct redis_cluster {
     struct flush flush;  /* frees what is retired: a fiber of this turn may still look at it */
     struct list waiters; /* fibers that wait for any change */
     struct cluster_told told;
-    int64_t partial_ms; /* since when slots are not served; 0: all are */
+    bool has_other_masters; /* since then */
+    int64_t partial_ms;     /* since when slots are not served; 0: all are */
     char failure[REDIS_REASON_SIZE];
 };
 
@@ -135,7 +135,7 @@ bool cluster_is_well(const struct redis_cluster *cluster);
 void cluster_judge(struct redis_cluster *cluster);
 
 /* Logs what is new about it: when slots have not been served for a while, once a minute as long as that goes on, when
- * all are served again, and when another master has been chosen. */
+ * all are served again, and when a node has become a master or is none any more. */
 void cluster_tell(struct redis_cluster *cluster);
 
 /* Whoever waits looks again, and who asks for the map may do so soon. */

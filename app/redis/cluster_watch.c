@@ -3,6 +3,8 @@
  */
 #include "redis/cluster.h"
 
+#include <string.h>
+
 #include <hiredis/hiredis.h>
 
 #include "redis/cluster_map.h"
@@ -36,6 +38,16 @@ static bool is_believed(const struct cluster_node *node, const struct cluster_ma
     return !cluster->has_map || is_news || loop_now_ms() - cluster->mapped_ms > DOUBT_MS;
 }
 
+/* An error that the rest of the greeting does not meet: what a user may not, and whatever comes later. INFO, which is
+ * asked together with SLOTS, would be refused for the same reason. */
+static bool is_told_here(const struct cluster_node *node, const redisReply *reply)
+{
+    static const char not_permitted[] = "NOPERM ";
+    bool is_greeting = node->client->state != CONNECTION_READY;
+    return reply->type == REDIS_REPLY_ERROR &&
+           (!is_greeting || strncmp(reply->str, not_permitted, strlen(not_permitted)) == 0);
+}
+
 static void on_slots(void *arg, const struct redisReply *reply)
 {
     struct cluster_node *node = arg;
@@ -46,7 +58,7 @@ static void on_slots(void *arg, const struct redisReply *reply)
     cluster->is_asking = false;
     if (reply == NULL || node->retired_ms != 0 || cluster->front->is_closing)
         return;
-    if (reply->type == REDIS_REPLY_ERROR)
+    if (is_told_here(node, reply))
         redis_command_note_error(node->client, reply);
     if (!cluster_map_read(&map, reply, &node->address, reason, sizeof(reason))) {
         cluster_note_failure(node, reason);
@@ -71,11 +83,11 @@ static void on_epoch(void *arg, const struct redisReply *reply)
     struct cluster_node *node = arg;
     if (reply == NULL)
         return;
-    if (reply->type == REDIS_REPLY_ERROR)
-        redis_command_note_error(node->client, reply);
     node->epoch = cluster_epoch_read(reply);
     bool was_down = node->is_down;
     node->is_down = cluster_is_down(reply);
+    if (node->is_down)
+        cluster_note_failure(node, "the cluster is down (cluster_state:fail)");
     node->cluster->has_news = node->cluster->has_news || node->is_down != was_down;
 }
 

@@ -125,6 +125,7 @@ void redis_connection_retire(struct redis_client *client)
     client->is_retired = true;
     if (client->state == CONNECTION_PAUSING)
         timer_stop(&client->timer);
+    redis_durability_retire(client->durability);
 }
 
 void redis_connection_revive(struct redis_client *client)
@@ -134,7 +135,7 @@ void redis_connection_revive(struct redis_client *client)
     client->is_retired = false;
     if (client->state == CONNECTION_READY)
         client->connection = ++connections; /* meanwhile it may have been a replica, and have forgotten what it said */
-    redis_durability_forget(client->durability);
+    redis_durability_revive(client->durability);
     if (client->state != CONNECTION_PAUSING)
         return;
     client->failures = client->attempts = 0;

@@ -69,8 +69,16 @@ void redis_durability_free(struct redis_durability *durability)
     free(durability);
 }
 
-void redis_durability_forget(struct redis_durability *durability)
+void redis_durability_retire(struct redis_durability *durability)
 {
     if (durability != NULL)
-        durability_rounds_forget(durability);
+        redis_connection_retire(durability->own);
+}
+
+void redis_durability_revive(struct redis_durability *durability)
+{
+    if (durability == NULL)
+        return;
+    redis_connection_revive(durability->own);
+    durability_rounds_forget(durability);
 }

@@ -32,8 +32,9 @@ void redis_durability_begin(struct redis_client *client);
 /* Calls that wait report MID_UNAVAILABLE. NULL is fine. */
 void redis_durability_free(struct redis_durability *durability);
 
-/* What was found out is of before the client was retired. NULL is fine. */
-void redis_durability_forget(struct redis_durability *durability);
+/* With its client: see connection.h. What was found out before is forgotten then. NULL is fine. */
+void redis_durability_retire(struct redis_durability *durability);
+void redis_durability_revive(struct redis_durability *durability);
 
 /* Whether the call may be sent, as far as its durability is concerned: MID_OK or MID_UNAVAILABLE. */
 MAY_SUSPEND enum mid_error redis_durability_admit(struct redis_client *client, const struct redis_call *call);

@@ -82,7 +82,7 @@ enum mid_error memory_watch_admit(struct mid_request *rq)
 /* -------------------- asking -------------------- */
 
 struct answer {
-    char address[REDIS_NAME_BYTES]; /* of who has given it; "": nobody has */
+    char address[REDIS_NAME_BYTES]; /* of who was asked; "": nobody was */
     struct memory_figures figures;
     char refusal[REFUSAL_TEXT_SIZE];
 };
@@ -106,9 +106,11 @@ static void give_up(const struct answer *answer)
     watch.is_stopped = true;
     watch.is_full = false;
     watch.figures = (struct memory_figures){0};
-    log_event(MID_WARN, "session.memory-unknown",
-              "reason=\"%s\" consequence=\"new sessions are not limited by memory\" advice=\"allow +info, and reload\"",
-              answer->refusal[0] != '\0' ? answer->refusal : "used_memory and maxmemory are not in the answer");
+    log_event(
+        MID_WARN, "session.memory-unknown",
+        "address=%s reason=\"%s\" consequence=\"new sessions are not limited by memory\" advice=\"allow +info, and reload\"",
+        answer->address,
+        answer->refusal[0] != '\0' ? answer->refusal : "used_memory and maxmemory are not in the answer");
 }
 
 static void ask(struct timer *timer);

@@ -22,7 +22,7 @@
 #include "session/new_limit.h"
 #include "session/session.h"
 
-enum { RID_DRAWS_MAX = 8 };
+enum { RID_DRAWS_MAX = 64 };
 
 struct mid_session *session_new(struct mid_request *rq)
 {

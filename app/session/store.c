@@ -80,8 +80,11 @@ void store_key(const uint8_t rid[static TOKEN_RID_BYTES], char key[static STORE_
 
 bool store_is_away(const char *key)
 {
-    return settings.redis != NULL &&
-           (redis_client_is_away(settings.redis, key) || redis_client_is_suspect(redis_client_of(settings.redis, key)));
+    if (settings.redis == NULL)
+        return false;
+    const struct redis_client *node = redis_client_of(settings.redis, key);
+    bool is_silent = node != settings.redis && redis_client_is_suspect(node);
+    return is_silent || redis_client_is_away(settings.redis, key);
 }
 
 bool store_wait_ready(const char *key, int64_t timeout_ms)

@@ -273,6 +273,7 @@ Test(durability, a_handler_chooses_for_itself)
 {
     struct stage stage = stage_open(SETTINGS("MIDSTREAM_REDIS_TIMEOUT_MS=1000"));
     struct site *site = &stage.site;
+    site_needs_one_redis(site);
     stage_act(&stage, "increment:a,commit,durable:replica,increment:a,commit", NULL);
     EXPECT_NOTE(&stage, "h.2", "commit MID_OK");
     EXPECT_NOTE(&stage, "h.5", "commit MID_UNAVAILABLE"); /* there is no replica */
@@ -314,6 +315,7 @@ Test(durability, a_task_is_accepted_when_the_replica_has_it)
 Test(durability, what_cannot_be_confirmed_is_told_in_the_log_and_in_metrics)
 {
     struct site site = site_open(SETTINGS(REPLICA));
+    site_needs_one_redis(&site);
     OWNED char *begin = text_printf("redis.not-durable address=unix:%s durability=replica reason=\"in 0 replicas in "
                                     "time, of 1 that are wanted\"",
                                     site.stack->redis_socket);

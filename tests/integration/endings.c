@@ -323,6 +323,7 @@ Test(endings, after_a_key_rotation_old_cookies_are_believed_and_issued_again)
 {
     struct http_response response;
     struct site site = site_open(NULL);
+    site_needs_one_redis(&site); /* which keeps its data when it is started again */
     site_make_session(&site);
     OWNED char *old = cookie_jar_get(site.visitor, "mid");
     OWNED char *key = site_key(&site);

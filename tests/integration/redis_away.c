@@ -55,6 +55,7 @@ Test(redis_away, routes_with_a_session_are_unavailable_at_once_and_others_go_on)
 Test(redis_away, changes_that_have_to_be_durable_are_unavailable_at_once_too)
 {
     struct site site = site_open(SETTINGS("MIDSTREAM_COMMIT_DURABILITY=replica"));
+    site_needs_one_redis(&site); /* without a replica */
     cr_assert(site_wait_log(&site, "redis.not-durable"));
     site_kill_redis(&site);
     expect_unavailable(&site, "GET", "/counter");
@@ -125,6 +126,7 @@ Test(redis_away, a_stall_of_two_seconds_is_told_to_requests_at_once_and_ridden_o
     enum { STALL_MS = 2000, HEAD_MS = 1000, BUSY_MS = 400 }; /* what a busy machine adds to a request */
     struct http_response response;
     struct site site = site_open(SETTINGS("MIDSTREAM_REDIS_HEAD_TIMEOUT_MS=1000"));
+    site_needs_one_redis(&site); /* of several, each is found out by itself */
     site_make_session(&site);
     struct http_stream *stream = site_stream(&site, "/events?count=40&interval_ms=20");
     cr_assert(http_stream_wait_text(stream, "id: 3\n", PATIENCE_MS));

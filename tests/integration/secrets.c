@@ -113,6 +113,7 @@ Test(secrets, a_dump_of_redis_gives_no_cookie)
 {
     char reason[160];
     struct site site = site_open(NULL);
+    site_needs_one_redis(&site); /* whose files are known */
     site_make_session(&site);
     cr_assert_eq(site_send(&site, "POST", "/login", "user=alice", NULL), 204);
     cr_assert_eq(site_send(&site, "PUT", "/api/session/note", "what a visitor keeps", NULL), 204);

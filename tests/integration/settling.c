@@ -406,6 +406,7 @@ static pid_t start_crowd(const struct stage *stage, const char *key)
 Test(settling, a_stream_is_not_starved_by_a_crowd_on_its_session)
 {
     struct stage stage = stage_open(NULL);
+    site_needs_one_redis(&stage.site);
     OWNED char *key = make_session(&stage);
     pid_t crowd = start_crowd(&stage, key);
     struct http_stream *stream =

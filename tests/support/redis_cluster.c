@@ -136,7 +136,7 @@ bool redis_cluster_says(void *wish)
 void redis_cluster_kill(struct redis_cluster_nodes *nodes, int index)
 {
     process_signal(nodes->pids[index], SIGKILL);
-    process_wait(nodes->pids[index], START_MS);
+    ENSURE(process_wait(nodes->pids[index], START_MS) >= 0);
     nodes->pids[index] = 0;
 }
 

@@ -359,6 +359,7 @@ static void wait_until_it_is_up(void *arg)
     client = new_client(2000);
     cr_expect_not(redis_client_wait_ready(client, 300));
     cr_expect_eq(redis_client_counts(client)->unserved_slots, REDIS_SLOTS);
+    cr_expect_not_null(strstr(redis_client_failure(client), "cluster_state:fail"), "%s", redis_client_failure(client));
     for (int i = 0; i < NODES; i++)
         nodes[i].state = "ok";
     cr_expect(redis_client_wait_ready(client, READY_MS));

@@ -66,7 +66,7 @@ static const struct {
     {OPERATOR, "LATENCY LATEST"},
     {OPERATOR, "MEMORY STATS"},
     {OPERATOR, "CLIENT LIST"},
-    {OPERATOR, "CONFIG GET maxmemory"},
+    {MAY_NOT, "CONFIG GET maxmemory"}, /* masterauth is a setting, too */
     {OPERATOR, "ACL LOG"},
     {OPERATOR, "ACL LOAD"},
     {MAY_NOT, "CONFIG SET maxmemory 1"},
@@ -99,6 +99,8 @@ static const struct {
     {OPERATOR, "CLUSTER NODES"},
     {OPERATOR, "CLUSTER MEET 127.0.0.1 1"},
     {OPERATOR, "CLUSTER FAILOVER"},
+    {MAY_NOT, "CLUSTER GETKEYSINSLOT 1 1"},
+    {MAY_NOT, "CLUSTER FLUSHSLOTS"},
 };
 
 /* Whether Redis would let the user run the command. */
