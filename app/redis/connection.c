@@ -39,10 +39,11 @@ void redis_connection_start_timer(struct redis_client *client, int64_t delay_ms)
 
 /* -------------------- failing, pausing -------------------- */
 
-/* Of a node that its cluster no longer names, or names as a replica, nobody expects more. */
+/* Of a node that its cluster no longer names, or that is a replica in it, nobody expects more. */
 static enum mid_level level_of(const struct redis_client *client)
 {
-    return client->is_retired ? MID_INFO : MID_WARN;
+    bool is_replica = client->options.topology == REDIS_CLUSTER_NODE && client->is_replica;
+    return client->is_retired || is_replica ? MID_INFO : MID_WARN;
 }
 
 /* The reason may change with every attempt, as with several Sentinels. */

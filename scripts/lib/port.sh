@@ -8,12 +8,13 @@ port_is_free() {
         awk -v port=":$hex" -v state="$listen_state" '$4 == state && substr($2, length($2) - 4) == port {found = 1} END {exit !found}'
 }
 
-# Prints a free port below the range from which the kernel takes the ports of outgoing connections.
+# port_pick [PORT...]: prints a free port, which is none of these, below the range from which the kernel takes the ports of
+# outgoing connections.
 port_pick() {
     local port
     while :; do
         port=$((10000 + (RANDOM << 15 | RANDOM) % 22000))
-        if port_is_free "$port"; then
+        if [[ " $* " != *" $port "* ]] && port_is_free "$port"; then
             printf '%s\n' "$port"
             return 0
         fi

@@ -138,7 +138,7 @@ nginx_start() {
         port=$1
         ((port != 0)) || port=$(port_pick)
         port_is_free "$port" || die "port $port is taken by another program; name another with --port, or 0 for any"
-        h2_port=$(port_pick)
+        h2_port=$(port_pick "$port")
         nginx_launch "$port" "$h2_port" "$2"
         status=0
         application_await "http://127.0.0.1:$port" || status=$?
