@@ -148,14 +148,21 @@ Test(redis_cluster_log, a_slot_that_stays_between_two_nodes_is_told)
 
 /* -------------------- what a user may not -------------------- */
 
-/* The one node that is configured is a replica, which is left for being one: that is not what matters. */
-static void ask_in_vain(void *arg)
+/* The one node that is configured is a replica, which is left for being one. */
+static struct redis_options options_with_a_replica(void)
 {
-    (void)arg;
-    char seed[32];
+    static char seed[32];
     struct redis_options options = cluster_options();
     snprintf(seed, sizeof(seed), "127.0.0.1:%d", cluster_site.ports[4]);
     options.address = seed;
+    return options;
+}
+
+/* That it is a replica is not what matters. */
+static void ask_in_vain(void *arg)
+{
+    (void)arg;
+    struct redis_options options = options_with_a_replica();
     options.credentials.username = "few";
     options.credentials.password = "pw";
     struct redis_client *client = redis_client_new(&options);
@@ -187,10 +194,7 @@ Test(redis_cluster_log, a_user_who_may_not_ask_for_the_map_is_told)
 static void begin_with_a_replica(void *arg)
 {
     (void)arg;
-    char seed[32];
-    struct redis_options options = cluster_options();
-    snprintf(seed, sizeof(seed), "127.0.0.1:%d", cluster_site.ports[4]);
-    options.address = seed;
+    struct redis_options options = options_with_a_replica();
     options.durability = MID_DURABLE_REPLICA; /* so there is a second connection */
     options.replicas = 1;
     struct redis_client *client = ready_client(&options);
