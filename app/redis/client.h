@@ -65,6 +65,7 @@ struct redis_options {
     enum mid_durability durability; /* that calls will ask for; others may be asked for all the same */
     int64_t replicas;               /* how many MID_DURABLE_REPLICA means */
     struct redis_counts *counts;    /* NULL: the client's own */
+    const char *use;                /* what the log says that it is for, a constant; NULL: commands */
 };
 
 /* A server-side script. Registered once at start; loaded at every connect; an emptied script cache heals by itself. */

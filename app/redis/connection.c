@@ -18,6 +18,7 @@
 #include "redis/cluster.h"
 #include "redis/durability.h"
 #include "redis/resolve.h"
+#include "redis/subscriber.h"
 #include "redis/tls.h"
 
 enum {
@@ -39,6 +40,12 @@ void redis_connection_start_timer(struct redis_client *client, int64_t delay_ms)
 
 /* -------------------- failing, pausing -------------------- */
 
+/* What its connections are for, as the log says it. */
+static const char *use_of(const struct redis_client *client)
+{
+    return client->options.use != NULL ? client->options.use : "commands";
+}
+
 /* Of a node that its cluster no longer names, or that is a replica in it, nobody expects more. */
 static enum mid_level level_of(const struct redis_client *client)
 {
@@ -56,10 +63,19 @@ static void tell_failure(struct redis_client *client, const char *reason)
     snprintf(client->failure, sizeof(client->failure), "%s", reason);
     if (now_ms - client->told_ms < pause_ms)
         return;
-    log_event(level_of(client), "redis.unreachable", "address=%s reason=\"%s\" attempts=%u for_ms=%" PRId64,
-              redis_client_name(client, name), reason, client->failures, now_ms - client->began_ms);
+    log_event(level_of(client), "redis.unreachable", "address=%s reason=\"%s\" attempts=%u for_ms=%" PRId64 " use=%s",
+              redis_client_name(client, name), reason, client->failures, now_ms - client->began_ms, use_of(client));
     snprintf(client->told, sizeof(client->told), "%s", reason);
     client->told_ms = now_ms;
+}
+
+/* It became ready, was lost, or has failed to connect. */
+static void note_change(struct redis_client *client)
+{
+    if (client->node != NULL)
+        redis_cluster_note_change(client->node);
+    if (client->subscriber != NULL)
+        redis_subscriber_note_change(client->subscriber);
 }
 
 static void connection_failed(struct redis_client *client, const char *reason)
@@ -76,7 +92,8 @@ static void connection_failed(struct redis_client *client, const char *reason)
         client->began_ms = now_ms;
         counter_add(&client->counts->disconnects, 1);
         counter_add(&client->counts->connections, (uint64_t)-1);
-        log_event(level_of(client), "redis.lost", "address=%s reason=\"%s\"", redis_client_name(client, name), reason);
+        log_event(level_of(client), "redis.lost", "address=%s reason=\"%s\" use=%s", redis_client_name(client, name),
+                  reason, use_of(client));
     } else {
         client->failures++;
         tell_failure(client, reason);
@@ -85,8 +102,7 @@ static void connection_failed(struct redis_client *client, const char *reason)
     if (!client->is_retired)
         redis_connection_start_timer(client,
                                      backoff_ms((int)client->attempts, options->backoff_ms, options->backoff_max_ms));
-    if (client->node != NULL)
-        redis_cluster_note_change(client->node);
+    note_change(client);
 }
 
 static void on_gone(void *owner, const char *reason)
@@ -106,9 +122,10 @@ void redis_connection_became_ready(struct redis_client *client)
     int64_t now_ms = loop_now_ms();
     char name[REDIS_NAME_BYTES];
     bool is_resumed = client->tls != NULL && redis_tls_is_resumed(client->tls);
-    log_event(MID_INFO, "redis.connected", "address=%s attempts=%u after_ms=%" PRId64 " version=%s tls=%s resumed=%s",
+    log_event(MID_INFO, "redis.connected",
+              "address=%s attempts=%u after_ms=%" PRId64 " version=%s tls=%s resumed=%s use=%s",
               redis_client_name(client, name), client->failures + 1, now_ms - client->began_ms, client->server.version,
-              client->tls != NULL ? redis_tls_version(client->tls) : "no", is_resumed ? "yes" : "no");
+              client->tls != NULL ? redis_tls_version(client->tls) : "no", is_resumed ? "yes" : "no", use_of(client));
     timer_stop(&client->timer);
     client->state = CONNECTION_READY;
     client->failures = 0;
@@ -117,8 +134,7 @@ void redis_connection_became_ready(struct redis_client *client)
     counter_add(&client->counts->connects, 1);
     counter_add(&client->counts->connections, 1);
     redis_client_became_ready(client);
-    if (client->node != NULL)
-        redis_cluster_note_change(client->node);
+    note_change(client);
 }
 
 void redis_connection_retire(struct redis_client *client)

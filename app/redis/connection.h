@@ -38,6 +38,7 @@ enum { REDIS_MARK_KEY_BYTES = 24 };
 struct cluster_node;
 struct redis_cluster;
 struct redis_durability;
+struct redis_subscriber;
 struct resolution;
 
 struct redis_client {
@@ -45,6 +46,7 @@ struct redis_client {
     struct redis_address address;        /* where Redis is; with Sentinels, the master that was last found */
     struct redis_cluster *cluster;       /* whose front this is: then it has no connection; NULL: of none */
     struct cluster_node *node;           /* of a cluster, which tells it the map; NULL: there is none */
+    struct redis_subscriber *subscriber; /* whose connection this is, which carries no commands; NULL: nobody's */
     char mark_key[REDIS_MARK_KEY_BYTES]; /* the key that is written before WAIT (mark.h) */
 
     /* connection.c */

@@ -46,6 +46,7 @@ void redis_durability_begin(struct redis_client *client)
     struct redis_options options = client->options;
     options.counts = NULL;
     options.durability = MID_DURABLE_DEFAULT;
+    options.use = "durability";
     durability->commands = client;
     durability->own = redis_client_new(&options);
     ENSURE(durability->own != NULL); /* the same address was understood before */

@@ -152,7 +152,7 @@ Test(redis_away, a_stall_of_two_seconds_is_told_to_requests_at_once_and_ridden_o
     cr_expect_eq(site_number(&site, "event"), 40);
     expect_told_once(&site, " redis.suspect ");
     expect_told_once(&site, " redis.trusted ");
-    expect_told_once(&site, " redis.connected ");
+    expect_told_once(&site, "resumed=no use=commands\n");
     expect_not_told(&site, " redis.lost ");
     http_response_fini(&response);
     site_close(&site);
