@@ -410,6 +410,13 @@ void mid_log(struct mid_request *rq, enum mid_level level, const char *event, co
     va_end(arguments);
 }
 
+void request_alarm(struct mid_request *rq)
+{
+    rq->wait.is_alarmed = true;
+    if (rq->wait.fiber != NULL)
+        loop_wake(rq->wait.fiber);
+}
+
 void mid_time_limit(struct mid_request *rq, int64_t ms)
 {
     if (rq->client == NULL || rq->response.phase == RESPONSE_STREAMING)

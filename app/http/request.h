@@ -47,6 +47,7 @@ struct request_hooks {
     MAY_SUSPEND enum mid_error (*before_end)(struct mid_request *rq); /* of a stream that went well */
     /* While a stream waits, once every heartbeat: MID_ENDED when there is no reason to go on. */
     MAY_SUSPEND enum mid_error (*still_wanted)(struct mid_request *rq);
+    int64_t (*look_at_ms)(const struct mid_request *rq); /* when to ask even sooner, on the loop's clock; -1: no need */
 };
 
 struct after_function {
@@ -60,6 +61,8 @@ struct wait_policy {
     int64_t deadline_ms;         /* the loop's time, of waiting before the head or after the response; -1: none */
     enum mid_error interruption; /* what calls that wait return from now on; MID_OK: nothing. Of tasks. */
     bool outlives_client;        /* the handler carries on when the client leaves */
+    bool is_alarmed;             /* request_alarm(), and it has not looked since */
+    struct fiber *fiber;         /* that waits for it now; NULL: none does */
     uint32_t drain_share;        /* wait/drain.c's: where in the time of telling is its turn; 0: not asked */
     /*
      * What has to be done for the request meanwhile, or NULL: of streams. Tells in *next_ms when to call it again, -1:
@@ -174,6 +177,9 @@ enum mid_durability request_durability(const struct mid_request *rq);
 /* mid_log() for the runtime's own lines, which any client can cause: limited as log_client_event(). */
 void request_log(struct mid_request *rq, enum mid_level level, const char *event, const char *format, ...)
     MID_FORMAT(4, 5);
+
+/* There may be no reason for its stream to go on: it asks still_wanted() at once, and whoever waits for it is woken. */
+void request_alarm(struct mid_request *rq);
 
 /* Copies what later calls may still ask for and gives libfcgi's buffers back: the request is about to become a stream.
  */

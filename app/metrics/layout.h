@@ -11,6 +11,7 @@
 #include "base/counter.h"
 #include "fcgi/connection.h"
 #include "http/status.h"
+#include "live/live.h"
 #include "metrics/metrics.h"
 #include "redis/client.h"
 #include "session/counts.h"
@@ -29,6 +30,7 @@ struct worker_counts {
     struct connection_counts connection;
     struct redis_counts redis;
     struct session_counts session;
+    struct live_counts live;
     struct stream_counts stream;
     uint64_t stream_ends[STREAM_END_COUNT];
     uint64_t streams_open; /* of a sum only: a worker counts begins and ends */

@@ -132,6 +132,7 @@ void metrics_slot_retire(int slot)
     counts->gauges = (struct worker_gauges){0};
     counts->redis.is_suspect = counts->redis.is_not_durable = counts->redis.connections = 0;
     counts->redis.unserved_slots = 0;
+    counts->live.watchers = counts->live.is_ready = 0;
     counts->published_ms = 0;
     add_counts(counts_of(SLOTS_MAX), counts);
     memset(counts, 0, metrics.counts_bytes);

@@ -26,6 +26,7 @@ LABEL_VALUES(phase_name, SESSION_PHASES(LABEL_TEXT))
 LABEL_VALUES(result_name, SESSION_RESULTS(LABEL_TEXT))
 LABEL_VALUES(way_name, SESSION_WAYS(LABEL_TEXT))
 LABEL_VALUES(refusal_name, SESSION_REFUSALS(LABEL_TEXT))
+LABEL_VALUES(notification_name, LIVE_NOTIFICATIONS(LABEL_TEXT))
 LABEL_VALUES(restart_name, WORKER_RESTARTS(LABEL_TEXT))
 LABEL_VALUES(reload_name, "refused", "accepted")
 LABEL_VALUES(broken_name, "malformed", "read_timeout")
@@ -127,6 +128,22 @@ static const struct metric table[] = {
      1,
      "New sessions refused, by the limit that was reached.",
      {{"reason", refusal_name, SESSION_REFUSAL_COUNT}}},
+
+    {"midstream_live_connected", METRIC_GAUGE, OF_WORKER(live.is_ready), 1,
+     "Workers with a connection to Redis for notifications; a worker makes it when the first stream of a session begins.",
+     NO_LABELS},
+    {"midstream_live_connects_total", METRIC_COUNTER, OF_WORKER(live.connects), 1,
+     "Connections for notifications that became ready. After each, all that wait look at their sessions.", NO_LABELS},
+    {"midstream_live_watchers", METRIC_GAUGE, OF_WORKER(live.watchers), 1,
+     "Requests and tasks that wait for changes of a session, or have done so.", NO_LABELS},
+    {"midstream_live_notifications_total",
+     METRIC_COUNTER,
+     OF_WORKER(live.heard),
+     1,
+     "Notifications received, by kind: sessions that ended, changes of a session that is waited for.",
+     {{"kind", notification_name, LIVE_NOTIFICATION_COUNT}}},
+    {"midstream_live_wakes_total", METRIC_COUNTER, OF_WORKER(live.wakes), 1,
+     "Calls of mid_session_wait() that returned because the session had changed.", NO_LABELS},
 
     {"midstream_redis_connected", METRIC_GAUGE, OF_WORKER(gauges.is_redis_ready), 1, "Workers connected to Redis.",
      NO_LABELS},

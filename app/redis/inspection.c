@@ -57,6 +57,9 @@ const char *const redis_needed_commands[] = {
     "xpending mid:a a",
     "xreadgroup GROUP a a COUNT 1 STREAMS mid:a >",
     "xgroup|create mid:a a 0",
+    "publish mid:a a",
+    "subscribe mid:a",
+    "unsubscribe mid:a",
     NULL,
 };
 

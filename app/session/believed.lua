@@ -6,8 +6,16 @@
 -- changed nothing.
 
 local DONE = 9
+local IS_WATCHED = 64 -- a flag of the terms
 local EXACT = 9007199254740992 -- 2^53: Lua's numbers are exact below it
 local key = KEYS[1]
+
+-- Whoever waits for a change is told the new header.
+local function publish()
+  if string.byte(ARGV[3], 17) % (2 * IS_WATCHED) >= IS_WATCHED then
+    redis.pcall('PUBLISH', key, ARGV[2])
+  end
+end
 
 -- One increment alone, which is what counters do: a single command that writes costs the append-only file half as much as
 -- two. What is no number, or none that Lua can hold, goes the slow way.
@@ -20,6 +28,7 @@ if is_counter and ARGV[2] ~= '' then
     if sum < EXACT and sum > -EXACT and string.format('%d', number) == held[2] then
       local text = string.format('%d', sum)
       redis.call('HSET', key, '@', ARGV[2], ARGV[5], text)
+      publish()
       return {DONE, false, text}
     end
   end
@@ -73,6 +82,7 @@ end
 if ARGV[2] ~= '' and not is_counter and redis.call('HGET', key, '@') == ARGV[1] then
   local reply = write_as_believed()
   if reply then
+    publish()
     return reply
   end
 end

@@ -181,9 +181,5 @@ enum mid_error session_store_now(struct mid_session *session)
         return MID_OK;
     if (session_is_dirty(session))
         return mid_session_commit(session);
-    if (session->state == SESSION_CLAIMED)
-        MID_TRY(session_load(session));
-    if (session->state == SESSION_ABSENT)
-        return session_create(session);
-    return session->state == SESSION_ENDED ? MID_ENDED : MID_OK;
+    return session_stand(session);
 }

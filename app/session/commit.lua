@@ -240,6 +240,10 @@ if renewal and not is_repeated_login then
 elseif band(flags, IS_ACTIVITY) ~= 0 and h.touched < touch_before then
   touch(h, now_ms())
 end
+local has_watchers = h.flags >= WATCH_SHIFT and is_watched(h, now_ms())
+if not has_watchers then
+  watch_until(h, nil)
+end
 writes[3] = pack_header(h)
 reply[2] = writes[3]
 redis.call('HSET', unpack(writes))
@@ -248,5 +252,11 @@ if #removed > 1 then
 end
 if step ~= '' then
   redis.call('HSET', claim, 'step:' .. step, id)
+end
+if has_watchers then
+  publish(key, writes[3])
+end
+if renewal and not is_repeated_login and h.login == h.generation then -- for the handles from before it
+  publish_end()
 end
 return reply

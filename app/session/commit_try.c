@@ -34,6 +34,7 @@ enum terms_flag {
     TERMS_IS_ACTIVITY = 8,
     TERMS_IS_TASK = 16,
     TERMS_IS_ONLY_LOOKED_FOR = 32,
+    TERMS_IS_WATCHED = 64,
 };
 
 enum {
@@ -83,12 +84,20 @@ static struct redis_argument code_argument(struct arena *arena, enum operation_c
     return (struct redis_argument){text, has_number ? 1 + number_format(number, text + 1) : 1};
 }
 
+/* As far as the worker knows: what the fast way goes by. */
+static bool is_watched(const struct commit_terms *terms)
+{
+    return terms->header != NULL && (terms->header->flags >> HEADER_WATCH_SHIFT) != 0 &&
+           header_is_watched(terms->header, store_unix_ms(terms->key));
+}
+
 static void pack_terms(const struct commit *commit, const struct commit_terms *terms, uint8_t *at)
 {
     unsigned flags = (terms->is_cookie ? TERMS_IS_COOKIE : 0u) | (commit->knows_revision ? TERMS_KNOWS_REVISION : 0u) |
                      (commit->must_hold ? TERMS_MUST_HOLD : 0u) | (terms->is_activity ? TERMS_IS_ACTIVITY : 0u) |
                      (terms->fence != NULL ? TERMS_IS_TASK : 0u) |
-                     (commit->is_only_looked_for ? TERMS_IS_ONLY_LOOKED_FOR : 0u);
+                     (commit->is_only_looked_for ? TERMS_IS_ONLY_LOOKED_FOR : 0u) |
+                     (is_watched(terms) ? TERMS_IS_WATCHED : 0u);
     unsigned hash_fields = 0;
     if (terms->header != NULL)
         hash_fields = terms->header->fields + OWN_HASH_FIELDS + (terms->header->flags & HEADER_HAS_USER);

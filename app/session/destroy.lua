@@ -28,4 +28,5 @@ if ARGV[3] ~= '' and not is_claimed(ARGV[3], ARGV[4]) then
 end
 redis.call('DEL', key)
 redis.call('SET', tombstone(), '', 'PX', LATE_MS)
+publish_end()
 return {OK, bytes}

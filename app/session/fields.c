@@ -62,6 +62,11 @@ enum mid_error mid_session_refresh(struct mid_session *session)
     return session->state == SESSION_ABSENT ? MID_OK : session_load_again(session);
 }
 
+bool mid_session_changed(const struct mid_session *session, const char *field)
+{
+    return !session_is_over(session) && changes_have(&session->changes, &session->view, field);
+}
+
 enum mid_error mid_session_info(struct mid_session *session, struct mid_session_info *info)
 {
     MID_TRY(session_ensure_begun(session));

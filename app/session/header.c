@@ -73,6 +73,26 @@ void header_pack(const struct header *header, uint8_t bytes[static HEADER_BYTES]
     memcpy(bytes + COMMITS_AT, header->commits, sizeof(header->commits));
 }
 
+/* How many units the mark has left, the one of now included; 0: none. */
+static int64_t watch_units_left(const struct header *header, int64_t now_ms)
+{
+    int64_t last = (header->flags >> HEADER_WATCH_SHIFT) - 1;
+    int64_t now = now_ms / HEADER_WATCH_UNIT_MS % HEADER_WATCH_UNITS;
+    int64_t ahead = (last - now + HEADER_WATCH_UNITS) % HEADER_WATCH_UNITS;
+    return last >= 0 && ahead < 2 ? ahead + 1 : 0;
+}
+
+bool header_is_watched(const struct header *header, int64_t now_ms)
+{
+    return watch_units_left(header, now_ms) > 0;
+}
+
+int64_t header_watch_again_ms(const struct header *header, int64_t now_ms)
+{
+    return watch_units_left(header, now_ms) < 2 ? now_ms
+                                                : now_ms - now_ms % HEADER_WATCH_UNIT_MS + HEADER_WATCH_UNIT_MS;
+}
+
 uint32_t header_field_size(size_t name_bytes, size_t value_bytes)
 {
     size_t counted = value_bytes > HEADER_NUMBER_BYTES ? value_bytes : HEADER_NUMBER_BYTES;

@@ -23,6 +23,14 @@ enum header_flag {
     HEADER_HAS_DEADLINES = 2, /* there are fields with a lifetime of their own */
 };
 
+/*
+ * The upper four bits of the flags: until when commits are published, because somebody waits for them (live/). Time is
+ * counted in units of four minutes, modulo 15; the number is that of the last unit, plus 1; 0: nobody waits. A mark
+ * that nobody renews is one of the past when its unit is, and would be one of now again an hour later, if no commit and
+ * no visitor took it away.
+ */
+enum { HEADER_WATCH_SHIFT = 4, HEADER_WATCH_UNIT_MS = 4 * 60 * 1000, HEADER_WATCH_UNITS = 15 };
+
 struct header {
     uint8_t flags;
     uint32_t generation;                                       /* raised by every renewal: which cookies are current */
@@ -40,6 +48,10 @@ struct header {
 bool header_parse(const void *bytes, size_t length, struct header *header);
 
 void header_pack(const struct header *header, uint8_t bytes[static HEADER_BYTES]);
+
+/* Whether it is marked as watched, and when that mark has to be renewed: now, if it is not. By Redis's clock. */
+bool header_is_watched(const struct header *header, int64_t now_ms);
+int64_t header_watch_again_ms(const struct header *header, int64_t now_ms);
 
 /* What a field counts in the record's size: so much that a number, however it changes, never changes it. */
 uint32_t header_field_size(size_t name_bytes, size_t value_bytes);

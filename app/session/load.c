@@ -57,6 +57,7 @@ MAY_SUSPEND static enum mid_error take_loaded(struct mid_session *session, enum 
     session->state = SESSION_LIVE;
     session->created_ms = created_ms;
     session_take_header(session, finding);
+    session->read_revision = finding->header.revision;
     session_preview(session);
     touch_if_due(session);
     return MID_OK;
@@ -105,6 +106,15 @@ MAY_SUSPEND static enum mid_error load_field(struct mid_session *session, const 
     return load_part(session, &(struct store_part){.names = {name}, .count = 1, .is_more = is_more});
 }
 
+enum mid_error session_stand(struct mid_session *session)
+{
+    if (session->state == SESSION_CLAIMED)
+        MID_TRY(session_load(session));
+    if (session->state == SESSION_ABSENT)
+        return session_create(session);
+    return session->state == SESSION_ENDED ? MID_ENDED : MID_OK;
+}
+
 /* -------------------- what the fields need -------------------- */
 
 enum mid_error session_ensure_loaded(struct mid_session *session)
@@ -140,6 +150,7 @@ enum mid_error session_find_field(struct mid_session *session, const char *name,
 
 enum mid_error session_load_again(struct mid_session *session)
 {
+    changes_note(&session->changes, &session->view);
     struct store_part part = {.count = 0};
     struct view_field *field = session->view.fields;
     if (!session->view.is_part)

@@ -9,6 +9,7 @@ local LOST, SKIPPED, STEPS, FOREIGN, APPLIED = 10, 11, 12, 13, 14
 local VERSION, HEADER_BYTES, LAYOUT = 2, 64, '>BBI4I4I6I6I6I6HI4'
 local COMMIT_BYTES, COMMITS_KEPT, NO_COMMITS = 6, 4, string.rep('\0', 24)
 local HAS_USER, HAS_DEADLINES = 1, 2 -- flags
+local WATCH_SHIFT, WATCH_UNIT_MS, WATCH_UNITS = 16, 240000, 15 -- the upper four bits of them: header.h
 local NUMBER_BYTES = 20 -- the longest number: what the value of a field counts at least
 local LATE_MS = 30000 -- how long requests that were under way at a login or a logout may still come in
 
@@ -89,10 +90,32 @@ local function absence()
   return redis.call('EXISTS', tombstone()) == 1 and LOGGED_OUT or MISSING
 end
 
+-- Until when commits are published, in the upper bits of the flags: whether that is not over.
+local function is_watched(h, now)
+  local last = math.floor(h.flags / WATCH_SHIFT) - 1
+  return last >= 0 and (last - math.floor(now / WATCH_UNIT_MS)) % WATCH_UNITS < 2
+end
+
+local function watch_until(h, unit)
+  h.flags = h.flags % WATCH_SHIFT + (unit and WATCH_SHIFT * (unit % WATCH_UNITS + 1) or 0)
+end
+
+-- Tells the workers (live/). One that may not be told, or does not hear it, finds out later.
+local function publish(channel, message)
+  redis.pcall('PUBLISH', channel, message)
+end
+
+local function publish_end()
+  publish('mid:ended', key)
+end
+
 -- The visitor was there: renews the idle lifetime, never past the absolute one.
 local function touch(h, now)
   local idle = band(h.flags, HAS_USER) ~= 0 and USER_IDLE_MS or IDLE_MS
   h.touched = now
+  if h.flags >= WATCH_SHIFT and not is_watched(h, now) then
+    watch_until(h, nil)
+  end
   redis.call('PEXPIREAT', key, whole(math.min(now + idle, h.expires)))
 end
 

@@ -9,7 +9,9 @@
 #include "http/response.h"
 #include "session/cookie.h"
 #include "session/limits.h"
-#include "session/stream_limit.h"
+#include "session/streams.h"
+
+enum { END_LOOK_MS = 50 };
 
 struct session_limits session_limits;
 
@@ -22,7 +24,7 @@ void session_init(const struct session_settings *settings)
     commit_init();
     if (settings->counts != NULL)
         session_counts_use(settings->counts);
-    stream_limit_init(settings->streams_max);
+    streams_init(settings->streams_max, settings->on_stream);
 }
 
 /* -------------------- at the turns of a response -------------------- */
@@ -38,7 +40,7 @@ MAY_SUSPEND static enum mid_error before_head(struct mid_request *rq, bool is_st
     if (is_stream && session->state == SESSION_ABSENT && session->is_in_use)
         MID_TRY(session_create(session));
     if (is_stream && session->is_in_use)
-        MID_TRY(stream_limit_enter(session));
+        MID_TRY(streams_enter(session));
     if (!is_stream)
         MID_TRY(session_is_dirty(session) ? mid_session_commit(session) : MID_OK);
     response_set_default(rq, "Cache-Control", "no-store"); /* it may show what is this visitor's alone */
@@ -67,9 +69,17 @@ MAY_SUSPEND static enum mid_error still_wanted(struct mid_request *rq)
         return session->state == SESSION_ENDED && session->is_in_use ? MID_ENDED : MID_OK;
     if (store_look(session->key, &finding) != MID_OK)
         return MID_OK;
-    if (finding.verdict == STORE_OK && finding.has_header && session->generation < finding.header.login)
-        finding.verdict = STORE_SUPERSEDED;
-    return finding.verdict == STORE_OK ? MID_OK : session_found(session, &finding);
+    return session_take_look(session, &finding);
+}
+
+/* Right after its end, for Redis's clock is known to some milliseconds. */
+static int64_t look_at_ms(const struct mid_request *rq)
+{
+    const struct mid_session *session = rq->session;
+    if (session->state != SESSION_LIVE || !session->has_header)
+        return -1;
+    int64_t left_ms = store_end_ms(&session->header) - store_unix_ms(session->key);
+    return loop_now_ms() + left_ms + END_LOOK_MS;
 }
 
 /* -------------------- which session -------------------- */
@@ -82,7 +92,8 @@ static struct mid_session *session_of(struct mid_request *rq)
         rq->hooks = (struct request_hooks){.before_head = before_head,
                                            .before_error = before_error,
                                            .before_end = before_end,
-                                           .still_wanted = still_wanted};
+                                           .still_wanted = still_wanted,
+                                           .look_at_ms = look_at_ms};
         session_read_cookie(session);
     }
     return rq->session;

@@ -12,16 +12,20 @@
  *     commit.c       what is recorded becomes a commit
  *     settle.c       a commit is sent until its fate is known; commit_try.c: one try of it
  *     foresight.c    whether a try can go the fast way
+ *     changes.c      which fields have changed between two reads
+ *     streams.c      the streams of this worker's sessions
  *     claim.c        a task's session
  *     store.c        the other steps in Redis
  */
 #ifndef SESSION_SESSION_H
 #define SESSION_SESSION_H
 
+#include "session/changes.h"
 #include "session/commit_try.h"
 #include "session/counts.h"
 #include "session/store.h"
 
+struct live_watch;
 struct mid_request;
 
 enum session_state {
@@ -40,12 +44,16 @@ struct mid_session {
     bool is_in_use;      /* opened, or found; otherwise it was looked for, and the request goes on without one */
     bool must_send_cookie;
     bool must_clear_cookie;
-    bool lives_on;        /* it has ended for this handle only */
-    bool is_at_end;       /* the stream's handler has returned */
-    uint64_t heard_on;    /* the connection to Redis on which the last was heard of it */
-    bool has_header;      /* Redis has told it */
-    struct header header; /* as it was then */
-    int64_t created_ms;   /* written with the view, when the session was loaded */
+    bool lives_on;            /* it has ended for this handle only */
+    bool is_at_end;           /* the stream's handler has returned */
+    uint64_t heard_on;        /* the connection to Redis on which the last was heard of it */
+    bool has_header;          /* Redis has told it */
+    struct header header;     /* as it was then */
+    bool is_behind;           /* somebody else may have changed it since it was last read: live/ says so */
+    int64_t read_revision;    /* up to which this handle has read it, or has changed it itself; -1: it has not */
+    struct live_watch *watch; /* the live room's: it is waited for; NULL: it is not */
+    struct changes changes;   /* between the last two reads */
+    int64_t created_ms;       /* written with the view, when the session was loaded */
     struct view view;
     struct operations recorded; /* not committed */
     struct commit commit;       /* on its way, or in doubt: it leaves before what is recorded */
@@ -70,6 +78,7 @@ struct session_settings {
     int64_t commit_timeout_ms;     /* how long a stream's commit is repeated while Redis is away */
     struct session_counts *counts; /* NULL: the room's own */
     size_t streams_max;            /* of one session in this worker */
+    void (*on_stream)(void);       /* a session begins a stream; NULL: nobody wants to know */
 };
 
 void session_init(const struct session_settings *settings);
@@ -127,6 +136,9 @@ bool session_is_activity(const struct mid_session *session);
 /* What Redis has told of the record. */
 void session_take_header(struct mid_session *session, const struct store_finding *finding);
 
+/* Somebody has looked at the record: MID_OK when it is still there for this handle. Errors of session_found(). */
+MID_CHECK enum mid_error session_take_look(struct mid_session *session, struct store_finding *finding);
+
 /* Shows in the view what is on its way, and recorded. */
 void session_preview(struct mid_session *session);
 
@@ -156,6 +168,9 @@ MAY_SUSPEND MID_CHECK enum mid_error session_load(struct mid_session *session);
 
 /* Reads again what the view has. The same errors. */
 MAY_SUSPEND MID_CHECK enum mid_error session_load_again(struct mid_session *session);
+
+/* It is there, and is compared with the record: by a load, or by making it. May suspend. Errors of these. */
+MAY_SUSPEND MID_CHECK enum mid_error session_stand(struct mid_session *session);
 
 /* Make sure that all fields have been read; that what the session has besides its fields has. The same errors; NULL is
  * MID_ENDED. */

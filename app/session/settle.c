@@ -167,7 +167,10 @@ static enum mid_error take_stored(struct mid_session *session, const struct comm
         session->generation++;
         session->must_send_cookie = true;
     }
+    int64_t read = session->read_revision;
     session_take_header(session, &answer->finding);
+    if (read >= 0 && answer->finding.header.revision == read + 1 && !session->was_step_skipped)
+        session->read_revision = read + 1; /* nobody has come between */
     session->state = SESSION_LIVE;
     if (session->was_step_skipped)
         commit_drop(commit);

@@ -28,7 +28,7 @@ struct mid_session *session_new(struct mid_request *rq)
 {
     struct mid_session *session = arena_zalloc(&rq->arena, sizeof(*session));
     session->rq = rq;
-    session->view.revision = -1;
+    session->view.revision = session->read_revision = -1;
     operations_init(&session->recorded);
     operations_init(&session->commit.operations);
     list_init(&session->stream_link);
@@ -49,6 +49,7 @@ void session_close(struct mid_session *session)
     commit_drop(&session->commit);
     operations_drop(&session->recorded);
     view_fini(&session->view);
+    changes_fini(&session->changes);
 }
 
 /* -------------------- what may be done with it -------------------- */
@@ -83,6 +84,8 @@ void session_take_header(struct mid_session *session, const struct store_finding
     session->heard_on = finding->connection;
     session->header = finding->header;
     session->has_header = true;
+    if (session->read_revision < 0)
+        session->read_revision = finding->header.revision;
     known_headers_tell(session->rid, &finding->header);
 }
 
@@ -130,6 +133,7 @@ void session_become_absent(struct mid_session *session)
     session->generation = 1;
     session->has_header = false;
     session->header = (struct header){0};
+    session->read_revision = -1;
     session->commit.knows_revision = session->commit.must_hold = session->commit.is_in_doubt = false;
     session->commit.has_results = session->commit.is_heard = false;
     view_forget(&session->view);
@@ -180,6 +184,17 @@ enum mid_error session_found(struct mid_session *session, const struct store_fin
     default:
         return mid_fail(session->rq, MID_FAILED, "the session's record has an unknown format");
     }
+}
+
+enum mid_error session_take_look(struct mid_session *session, struct store_finding *finding)
+{
+    if (finding->verdict == STORE_OK && finding->has_header && session->generation < finding->header.login)
+        finding->verdict = STORE_SUPERSEDED;
+    if (finding->verdict != STORE_OK)
+        return session_found(session, finding);
+    session_take_header(session, finding);
+    session->is_behind = session->is_behind || session->header.revision > session->read_revision;
+    return MID_OK;
 }
 
 /* -------------------- a new one -------------------- */

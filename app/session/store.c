@@ -21,6 +21,9 @@ static const char create_body[] = {
 static const char touch_body[] = {
 #include "session/touch.lua.h"
 };
+static const char watch_body[] = {
+#include "session/watch.lua.h"
+};
 static const char claim_body[] = {
 #include "session/claim.lua.h"
 };
@@ -36,6 +39,7 @@ enum { TOUCH_AFTER_MS = 60 * 1000, TOUCH_FRACTION = 10 };
 static struct store_settings settings;
 static struct redis_script create_script = {.name = "session/create"};
 static struct redis_script touch_script = {.name = "session/touch"};
+static struct redis_script watch_script = {.name = "session/watch"};
 static struct redis_script claim_script = {.name = "session/claim"};
 static struct redis_script release_script = {.name = "session/release"};
 static struct redis_script destroy_script = {.name = "session/destroy"};
@@ -60,6 +64,7 @@ void store_init(const struct store_settings *store_settings)
     settings = *store_settings;
     store_add_script(&create_script, REFUSED_WHEN_FULL, "", create_body);
     store_add_script(&touch_script, RUNS_WHEN_FULL, "", touch_body); /* nothing grows */
+    store_add_script(&watch_script, RUNS_WHEN_FULL, "", watch_body);
     store_add_script(&claim_script, RUNS_WHEN_FULL, "",
                      claim_body); /* a lease that holds is not lost because Redis is full */
     store_add_script(&release_script, RUNS_WHEN_FULL, "", release_body);
@@ -124,6 +129,12 @@ bool store_must_touch(const char *key, const struct header *header)
 int64_t store_absolute_ms(const struct header *header)
 {
     return has_user(header) ? settings.user_absolute_ms : settings.absolute_ms;
+}
+
+int64_t store_end_ms(const struct header *header)
+{
+    int64_t idle_end_ms = header->touched_ms + (has_user(header) ? settings.user_idle_ms : settings.idle_ms);
+    return idle_end_ms < header->expires_ms ? idle_end_ms : header->expires_ms;
 }
 
 /* -------------------- answers -------------------- */
@@ -229,6 +240,11 @@ enum mid_error store_create(const char *key, store_patience patience_ms, struct 
 enum mid_error store_touch(const char *key, store_patience patience_ms, struct store_finding *finding)
 {
     return run(&touch_script, key, 0, NULL, patience_ms, finding);
+}
+
+enum mid_error store_watch(const char *key, struct store_finding *finding)
+{
+    return run(&watch_script, key, 0, NULL, 0, finding);
 }
 
 enum mid_error store_destroy(const char *key, uint32_t generation, bool is_cookie, const struct store_fence *fence,

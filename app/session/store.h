@@ -122,6 +122,12 @@ MAY_SUSPEND MID_CHECK enum mid_error store_create(const char *key, store_patienc
 MAY_SUSPEND MID_CHECK enum mid_error store_touch(const char *key, store_patience patience_ms,
                                                  struct store_finding *finding);
 
+/* Marks the record as watched: its commits are published (HEADER_WATCH_UNIT_MS in header.h). */
+MAY_SUSPEND MID_CHECK enum mid_error store_watch(const char *key, struct store_finding *finding);
+
+/* When such a session is over, if nobody is there meanwhile: by its lifetimes, and Redis's clock. */
+int64_t store_end_ms(const struct header *header);
+
 /* What lets a task write a session, and keeps its earlier generations from it. */
 struct store_fence {
     const char *task;

@@ -172,7 +172,7 @@ const struct setting settings_table[] = {
     NUMBER("heartbeat-ms", heartbeat_ms, "15000", 100, HOUR_MS, "ms",
            "interval of heartbeats while a stream sends nothing else",
            .more = "A heartbeat is a comment, or an empty line. At the same interval a waiting stream checks "
-                   "whether its session still exists, and ends if it does not."),
+                   "whether its session still exists, in case that a notification was lost."),
     NUMBER("after-timeout-ms", after_timeout_ms, "60000", 100, DAY_MS, "ms", "time limit of after-response functions"),
     NUMBER("offload-threads", offload_threads, "4", 1, 1024, "threads",
            "threads per worker for mid_offload(); further calls wait"),

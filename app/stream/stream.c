@@ -15,7 +15,10 @@
 #include "stream/sse.h"
 #include "wait/drain.h"
 
-enum { KEPT_BUFFER_BYTES = 64 * 1024 };
+enum {
+    KEPT_BUFFER_BYTES = 64 * 1024,
+    CHECK_PAUSE_MS = 200, /* between two checks of one stream that nobody has asked for */
+};
 
 static struct stream_settings settings;
 static size_t streams_open;
@@ -57,6 +60,36 @@ void stream_give_buffer(struct buffer *buffer)
     spare.length = 0;
 }
 
+/* -------------------- whether its session is still there -------------------- */
+
+/* When the stream is to be asked about: once every heartbeat, or when its session is over by what is known of it; but
+ * not again and again when its clock and Redis's disagree. */
+static int64_t check_at_ms(const struct mid_request *rq)
+{
+    int64_t beat_ms = rq->stream->checked_ms + settings.heartbeat_ms;
+    int64_t end_ms = rq->hooks.look_at_ms != NULL ? rq->hooks.look_at_ms(rq) : -1;
+    int64_t soonest_ms = rq->stream->checked_ms + CHECK_PAUSE_MS;
+    if (end_ms < 0 || end_ms > beat_ms)
+        return beat_ms;
+    return end_ms > soonest_ms ? end_ms : soonest_ms;
+}
+
+/* Asks the session's room, when that is due or somebody says so, whether the stream is still wanted; tells when to ask
+ * again, -1 for never. MID_ENDED: it is not, its session has ended. */
+MAY_SUSPEND static enum mid_error check(struct mid_request *rq, int64_t *next_ms)
+{
+    *next_ms = -1;
+    if (rq->hooks.still_wanted == NULL || rq->client == NULL)
+        return MID_OK;
+    while (rq->wait.is_alarmed || loop_now_ms() >= check_at_ms(rq)) {
+        rq->wait.is_alarmed = false;
+        rq->stream->checked_ms = loop_now_ms();
+        MID_TRY(rq->hooks.still_wanted(rq));
+    }
+    *next_ms = check_at_ms(rq);
+    return MID_OK;
+}
+
 /* -------------------- send -------------------- */
 
 /* What a call answers when nothing can be sent any more. */
@@ -79,6 +112,10 @@ enum mid_error stream_send(struct mid_request *rq, const void *data, size_t byte
         return MID_GONE;
     if (drain_is_due(rq))
         return MID_DRAINING;
+    if (rq->wait.is_alarmed) {
+        int64_t next_ms;
+        MID_TRY(check(rq, &next_ms));
+    }
     return stream_send_last(rq, data, bytes);
 }
 
@@ -135,21 +172,6 @@ MAY_SUSPEND static int64_t beat(struct mid_request *rq)
         stream_send_last(rq, heartbeat, strlen(heartbeat)) != MID_OK)
         return -1;
     return stream->last_sent_ms + settings.heartbeat_ms;
-}
-
-/* Asks the session's room, once every heartbeat, whether the stream is still wanted; tells when to ask again, -1 for
- * never. MID_ENDED: it is not, its session has ended. */
-MAY_SUSPEND static enum mid_error check(struct mid_request *rq, int64_t *next_ms)
-{
-    *next_ms = -1;
-    if (rq->hooks.still_wanted == NULL || rq->client == NULL)
-        return MID_OK;
-    if (loop_now_ms() - rq->stream->checked_ms >= settings.heartbeat_ms) {
-        rq->stream->checked_ms = loop_now_ms();
-        MID_TRY(rq->hooks.still_wanted(rq));
-    }
-    *next_ms = rq->stream->checked_ms + settings.heartbeat_ms;
-    return MID_OK;
 }
 
 /* Of struct wait_policy. At the first long rest, gives back the stack that reading request and session took. */

@@ -35,10 +35,12 @@ MAY_SUSPEND static void park(struct mid_request *rq, int64_t timeout_ms)
 {
     struct waiting waiting = {.fiber = fiber_current()};
     list_append(&all_waiting, &waiting.link);
+    rq->wait.fiber = waiting.fiber;
     if (rq->client == NULL || request_is_gone(rq))
         loop_park(timeout_ms);
     else
         connection_wait(rq->client, timeout_ms);
+    rq->wait.fiber = NULL;
     list_remove(&waiting.link);
 }
 
@@ -97,6 +99,11 @@ MAY_SUSPEND static enum mid_error wait_for(struct mid_request *rq, const bool *i
     return wait_until(rq, &(struct wish){.is_done = is_done,
                                          .end_ms = earlier(end_ms, rq->wait.deadline_ms),
                                          .minds_leaving = minds_leaving});
+}
+
+enum mid_error wait_for_flag(struct mid_request *rq, const bool *is_done, int64_t end_ms)
+{
+    return wait_for(rq, is_done, end_ms, true);
 }
 
 enum mid_error mid_sleep_ms(struct mid_request *rq, int64_t ms)

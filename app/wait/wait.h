@@ -14,4 +14,11 @@
 /* The worker drains: who waits now hears of it, too. */
 void wait_begin_drain(const struct drain_times *times);
 
+/*
+ * Suspends until `*is_done`, which is looked at whenever the fiber in rq->wait.fiber is woken, or until `end_ms` on the
+ * loop's clock (-1: none), but not beyond the request's deadline: MID_OK, MID_TIMEOUT. MID_GONE, MID_DRAINING, what a
+ * task was interrupted with, or MID_ENDED when the stream's session is over.
+ */
+MAY_SUSPEND MID_CHECK enum mid_error wait_for_flag(struct mid_request *rq, const bool *is_done, int64_t end_ms);
+
 #endif

@@ -1,6 +1,7 @@
 /* What every worker process keeps in Redis. See redis_setup.h. */
 #include "worker/redis_setup.h"
 
+#include "live/live.h"
 #include "metrics/layout.h"
 #include "session/session.h"
 #include "task/api.h"
@@ -44,6 +45,7 @@ static void open_sessions(const struct configuration *configuration, struct redi
         .commit_timeout_ms = settings->commit_timeout_ms,
         .counts = &counts->session,
         .streams_max = (size_t)settings->session_streams_max,
+        .on_stream = live_begin,
     });
 }
 
@@ -68,6 +70,7 @@ struct redis_client *redis_setup(const struct configuration *configuration, enum
     if (redis == NULL)
         return NULL;
     open_sessions(configuration, redis, counts);
+    live_init(&(struct live_settings){.redis = redis, .counts = &counts->live});
     open_queues(&configuration->settings, redis);
     redis_api_init(redis);
     return redis;

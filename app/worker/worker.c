@@ -12,6 +12,7 @@
 #include "base/panic.h"
 #include "fiber/loop.h"
 #include "http/request.h"
+#include "live/live.h"
 #include "worker/redis_setup.h"
 
 enum { DRAIN_LOOK_MS = 20 };
@@ -195,6 +196,7 @@ static void configure_requests(const struct worker_options *options)
 
 static void close_loop(void)
 {
+    live_fini();
     redis_client_free(own.worker.redis);
     timer_fini(&own.drain);
     timer_fini(&own.publish);

@@ -109,6 +109,7 @@ def verify_form(keys, rid, generation, text):
 # -------------------- the header --------------------
 
 HAS_USER, HAS_DEADLINES = 1, 2
+WATCHED = 16  # in the flags from here on: somebody waits for changes
 COMMITS_KEPT = 4
 NO_COMMITS = (bytes(6),) * COMMITS_KEPT
 WIDTHS = (
@@ -264,6 +265,8 @@ def commit_watching(redis, rid, generation, known_revision, changes, limits, com
             redis("MULTI")
             redis("HSET", key, "@", new.pack(), *written)
             redis("HDEL", key, *gone, *(b"@until:" + name for name in changes))
+            if new.flags >= WATCHED:
+                redis("PUBLISH", key, new.pack())
             if redis("EXEC") is not None:
                 return new
         finally:
@@ -309,6 +312,7 @@ def login(redis, rid, user, idle_ms, absolute_ms):
         redis,
         ("HSET", key, "@", header.pack(), "@user", user),
         ("PEXPIREAT", key, min(now + idle_ms, header.expires)),
+        *([("PUBLISH", "mid:ended", key)] if header.login == header.generation else []),
     )
     if done is None:
         raise Refused("CHANGED")
@@ -316,7 +320,8 @@ def login(redis, rid, user, idle_ms, absolute_ms):
 
 
 def logout(redis, rid):
-    transaction(redis, ("DEL", record_key(rid)), ("SET", tombstone_key(rid), "", "PX", 30000))
+    key = record_key(rid)
+    transaction(redis, ("DEL", key), ("SET", tombstone_key(rid), "", "PX", 30000), ("PUBLISH", "mid:ended", key))
 
 
 def wait_until(condition, seconds=15.0):

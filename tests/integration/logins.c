@@ -141,7 +141,7 @@ Test(logins, an_event_stream_that_was_opened_before_a_login_is_told_to_reconnect
 Test(logins, an_event_stream_whose_last_commit_comes_after_a_login_is_told_to_reconnect)
 {
     struct fixation fixation = fixation_open(NULL);
-    struct http_stream *stream = stage_stream(&fixation.stage, "open,begin:events,gate:login,increment:x");
+    struct http_stream *stream = stage_stream(&fixation.stage, "open,begin:events,deaf:login,increment:x");
     stage_await_gate(&fixation.stage, "h", "login");
     log_in(&fixation);
     stage_open_gate(&fixation.stage, "h", "login");

@@ -303,13 +303,14 @@ Test(settling, a_late_creation_does_not_revive_a_session)
     stage_close(&stage);
 }
 
-/* A handle from before a login learns a value of after it, when its commit was in doubt. */
+/* A handle from before a login learns a value of after it, when its commit was in doubt. At a gate that is not deaf it
+ * would be told that its session has ended. */
 Test(settling, a_commit_from_before_a_login_tells_no_value_from_after_it)
 {
     struct stage stage = stage_open(SETTINGS(HASTY));
     OWNED char *key = make_session(&stage);
     struct http_stream *stream = stage_stream(
-        &stage, "open,begin:bytes,get:old,gate:stop,increment:balance,commit,gate:on,ping,commit,get:balance");
+        &stage, "open,begin:bytes,get:old,gate:stop,increment:balance,commit,deaf:on,ping,commit,get:balance");
     struct stage victim = with_cookie_of(&stage);
     stage_await_gate(&stage, "h", "stop");
     site_stop_redis(&stage.site);

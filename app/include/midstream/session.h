@@ -86,6 +86,23 @@ mid_session_each(struct mid_session *session,
 /* Loads the session again, with the changes of other requests. Recorded operations are kept. May suspend. */
 MID_PUBLIC MID_CHECK enum mid_error mid_session_refresh(struct mid_session *session);
 
+/*
+ * Suspends until another request has changed the session since this handle last read it, and loads it again (MID_OK);
+ * a change that came between the last read and this call counts, and own commits do not. `timeout_ms` -1: no limit.
+ * Recorded operations are kept. May be called before the head, too, in a stream and in a task. A visitor without a
+ * session gets one. A field whose own lifetime ends is no change.
+ *
+ * MID_TIMEOUT: nothing has changed until then. MID_ENDED: the session has ended: logout, expiry, another user's login.
+ * MID_GONE: the client has disconnected. MID_DRAINING: see midstream/stream.h. While Redis cannot be asked, the wait
+ * goes on; MID_UNAVAILABLE only before it has begun. A change is usually told within milliseconds, and within
+ * heartbeat-ms in a stream if Redis's notification was lost.
+ */
+MID_PUBLIC MID_CHECK enum mid_error mid_session_wait(struct mid_session *session, int64_t timeout_ms);
+
+/* Whether the last mid_session_wait() or mid_session_refresh() found another value of the field than was there before;
+ * also if it is not known what was there before, or what is there now, because the field was not read. */
+MID_PUBLIC bool mid_session_changed(const struct mid_session *session, const char *field);
+
 struct mid_session_info {
     int64_t revision; /* raised by every commit */
     int64_t created_ms;

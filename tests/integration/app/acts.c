@@ -132,6 +132,32 @@ static enum mid_error refresh_act(struct player *player, const char *const words
     return mid_session_refresh(player->session);
 }
 
+static enum mid_error wait_act(struct player *player, const char *const words[])
+{
+    return mid_session_wait(player->session, strtoll(words[1], NULL, 10));
+}
+
+static enum mid_error changed_act(struct player *player, const char *const words[])
+{
+    player->value = mid_session_changed(player->session, words[1]) ? "yes" : "no";
+    return MID_OK;
+}
+
+/* "follow:n:100": waits, again and again, until the field has that value, and tells how often the wait was over. */
+static enum mid_error follow_act(struct player *player, const char *const words[])
+{
+    int64_t value;
+    int64_t goal = strtoll(words[2], NULL, 10);
+    int waits = 0;
+    MID_TRY(mid_session_get_int(player->session, words[1], 0, &value));
+    for (; value < goal; waits++) {
+        MID_TRY(mid_session_wait(player->session, -1));
+        MID_TRY(mid_session_get_int(player->session, words[1], 0, &value));
+    }
+    player->value = waits <= goal ? "followed" : "woken for nothing";
+    return MID_OK;
+}
+
 static enum mid_error user_act(struct player *player, const char *const words[])
 {
     struct mid_session_info info;
@@ -323,6 +349,17 @@ static enum mid_error begin_act(struct player *player, const char *const words[]
     return MID_OK;
 }
 
+/* Sends for as long as it may, and never waits but for the client. */
+static enum mid_error chatter_act(struct player *player, const char *const words[])
+{
+    (void)words;
+    for (;;) {
+        const struct mid_redis_value *value;
+        MID_TRY(mid_stream_printf(player->rq, "and another line\n"));
+        MID_TRY(mid_redis(player->rq, &value, "PING")); /* which a stream that only waits would not ask */
+    }
+}
+
 static enum mid_error sleep_act(struct player *player, const char *const words[])
 {
     return mid_sleep_ms(player->rq, strtoll(words[1], NULL, 10));
@@ -351,6 +388,9 @@ static const struct act {
     {"durable", durable_act, false},
     {"get", get_act, true},
     {"refresh", refresh_act, true},
+    {"wait", wait_act, true},
+    {"changed", changed_act, true},
+    {"follow", follow_act, true},
     {"user", user_act, true},
     {"keep", keep_act, true},
     {"keep-user", keep_user_act, true},
@@ -376,6 +416,7 @@ static const struct act {
     {"check", check_act, true},
     {"begin", begin_act, false},
     {"sleep", sleep_act, false},
+    {"chatter", chatter_act, false},
     {"fail", fail_act, false},
 };
 

@@ -117,6 +117,8 @@ static const struct mid_redis_argument ping[] = {{"PING", 4}};
     X(mid_session_get_int, mid_session_get_int(c->session, "b", 0, &got.number))                                       \
     X(mid_session_each, mid_session_each(c->session, do_nothing_with, NULL))                                           \
     X(mid_session_refresh, mid_session_refresh(c->session))                                                            \
+    X(mid_session_wait, mid_session_wait(c->session, 1))                                                               \
+    X(mid_session_changed, NO_ERROR(mid_session_changed(c->session, "a")))                                             \
     X(mid_session_info, mid_session_info(c->session, &got.session_info))                                               \
     X(mid_session_set, mid_session_set(c->session, "a", "1"))                                                          \
     X(mid_session_set_bytes, mid_session_set_bytes(c->session, "a", "1", 1))                                           \

@@ -32,6 +32,11 @@ static const struct {
     {MAY_NOT, "RENAME app:a mid:s:{01}"},
     {MAY_NOT, "COPY mid:s:{00} app:a"},
     {MAY_NOT, "LPUSH mid:list a"},
+    {MIDSTREAM, "SUBSCRIBE mid:ended"},
+    {MIDSTREAM, "PUBLISH mid:ended x"},
+    {MAY_NOT, "SUBSCRIBE other"},
+    {MAY_NOT, "PUBLISH other x"},
+    {MAY_NOT, "PSUBSCRIBE *"},
 
     {MIDSTREAM, "GET app:a"},
     {MIDSTREAM, "SET app:a 1 EX 10"},

@@ -1,0 +1,240 @@
+/* What a worker hears of its sessions. See live.h. */
+#include "live/live.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/counter.h"
+#include "base/panic.h"
+#include "http/request.h"
+#include "redis/subscriber.h"
+#include "session/streams.h"
+
+static const char ends_channel[] = "mid:ended";
+
+enum { BUCKETS = 1024 };
+
+/* A channel of a session, which at least one request listens to. */
+struct topic {
+    struct list link; /* in its bucket */
+    char key[STORE_KEY_BYTES];
+    struct list watches;
+    bool is_heard;
+};
+
+static struct {
+    struct live_settings settings;
+    struct live_counts unused_counts;
+    struct redis_subscriber *subscriber; /* NULL: nobody has needed it yet */
+    struct list topics[BUCKETS];         /* by a piece of their key, which is random */
+} own;
+
+/* -------------------- topics -------------------- */
+
+static struct list *bucket_of(const char *key)
+{
+    uint32_t hash = 2166136261u; /* FNV-1a */
+    for (; *key != '\0'; key++)
+        hash = (hash ^ (unsigned char)*key) * 16777619u;
+    return &own.topics[hash % BUCKETS];
+}
+
+static struct topic *find_topic(const char *key)
+{
+    struct list *bucket = bucket_of(key);
+    for (struct list *link = bucket->next; link != bucket; link = link->next)
+        if (strcmp(LIST_ELEMENT(link, struct topic, link)->key, key) == 0)
+            return LIST_ELEMENT(link, struct topic, link);
+    return NULL;
+}
+
+static struct topic *make_topic(const char *key)
+{
+    struct topic *topic = calloc(1, sizeof(*topic));
+    if (topic == NULL)
+        panic("out of memory for a session that is waited for");
+    stpcpy(topic->key, key);
+    list_init(&topic->watches);
+    list_append(bucket_of(key), &topic->link);
+    redis_subscriber_add(own.subscriber, key);
+    return topic;
+}
+
+static void for_each_topic(void (*fn)(struct topic *topic))
+{
+    for (size_t i = 0; i < BUCKETS; i++)
+        for (struct list *link = own.topics[i].next; link != &own.topics[i]; link = link->next)
+            fn(LIST_ELEMENT(link, struct topic, link));
+}
+
+/* -------------------- waking -------------------- */
+
+static void wake(struct live_watch *watch)
+{
+    struct mid_request *rq = watch->session->rq;
+    watch->session->is_behind = true;
+    if (rq->wait.fiber != NULL)
+        loop_wake(rq->wait.fiber);
+}
+
+/* All who wait for this session look at it. */
+static void make_look(struct topic *topic)
+{
+    for (struct list *link = topic->watches.next; link != &topic->watches; link = link->next) {
+        struct live_watch *watch = LIST_ELEMENT(link, struct live_watch, link);
+        watch->must_look = true;
+        wake(watch);
+    }
+}
+
+/* One's own commits are heard as well: who wakes compares. */
+static void tell_revision(const struct topic *topic, int64_t revision)
+{
+    for (struct list *link = topic->watches.next; link != &topic->watches; link = link->next) {
+        struct live_watch *watch = LIST_ELEMENT(link, struct live_watch, link);
+        if (revision > watch->heard_revision)
+            watch->heard_revision = revision;
+        if (revision > watch->session->read_revision)
+            wake(watch);
+    }
+}
+
+/* -------------------- what is heard -------------------- */
+
+static void on_end(const char *message, size_t bytes)
+{
+    struct topic *topic;
+    if (bytes != STORE_KEY_BYTES - 1)
+        return;
+    counter_add(&own.settings.counts->heard[LIVE_ENDED], 1);
+    streams_alarm(message);
+    topic = find_topic(message);
+    if (topic != NULL)
+        make_look(topic);
+}
+
+static void on_change(const char *channel, const char *message, size_t bytes)
+{
+    struct header header;
+    struct topic *topic = find_topic(channel);
+    if (topic == NULL)
+        return; /* the last one has just left */
+    counter_add(&own.settings.counts->heard[LIVE_CHANGED], 1);
+    if (header_parse(message, bytes, &header))
+        tell_revision(topic, header.revision);
+    else
+        make_look(topic);
+}
+
+static void on_heard(void *owner, const char *channel, const char *message, size_t bytes)
+{
+    (void)owner;
+    if (strcmp(channel, ends_channel) == 0)
+        on_end(message, bytes);
+    else
+        on_change(channel, message, bytes);
+}
+
+/* What was published before is not known: now they look, and nothing can escape them. */
+static void on_subscribed(void *owner, const char *channel)
+{
+    struct topic *topic;
+    (void)owner;
+    if (strcmp(channel, ends_channel) == 0) {
+        streams_alarm(NULL);
+        return;
+    }
+    topic = find_topic(channel);
+    if (topic == NULL)
+        return;
+    topic->is_heard = true;
+    make_look(topic);
+}
+
+static void subscribe(struct topic *topic)
+{
+    redis_subscriber_add(own.subscriber, topic->key);
+}
+
+static void on_ready(void *owner)
+{
+    (void)owner;
+    counter_add(&own.settings.counts->connects, 1);
+    own.settings.counts->is_ready = 1;
+    redis_subscriber_add(own.subscriber, ends_channel);
+    for_each_topic(subscribe);
+}
+
+static void forget_subscription(struct topic *topic)
+{
+    topic->is_heard = false;
+}
+
+static void on_lost(void *owner)
+{
+    (void)owner;
+    own.settings.counts->is_ready = 0;
+    for_each_topic(forget_subscription);
+}
+
+/* -------------------- watches -------------------- */
+
+void live_begin(void)
+{
+    if (own.subscriber != NULL || own.settings.redis == NULL)
+        return;
+    own.subscriber = redis_subscriber_new(
+        own.settings.redis,
+        &(struct redis_listener){.ready = on_ready, .lost = on_lost, .subscribed = on_subscribed, .heard = on_heard});
+}
+
+void live_watch_begin(struct live_watch *watch, struct mid_session *session)
+{
+    live_begin();
+    struct topic *topic = find_topic(session->key);
+    if (topic == NULL)
+        topic = make_topic(session->key);
+    *watch = (struct live_watch){
+        .topic = topic, .session = session, .heard_revision = -1, .looked_ms = loop_now_ms(), .must_look = true};
+    list_append(&topic->watches, &watch->link);
+    counter_add(&own.settings.counts->watchers, 1);
+}
+
+void live_watch_end(struct live_watch *watch)
+{
+    struct topic *topic = watch->topic;
+    list_remove(&watch->link);
+    counter_add(&own.settings.counts->watchers, (uint64_t)-1);
+    if (!list_is_empty(&topic->watches))
+        return;
+    list_remove(&topic->link);
+    redis_subscriber_remove(own.subscriber, topic->key);
+    free(topic);
+}
+
+bool live_watch_is_heard(const struct live_watch *watch)
+{
+    return watch->topic->is_heard;
+}
+
+void live_count_wake(void)
+{
+    counter_add(&own.settings.counts->wakes, 1);
+}
+
+/* -------------------- life -------------------- */
+
+void live_init(const struct live_settings *settings)
+{
+    own.settings = *settings;
+    if (own.settings.counts == NULL)
+        own.settings.counts = &own.unused_counts;
+    for (size_t i = 0; i < BUCKETS; i++)
+        list_init(&own.topics[i]);
+}
+
+void live_fini(void)
+{
+    redis_subscriber_free(own.subscriber);
+    own.subscriber = NULL;
+}

@@ -1,0 +1,149 @@
+/*
+ * Waiting for somebody else's change of a session. See live.h.
+ *
+ * A wait is over when the record is newer than what this handle has read of it or has made of it itself. That is found
+ * out from what is heard while there is a subscription; by looking at the record after subscribing, when something may
+ * have been missed, and when the mark is renewed; and at heartbeats of a stream, which look in any case.
+ */
+#include "base/clock.h"
+#include "http/request.h"
+#include "live/live.h"
+#include "wait/wait.h"
+
+enum {
+    LOOK_AGAIN_MS = 500,   /* when Redis could not be asked */
+    REGULAR_MS = 15000,    /* without a stream */
+    MARK_PAUSE_MS = 10000, /* between two marks, at least */
+};
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+    if (a < 0 || b < 0)
+        return a < 0 ? b : a;
+    return a < b ? a : b;
+}
+
+/* -------------------- the request's watch -------------------- */
+
+static void end_watch(void *arg)
+{
+    live_watch_end(arg);
+}
+
+static struct live_watch *watch_of(struct mid_session *session)
+{
+    if (session->watch == NULL) {
+        session->watch = arena_alloc(&session->rq->arena, sizeof(*session->watch));
+        live_watch_begin(session->watch, session);
+        mid_defer(session->rq, end_watch, session->watch);
+    }
+    return session->watch;
+}
+
+/* -------------------- looking -------------------- */
+
+/* When the record has to be looked at, and its mark be renewed, whatever is heard; on the loop's clock. Of a stream
+ * the heartbeats look. */
+static int64_t look_again_ms(const struct mid_session *session)
+{
+    const struct live_watch *watch = session->watch;
+    int64_t now_ms = store_unix_ms(session->key);
+    int64_t mark_ms = loop_now_ms() + header_watch_again_ms(&session->header, now_ms) - now_ms;
+    int64_t regular_ms = session->rq->stream == NULL ? watch->looked_ms + REGULAR_MS : -1;
+    if (!live_watch_is_heard(watch))
+        return regular_ms;
+    if (mark_ms < watch->looked_ms + MARK_PAUSE_MS) /* Redis's clock is not what we think */
+        mark_ms = watch->looked_ms + MARK_PAUSE_MS;
+    return earlier(mark_ms, regular_ms);
+}
+
+static bool must_look(const struct mid_session *session)
+{
+    int64_t again_ms = look_again_ms(session);
+    return (session->watch->must_look && live_watch_is_heard(session->watch)) ||
+           (again_ms >= 0 && again_ms <= loop_now_ms());
+}
+
+/* Marks the record, which tells how it is. */
+MAY_SUSPEND static enum mid_error look(struct mid_session *session)
+{
+    struct store_finding finding;
+    session->watch->must_look = false; /* what is missed from now on says so again */
+    session->watch->looked_ms = loop_now_ms();
+    MID_TRY(store_watch(session->key, &finding));
+    return session_take_look(session, &finding);
+}
+
+static bool is_behind(const struct mid_session *session)
+{
+    return session->header.revision > session->read_revision || session->watch->heard_revision > session->read_revision;
+}
+
+/* A revision that was heard of and is not there, as after a failover, is forgotten; one that is heard of meanwhile is
+ * not. */
+MAY_SUSPEND static enum mid_error read_again(struct mid_session *session)
+{
+    int64_t heard = session->watch->heard_revision;
+    MID_TRY(session_load_again(session));
+    if (session->watch->heard_revision == heard)
+        session->watch->heard_revision = session->read_revision;
+    return session->state == SESSION_LIVE ? MID_OK : MID_ENDED;
+}
+
+/* One step: MID_OK with *has_changed. MID_UNAVAILABLE, MID_OVERLOADED: Redis could not be asked. */
+MAY_SUSPEND static enum mid_error step(struct mid_session *session, bool *has_changed)
+{
+    *has_changed = false;
+    session->is_behind = false;
+    if (must_look(session))
+        MID_TRY(look(session));
+    if (!is_behind(session))
+        return MID_OK;
+    MID_TRY(read_again(session));
+    *has_changed = true;
+    return MID_OK;
+}
+
+/* -------------------- waiting -------------------- */
+
+/* Until something is heard, it is time to look (MID_OK), or the wait is over: what mid_session_wait() returns. */
+MAY_SUSPEND static enum mid_error rest(struct mid_session *session, int64_t end_ms, int64_t again_ms)
+{
+    const struct mid_request *rq = session->rq;
+    enum mid_error error = wait_for_flag(session->rq, &session->is_behind, earlier(end_ms, again_ms));
+    bool is_over = (end_ms >= 0 && loop_now_ms() >= end_ms) ||
+                   (rq->wait.deadline_ms >= 0 && loop_now_ms() >= rq->wait.deadline_ms);
+    return error == MID_TIMEOUT && !is_over && rq->wait.interruption == MID_OK ? MID_OK : error;
+}
+
+MAY_SUSPEND static enum mid_error wait_for_change(struct mid_session *session, int64_t end_ms)
+{
+    for (;;) {
+        bool has_changed;
+        enum mid_error error = step(session, &has_changed);
+        if (has_changed)
+            return MID_OK;
+        int64_t again_ms = look_again_ms(session);
+        if (error == MID_UNAVAILABLE || error == MID_OVERLOADED) {
+            session->watch->must_look = true;
+            session->is_behind = false;
+            again_ms = loop_now_ms() + LOOK_AGAIN_MS;
+        } else if (error != MID_OK) {
+            return error;
+        }
+        MID_TRY(rest(session, end_ms, again_ms));
+    }
+}
+
+enum mid_error mid_session_wait(struct mid_session *session, int64_t timeout_ms)
+{
+    int64_t end_ms = timeout_ms < 0 ? -1 : loop_now_ms() + timeout_ms;
+    if (session_is_over(session))
+        return MID_ENDED;
+    MID_TRY(session_stand(session));
+    watch_of(session);
+    enum mid_error error = wait_for_change(session, end_ms);
+    if (error == MID_OK)
+        live_count_wake();
+    return error;
+}
