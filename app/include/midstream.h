@@ -39,6 +39,7 @@
 #include "midstream/session.h"
 #include "midstream/stream.h"
 #include "midstream/task.h"
+#include "midstream/user.h"
 #include "midstream/wait.h"
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "base/counter.h"
 #include "base/panic.h"
+#include "base/share.h"
 #include "http/request.h"
 #include "redis/subscriber.h"
 #include "session/streams.h"
@@ -87,14 +88,16 @@ static void make_look(struct topic *topic)
     }
 }
 
-/* One's own commits are heard as well: who wakes compares. */
-static void tell_revision(const struct topic *topic, int64_t revision)
+/* Own commits are heard as well, and known. */
+static void tell(const struct topic *topic, const struct header *header)
 {
     for (struct list *link = topic->watches.next; link != &topic->watches; link = link->next) {
         struct live_watch *watch = LIST_ELEMENT(link, struct live_watch, link);
-        if (revision > watch->heard_revision)
-            watch->heard_revision = revision;
-        if (revision > watch->session->read_revision)
+        enum news news = session_news(watch->session, header);
+        if (header->revision > watch->heard_revision)
+            watch->heard_revision = header->revision;
+        watch->must_look = watch->must_look || news == NEWS_DOUBTFUL;
+        if (news != NEWS_NONE)
             wake(watch);
     }
 }
@@ -121,7 +124,7 @@ static void on_change(const char *channel, const char *message, size_t bytes)
         return; /* the last one has just left */
     counter_add(&own.settings.counts->heard[LIVE_CHANGED], 1);
     if (header_parse(message, bytes, &header))
-        tell_revision(topic, header.revision);
+        tell(topic, &header);
     else
         make_look(topic);
 }
@@ -195,7 +198,7 @@ void live_watch_begin(struct live_watch *watch, struct mid_session *session)
     if (topic == NULL)
         topic = make_topic(session->key);
     *watch = (struct live_watch){
-        .topic = topic, .session = session, .heard_revision = -1, .looked_ms = loop_now_ms(), .must_look = true};
+        .topic = topic, .session = session, .heard_revision = -1, .looked_ms = loop_now_ms(), .share = share_next()};
     list_append(&topic->watches, &watch->link);
     counter_add(&own.settings.counts->watchers, 1);
 }

@@ -63,6 +63,7 @@ struct live_watch {
     struct mid_session *session;
     int64_t heard_revision; /* the newest that was published */
     int64_t looked_ms;      /* when it was last looked at, on the loop's clock */
+    uint32_t share;         /* of the time in which marks are renewed */
     bool must_look;         /* something may have been missed: the record has to be looked at */
 };
 

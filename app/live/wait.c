@@ -5,7 +5,7 @@
  * out from what is heard while there is a subscription; by looking at the record after subscribing, when something may
  * have been missed, and when the mark is renewed; and at heartbeats of a stream, which look in any case.
  */
-#include "base/clock.h"
+#include "base/share.h"
 #include "http/request.h"
 #include "live/live.h"
 #include "wait/wait.h"
@@ -42,14 +42,22 @@ static struct live_watch *watch_of(struct mid_session *session)
 
 /* -------------------- looking -------------------- */
 
-/* When the record has to be looked at, and its mark be renewed, whatever is heard; on the loop's clock. Of a stream
- * the heartbeats look. */
+/* When the mark has to be renewed, by Redis's clock; not all at once. */
+static int64_t renewal_ms(const struct mid_session *session, int64_t now_ms)
+{
+    int64_t last_ms = header_watch_last_ms(&session->header, now_ms);
+    return last_ms == 0 ? now_ms : last_ms + share_of(HEADER_WATCH_UNIT_MS / 2, session->watch->share);
+}
+
+/* When the record has to be looked at whatever is heard, on the loop's clock; -1: never. Where there is a stream with a
+ * client, its heartbeats look. */
 static int64_t look_again_ms(const struct mid_session *session)
 {
     const struct live_watch *watch = session->watch;
+    const struct mid_request *rq = session->rq;
     int64_t now_ms = store_unix_ms(session->key);
-    int64_t mark_ms = loop_now_ms() + header_watch_again_ms(&session->header, now_ms) - now_ms;
-    int64_t regular_ms = session->rq->stream == NULL ? watch->looked_ms + REGULAR_MS : -1;
+    int64_t mark_ms = loop_now_ms() + renewal_ms(session, now_ms) - now_ms;
+    int64_t regular_ms = rq->stream == NULL || rq->client == NULL ? watch->looked_ms + REGULAR_MS : -1;
     if (!live_watch_is_heard(watch))
         return regular_ms;
     if (mark_ms < watch->looked_ms + MARK_PAUSE_MS) /* Redis's clock is not what we think */
@@ -60,8 +68,7 @@ static int64_t look_again_ms(const struct mid_session *session)
 static bool must_look(const struct mid_session *session)
 {
     int64_t again_ms = look_again_ms(session);
-    return (session->watch->must_look && live_watch_is_heard(session->watch)) ||
-           (again_ms >= 0 && again_ms <= loop_now_ms());
+    return session->watch->must_look || (again_ms >= 0 && again_ms <= loop_now_ms());
 }
 
 /* Marks the record, which tells how it is. */
@@ -70,13 +77,14 @@ MAY_SUSPEND static enum mid_error look(struct mid_session *session)
     struct store_finding finding;
     session->watch->must_look = false; /* what is missed from now on says so again */
     session->watch->looked_ms = loop_now_ms();
-    MID_TRY(store_watch(session->key, &finding));
+    MID_TRY(store_watch(session->key, session_patience_ms(session), &finding));
     return session_take_look(session, &finding);
 }
 
-static bool is_behind(const struct mid_session *session)
+static bool has_news(struct mid_session *session)
 {
-    return session->header.revision > session->read_revision || session->watch->heard_revision > session->read_revision;
+    return session_news(session, &session->header) != NEWS_NONE ||
+           session->watch->heard_revision > session->read.revision;
 }
 
 /* A revision that was heard of and is not there, as after a failover, is forgotten; one that is heard of meanwhile is
@@ -86,7 +94,7 @@ MAY_SUSPEND static enum mid_error read_again(struct mid_session *session)
     int64_t heard = session->watch->heard_revision;
     MID_TRY(session_load_again(session));
     if (session->watch->heard_revision == heard)
-        session->watch->heard_revision = session->read_revision;
+        session->watch->heard_revision = session->read.revision;
     return session->state == SESSION_LIVE ? MID_OK : MID_ENDED;
 }
 
@@ -95,9 +103,11 @@ MAY_SUSPEND static enum mid_error step(struct mid_session *session, bool *has_ch
 {
     *has_changed = false;
     session->is_behind = false;
+    if (session->state != SESSION_LIVE)
+        return MID_ENDED;
     if (must_look(session))
         MID_TRY(look(session));
-    if (!is_behind(session))
+    if (!has_news(session))
         return MID_OK;
     MID_TRY(read_again(session));
     *has_changed = true;
@@ -114,6 +124,17 @@ MAY_SUSPEND static enum mid_error rest(struct mid_session *session, int64_t end_
     bool is_over = (end_ms >= 0 && loop_now_ms() >= end_ms) ||
                    (rq->wait.deadline_ms >= 0 && loop_now_ms() >= rq->wait.deadline_ms);
     return error == MID_TIMEOUT && !is_over && rq->wait.interruption == MID_OK ? MID_OK : error;
+}
+
+/* The time is over. Who hears of nothing has not looked yet. */
+MAY_SUSPEND static enum mid_error look_at_last(struct mid_session *session, int64_t begun_ms)
+{
+    bool has_changed;
+    if (live_watch_is_heard(session->watch) || session->watch->looked_ms > begun_ms)
+        return MID_TIMEOUT;
+    session->watch->must_look = true;
+    MID_TRY(step(session, &has_changed));
+    return has_changed ? MID_OK : MID_TIMEOUT;
 }
 
 MAY_SUSPEND static enum mid_error wait_for_change(struct mid_session *session, int64_t end_ms)
@@ -142,7 +163,10 @@ enum mid_error mid_session_wait(struct mid_session *session, int64_t timeout_ms)
         return MID_ENDED;
     MID_TRY(session_stand(session));
     watch_of(session);
+    int64_t begun_ms = loop_now_ms();
     enum mid_error error = wait_for_change(session, end_ms);
+    if (error == MID_TIMEOUT)
+        error = look_at_last(session, begun_ms);
     if (error == MID_OK)
         live_count_wake();
     return error;

@@ -26,6 +26,7 @@ LABEL_VALUES(phase_name, SESSION_PHASES(LABEL_TEXT))
 LABEL_VALUES(result_name, SESSION_RESULTS(LABEL_TEXT))
 LABEL_VALUES(way_name, SESSION_WAYS(LABEL_TEXT))
 LABEL_VALUES(refusal_name, SESSION_REFUSALS(LABEL_TEXT))
+LABEL_VALUES(ending_name, SESSION_ENDINGS(LABEL_TEXT))
 LABEL_VALUES(notification_name, LIVE_NOTIFICATIONS(LABEL_TEXT))
 LABEL_VALUES(restart_name, WORKER_RESTARTS(LABEL_TEXT))
 LABEL_VALUES(reload_name, "refused", "accepted")
@@ -129,6 +130,12 @@ static const struct metric table[] = {
      "New sessions refused, by the limit that was reached.",
      {{"reason", refusal_name, SESSION_REFUSAL_COUNT}}},
 
+    {"midstream_session_ended_total",
+     METRIC_COUNTER,
+     OF_WORKER(session.endings),
+     1,
+     "Sessions of users that were ended from elsewhere, by how.",
+     {{"by", ending_name, SESSION_ENDING_COUNT}}},
     {"midstream_live_connected", METRIC_GAUGE, OF_WORKER(live.is_ready), 1,
      "Workers with a connection to Redis for notifications; a worker makes it when the first stream of a session begins.",
      NO_LABELS},

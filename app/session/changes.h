@@ -9,19 +9,29 @@
 
 #include "session/view.h"
 
-/* Empty when zeroed. */
-struct changes {
-    struct fingerprint *before; /* one for each field that had a value, and that was known to have none */
+/* What a view showed at a time. */
+struct snapshot {
+    struct fingerprint *fields; /* one for each field that had a value, or was known to have none */
     size_t count;
     size_t capacity;
     bool was_complete; /* a field that is not here did not exist */
-    bool has_begun;    /* there was a read before */
+    bool is_taken;
 };
 
-/* Remembers what the view shows, which is about to be read again. */
+/* Empty when zeroed. */
+struct changes {
+    struct snapshot before; /* the last read that was asked for */
+    struct snapshot next;   /* what was shown since then, before the runtime has read again for reasons of its own */
+};
+
+/* The view is about to be read again: remembers what it shows, unless that was done since the last turn. */
 void changes_note(struct changes *changes, const struct view *view);
 
-/* Whether the view shows something else now; true when it was not known before, or is not known now. */
+/* It was read again because the application has asked for that. */
+void changes_turn(struct changes *changes);
+
+/* Whether the view shows something else than before the last turn; true when it was not known then, or is not known
+ * now; false before the first turn. */
 bool changes_have(const struct changes *changes, const struct view *view, const char *name);
 
 /* Gives the memory back. */

@@ -73,8 +73,9 @@ end
 -- The same login once more, by who did not hear of the first one, counts as that one.
 local renewal = nil
 for i = 2, #names do
-  if ARGV[first + 3 * (i - 2)] == 'g' then
-    renewal = {user = ARGV[first + 3 * (i - 2) + 2], of = record[i] or ''}
+  local code = ARGV[first + 3 * (i - 2)]
+  if string.sub(code, 1, 1) == 'g' then
+    renewal = {user = ARGV[first + 3 * (i - 2) + 2], of = record[i] or '', number = tonumber(string.sub(code, 2))}
   end
 end
 local is_repeated_login = renewal and generation == h.generation - 1 and renewal.user ~= '' and
@@ -109,6 +110,10 @@ if generation < h.login and not is_repeated_login then
 end
 if applied_by then
   return {SKIPPED, bytes}
+end
+local bar = renewal and renewal.user ~= '' and redis.call('GET', bar_key(renewal.user))
+if bar and renewal.number < tonumber(bar) then
+  return {REVOKED, bytes}
 end
 if band(flags, IS_ONLY_LOOKED_FOR) ~= 0 then
   return {MOVED, bytes}
@@ -167,12 +172,14 @@ for i = 2, #names do
     new, result, ends_deadline = false, old, true
   elseif code == 'n' then
     new, result = old or value, old and 0 or 1
-  elseif code == 'g' then
-    new = value ~= '' and value or false
+  elseif code == 'b' then
+    new, h.flags = value, bor(h.flags, HAS_ABOUT)
   else -- with a number behind the code
     local number = tonumber(string.sub(code, 2))
     code = string.sub(code, 1, 1)
-    if code == 'a' then -- append, and how many bytes are kept
+    if code == 'g' then -- renew, and the number of the login
+      new, result = value ~= '' and value or false, old or ''
+    elseif code == 'a' then -- append, and how many bytes are kept
       new = string.sub((old or '') .. value, -number)
     elseif code == 'f' then -- set for so many milliseconds
       new, lifetime = value, lifetime or {}
@@ -206,7 +213,7 @@ for field, new in pairs(now) do
   elseif old and not new then
     removed[#removed + 1] = field
   end
-  if field ~= '@user' then
+  if string.sub(field, 1, 1) ~= '@' then
     fields = fields + (new and 1 or 0) - (old and 1 or 0)
     size = size + (new and size_of(field, new) or 0) - (old and size_of(field, old) or 0)
   end

@@ -41,7 +41,7 @@ enum {
     FIXED_ARGUMENTS = 3,
     TASK_ARGUMENTS = 3,
     OPERATION_ARGUMENTS = 3,
-    OWN_HASH_FIELDS = 2, /* "@" and "@created"; "@user" is a third */
+    OWN_HASH_FIELDS = 2, /* "@" and "@created"; there may be "@user" and "@about" */
     STEPS_MAX = 1000,
     FIRST_RESULT = 2, /* in the answer */
 };
@@ -80,7 +80,8 @@ static struct redis_argument code_argument(struct arena *arena, enum operation_c
 {
     char *text = arena_alloc(arena, 1 + NUMBER_TEXT_BYTES);
     text[0] = (char)code;
-    bool has_number = code == OPERATION_APPEND || code == OPERATION_SET_FOR || code == OPERATION_COMPARE_AND_SET;
+    bool has_number = code == OPERATION_APPEND || code == OPERATION_SET_FOR || code == OPERATION_COMPARE_AND_SET ||
+                      code == OPERATION_RENEW;
     return (struct redis_argument){text, has_number ? 1 + number_format(number, text + 1) : 1};
 }
 
@@ -100,7 +101,8 @@ static void pack_terms(const struct commit *commit, const struct commit_terms *t
                      (is_watched(terms) ? TERMS_IS_WATCHED : 0u);
     unsigned hash_fields = 0;
     if (terms->header != NULL)
-        hash_fields = terms->header->fields + OWN_HASH_FIELDS + (terms->header->flags & HEADER_HAS_USER);
+        hash_fields = terms->header->fields + OWN_HASH_FIELDS + ((terms->header->flags & HEADER_HAS_USER) != 0) +
+                      ((terms->header->flags & HEADER_HAS_ABOUT) != 0);
     memcpy(at + TERMS_ID_AT, commit->id, HEADER_COMMIT_BYTES);
     header_put_number(at + TERMS_REVISION_AT, 6, (uint64_t)commit->revision);
     header_put_number(at + TERMS_GENERATION_AT, 4, terms->generation);
@@ -110,16 +112,17 @@ static void pack_terms(const struct commit *commit, const struct commit_terms *t
     header_put_number(at + TERMS_HASH_FIELDS_AT, 2, hash_fields);
 }
 
-static size_t add_operation(const struct operation *operation, bool is_asked_there, struct arena *arena,
+static size_t add_operation(const struct commit *commit, const struct operation *operation, struct arena *arena,
                             struct redis_argument *arguments)
 {
-    enum operation_code code = is_asked_there ? operation->code : operation->does;
+    enum operation_code code = commit->is_asked_there ? operation->code : operation->does;
+    int64_t number = code == OPERATION_RENEW ? commit->login_number : operation->number;
     struct operation_text value = operation->value;
     if (code == OPERATION_NOTHING)
         return 0;
     if (code == OPERATION_SET && operation->code == OPERATION_COMPARE_AND_SET)
         value = (struct operation_text){value.data + operation->number, value.bytes - (size_t)operation->number};
-    arguments[0] = code_argument(arena, code, operation->number);
+    arguments[0] = code_argument(arena, code, number);
     arguments[1] = argument(operation->field);
     arguments[2] =
         code == OPERATION_DELETE || code == OPERATION_TAKE ? (struct redis_argument){"", 0} : argument(value);
@@ -149,7 +152,7 @@ static size_t make_arguments(struct commit *commit, const struct commit_terms *t
         all[count++] = commit->step != NULL ? REDIS_TEXT(commit->step) : REDIS_TEXT("");
     }
     for (const struct operation *operation = commit->operations.first; operation != NULL; operation = operation->next)
-        count += add_operation(operation, commit->is_asked_there, arena, all + count);
+        count += add_operation(commit, operation, arena, all + count);
     *arguments = all;
     return count;
 }

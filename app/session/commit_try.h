@@ -36,6 +36,8 @@ struct commit {
     struct commit_answer heard;
     bool is_unbound; /* it rests on no revision, having been overtaken too often: it is sent once, and then only looked
                         for */
+    int64_t login_number;    /* of a renewal, in the index of the user's sessions (user/index.h); 0: none yet */
+    bool is_entered;         /* the index names this session */
     bool is_only_looked_for; /* it was sent without a revision, so it may be found applied, and not be applied now */
 };
 

@@ -28,6 +28,19 @@ void session_count_refusal(enum session_refusal refusal)
     counter_add(&counts->refusals[refusal], 1);
 }
 
+void session_count_endings(enum session_ending by, uint64_t count)
+{
+    counter_add(&counts->endings[by], count);
+}
+
+const char *session_ending_name(enum session_ending by)
+{
+#define SESSION_TEXT(name, text) text,
+    static const char *const names[] = {SESSION_ENDINGS(SESSION_TEXT)};
+#undef SESSION_TEXT
+    return names[by];
+}
+
 static enum session_phase phase_of(const struct mid_session *session)
 {
     if (session->rq->client == NULL)

@@ -39,11 +39,20 @@
     X(SESSION_REFUSAL_ADDRESS, "address") /* new_limit.h */                                                            \
     X(SESSION_REFUSAL_MEMORY, "memory")   /* memory_watch.h */
 
+/* Why a session was ended by another than who has it. */
+#define SESSION_ENDINGS(X)                                                                                             \
+    X(SESSION_ENDING_ONE, "one")                                                                                       \
+    X(SESSION_ENDING_OTHERS, "others") /* all of the user's but one */                                                 \
+    X(SESSION_ENDING_ALL, "all")                                                                                       \
+    X(SESSION_ENDING_LIMIT, "limit") /* a login of a user with as many as there may be */                              \
+    X(SESSION_ENDING_LATE, "late")   /* an end of all had not found it */
+
 #define SESSION_NAME(name, text) name,
 enum session_action { SESSION_ACTIONS(SESSION_NAME) SESSION_ACTION_COUNT };
 enum session_phase { SESSION_PHASES(SESSION_NAME) SESSION_PHASE_COUNT };
 enum session_way { SESSION_WAYS(SESSION_NAME) SESSION_WAY_COUNT };
 enum session_result { SESSION_RESULTS(SESSION_NAME) SESSION_RESULT_COUNT };
+enum session_ending { SESSION_ENDINGS(SESSION_NAME) SESSION_ENDING_COUNT };
 enum session_refusal { SESSION_REFUSALS(SESSION_NAME) SESSION_REFUSAL_COUNT };
 #undef SESSION_NAME
 
@@ -52,6 +61,7 @@ struct session_counts {
     uint64_t ways[SESSION_WAY_COUNT];      /* of commits that were stored */
     uint64_t operations[SESSION_ACTION_COUNT][SESSION_PHASE_COUNT][SESSION_RESULT_COUNT];
     uint64_t refusals[SESSION_REFUSAL_COUNT];
+    uint64_t endings[SESSION_ENDING_COUNT];
 };
 
 struct mid_session;
@@ -61,6 +71,8 @@ void session_counts_use(struct session_counts *counts);
 
 void session_count_cookie(enum token_verdict verdict);
 void session_count_refusal(enum session_refusal refusal);
+void session_count_endings(enum session_ending by, uint64_t count);
+const char *session_ending_name(enum session_ending by);
 
 void session_count_way(bool was_fast);
 

@@ -1,12 +1,11 @@
--- Ends a session: its record goes, and for a while there is a sign that it was ended on purpose, so that requests which
--- were under way do not each begin a new one. This runs also when Redis has no room left.
+-- Ends a session for who has it. This runs also when Redis has no room left.
 --
 -- KEYS[1]  the session
 -- ARGV[1]  the generation that the handle was opened with
 -- ARGV[2]  '1' when that has to be the one of now, because it is a cookie's; '' when it only may not be from before a login
 -- ARGV[3]  the task whose handle it is, or ''
 -- ARGV[4]  that task's generation
--- Returns {status, header}, and third how many milliseconds ago the record was renewed.
+-- Returns {status, header}, and third, with OK, whose it was; with STALE, how many milliseconds ago the record was renewed.
 
 local bytes = read_header()
 if not bytes then
@@ -26,7 +25,6 @@ end
 if ARGV[3] ~= '' and not is_claimed(ARGV[3], ARGV[4]) then
   return {LOST, bytes}
 end
-redis.call('DEL', key)
-redis.call('SET', tombstone(), '', 'PX', LATE_MS)
-publish_end()
-return {OK, bytes}
+local user = redis.call('HGET', key, '@user')
+end_session()
+return {OK, bytes, user}

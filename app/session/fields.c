@@ -58,8 +58,7 @@ enum mid_error mid_session_refresh(struct mid_session *session)
 {
     if (session_is_over(session))
         return MID_ENDED;
-    view_turn(&session->view);
-    return session->state == SESSION_ABSENT ? MID_OK : session_load_again(session);
+    return session_load_again(session);
 }
 
 bool mid_session_changed(const struct mid_session *session, const char *field)
@@ -98,13 +97,19 @@ static enum mid_error refuse(struct mid_session *session, enum mid_error error)
     return error;
 }
 
+/* One of the runtime's own fields, which handlers cannot name. */
+static bool is_own_field(enum operation_code code)
+{
+    return code == OPERATION_RENEW || code == OPERATION_DESCRIBE;
+}
+
 static enum mid_error admit(struct mid_session *session, enum operation_code code, struct operation_text field,
                             struct operation_text value)
 {
     const char *limit = NULL;
     if (session_is_over(session))
         return MID_ENDED;
-    if (code != OPERATION_RENEW && session_field_check(field.data, field.bytes, &limit) != MID_OK)
+    if (!is_own_field(code) && session_field_check(field.data, field.bytes, &limit) != MID_OK)
         return refuse(session, mid_fail(session->rq, MID_UNPROCESSABLE, "%s", limit));
     if (value.bytes > SESSION_OPERATION_BYTES_MAX)
         return refuse(session, mid_fail(session->rq, MID_UNPROCESSABLE, "the field \"%s\" would have %zu bytes",

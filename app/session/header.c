@@ -73,24 +73,25 @@ void header_pack(const struct header *header, uint8_t bytes[static HEADER_BYTES]
     memcpy(bytes + COMMITS_AT, header->commits, sizeof(header->commits));
 }
 
-/* How many units the mark has left, the one of now included; 0: none. */
-static int64_t watch_units_left(const struct header *header, int64_t now_ms)
+/* How many units ahead the mark's last one is; -1: the mark is over, or there is none. One that is two ahead is of a
+ * Redis whose clock is a little further. */
+static int64_t watch_units_ahead(const struct header *header, int64_t now_ms)
 {
     int64_t last = (header->flags >> HEADER_WATCH_SHIFT) - 1;
     int64_t now = now_ms / HEADER_WATCH_UNIT_MS % HEADER_WATCH_UNITS;
     int64_t ahead = (last - now + HEADER_WATCH_UNITS) % HEADER_WATCH_UNITS;
-    return last >= 0 && ahead < 2 ? ahead + 1 : 0;
+    return last >= 0 && ahead < 3 ? ahead : -1;
 }
 
 bool header_is_watched(const struct header *header, int64_t now_ms)
 {
-    return watch_units_left(header, now_ms) > 0;
+    return watch_units_ahead(header, now_ms) >= 0;
 }
 
-int64_t header_watch_again_ms(const struct header *header, int64_t now_ms)
+int64_t header_watch_last_ms(const struct header *header, int64_t now_ms)
 {
-    return watch_units_left(header, now_ms) < 2 ? now_ms
-                                                : now_ms - now_ms % HEADER_WATCH_UNIT_MS + HEADER_WATCH_UNIT_MS;
+    int64_t ahead = watch_units_ahead(header, now_ms);
+    return ahead < 0 ? 0 : (now_ms / HEADER_WATCH_UNIT_MS + ahead) * HEADER_WATCH_UNIT_MS;
 }
 
 uint32_t header_field_size(size_t name_bytes, size_t value_bytes)

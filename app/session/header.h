@@ -21,6 +21,7 @@ enum {
 enum header_flag {
     HEADER_HAS_USER = 1,      /* somebody is logged in */
     HEADER_HAS_DEADLINES = 2, /* there are fields with a lifetime of their own */
+    HEADER_HAS_ABOUT = 4,     /* there is a field "@about" */
 };
 
 /*
@@ -49,9 +50,10 @@ bool header_parse(const void *bytes, size_t length, struct header *header);
 
 void header_pack(const struct header *header, uint8_t bytes[static HEADER_BYTES]);
 
-/* Whether it is marked as watched, and when that mark has to be renewed: now, if it is not. By Redis's clock. */
+/* Whether it is marked as watched, and when the last unit of the mark begins, in which it has to be renewed; 0: there
+ * is no mark. By Redis's clock. */
 bool header_is_watched(const struct header *header, int64_t now_ms);
-int64_t header_watch_again_ms(const struct header *header, int64_t now_ms);
+int64_t header_watch_last_ms(const struct header *header, int64_t now_ms);
 
 /* What a field counts in the record's size: so much that a number, however it changes, never changes it. */
 uint32_t header_field_size(size_t name_bytes, size_t value_bytes);

@@ -9,8 +9,8 @@
 enum {
     SESSION_OPERATIONS_MAX = 256,          /* recorded and not committed */
     SESSION_OPERATION_BYTES_MAX = 1 << 20, /* their names and values */
-    SESSION_USER_BYTES_MAX = 128,
-    SESSION_RETRY_PAUSE_MS = 20,        /* between two tries of a stream's commit */
+    SESSION_USER_BYTES_MAX = 128,          /* STORE_USER_BYTES with a NUL */
+    SESSION_RETRY_PAUSE_MS = 20,           /* between two tries of a stream's commit */
     SESSION_STALE_GRACE_MS = 30 * 1000, /* how long requests under way when the session was renewed may still come in */
 };
 

@@ -6,6 +6,7 @@
 #include "http/request.h"
 #include "session/known_headers.h"
 #include "session/session.h"
+#include "session/user_sessions.h"
 
 /* The visitor is there: once in a while that renews the idle lifetime. Errors do not matter: his next request does it.
  */
@@ -15,8 +16,10 @@ MAY_SUSPEND static void touch_if_due(struct mid_session *session)
     if (!session_is_activity(session) || !store_must_touch(session->key, &session->header))
         return;
     session->header.touched_ms = clock_unix_ms(); /* not at every read, should it fail */
-    if (store_touch(session->key, session_patience_ms(session), &finding) == MID_OK && finding.verdict == STORE_OK)
-        session_take_header(session, &finding);
+    if (store_touch(session->key, session_patience_ms(session), &finding) != MID_OK || finding.verdict != STORE_OK)
+        return;
+    session_take_header(session, &finding);
+    user_sessions_keep(session);
 }
 
 /* What was read is this session's, as this handle may see it. */
@@ -57,14 +60,14 @@ MAY_SUSPEND static enum mid_error take_loaded(struct mid_session *session, enum 
     session->state = SESSION_LIVE;
     session->created_ms = created_ms;
     session_take_header(session, finding);
-    session->read_revision = finding->header.revision;
     session_preview(session);
     touch_if_due(session);
-    return MID_OK;
+    return session->state == SESSION_LIVE ? MID_OK : MID_ENDED;
 }
 
 enum mid_error session_load(struct mid_session *session)
 {
+    changes_note(&session->changes, &session->view);
     struct store_finding finding;
     int64_t created_ms = 0;
     enum mid_error error =
@@ -148,9 +151,8 @@ enum mid_error session_find_field(struct mid_session *session, const char *name,
     return MID_OK;
 }
 
-enum mid_error session_load_again(struct mid_session *session)
+MAY_SUSPEND static enum mid_error load_same(struct mid_session *session)
 {
-    changes_note(&session->changes, &session->view);
     struct store_part part = {.count = 0};
     struct view_field *field = session->view.fields;
     if (!session->view.is_part)
@@ -159,4 +161,16 @@ enum mid_error session_load_again(struct mid_session *session)
         if (field->name[0] != '@')
             part.names[part.count++] = field->name;
     return field == NULL ? load_part(session, &part) : session_load(session);
+}
+
+enum mid_error session_load_again(struct mid_session *session)
+{
+    view_turn(&session->view);
+    if (session->state == SESSION_ABSENT)
+        return MID_OK;
+    changes_note(&session->changes, &session->view);
+    MID_TRY(load_same(session));
+    changes_turn(&session->changes);
+    session_note_read(session, &session->header);
+    return MID_OK;
 }

@@ -226,7 +226,8 @@ void operation_preview(struct operations *operations, struct operation *operatio
     case OPERATION_TAKE:
         preview_answer(operations, operation, view, was);
         break;
-    case OPERATION_RENEW: /* committed at once */
+    case OPERATION_RENEW:    /* committed at once */
+    case OPERATION_DESCRIBE: /* of the runtime's own fields the view has "@user" alone */
     case OPERATION_NOTHING:
         break;
     }
@@ -276,6 +277,7 @@ void operation_show_result(const struct operation *operation, struct view *view)
     case OPERATION_SET_FOR:
     case OPERATION_DELETE:
     case OPERATION_APPEND:
+    case OPERATION_DESCRIBE:
     case OPERATION_NOTHING:
         break; /* what the preview showed is what was done */
     }

@@ -23,7 +23,8 @@ enum operation_code {
     OPERATION_SET_IF_ABSENT = 'n',
     OPERATION_COMPARE_AND_SET = 'c', /* `value` is the expected value, of `number` bytes, with the new one behind it */
     OPERATION_TAKE = 't',
-    OPERATION_RENEW = 'g', /* `value` is the user; the field is "@user" */
+    OPERATION_RENEW = 'g',    /* `value` is the user; the field is "@user" */
+    OPERATION_DESCRIBE = 'b', /* `value` is the address, a line feed, and the agent; the field is "@about" */
 };
 
 struct operation_text {

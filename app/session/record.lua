@@ -5,10 +5,10 @@
 -- KEYS[1]  the session; every other key that a script touches has its identifier in braces, and so its slot
 
 local OK, MISSING, LOGGED_OUT, STALE, SUPERSEDED, LIMIT, NOT_A_NUMBER, MOVED = 1, 2, 3, 4, 5, 6, 7, 8
-local LOST, SKIPPED, STEPS, FOREIGN, APPLIED = 10, 11, 12, 13, 14
+local LOST, SKIPPED, STEPS, FOREIGN, APPLIED, OTHERS, REVOKED = 10, 11, 12, 13, 14, 15, 16
 local VERSION, HEADER_BYTES, LAYOUT = 2, 64, '>BBI4I4I6I6I6I6HI4'
 local COMMIT_BYTES, COMMITS_KEPT, NO_COMMITS = 6, 4, string.rep('\0', 24)
-local HAS_USER, HAS_DEADLINES = 1, 2 -- flags
+local HAS_USER, HAS_DEADLINES, HAS_ABOUT = 1, 2, 4 -- flags
 local WATCH_SHIFT, WATCH_UNIT_MS, WATCH_UNITS = 16, 240000, 15 -- the upper four bits of them: header.h
 local NUMBER_BYTES = 20 -- the longest number: what the value of a field counts at least
 local LATE_MS = 30000 -- how long requests that were under way at a login or a logout may still come in
@@ -107,6 +107,18 @@ end
 
 local function publish_end()
   publish('mid:ended', key)
+end
+
+-- Ends the session: for a while there is a sign of it, so that requests which were under way do not each begin a new one.
+local function end_session()
+  redis.call('DEL', key)
+  redis.call('SET', tombstone(), '', 'PX', LATE_MS)
+  publish_end()
+end
+
+-- What keeps a login of the user out that was begun before all of the user's sessions were ended (app/user/index.h).
+local function bar_key(user)
+  return key .. ':bar:' .. redis.sha1hex(user)
 end
 
 -- The visitor was there: renews the idle lifetime, never past the absolute one.

@@ -67,17 +67,20 @@ MAY_SUSPEND static enum mid_error still_wanted(struct mid_request *rq)
     struct store_finding finding;
     if (session->state != SESSION_LIVE)
         return session->state == SESSION_ENDED && session->is_in_use ? MID_ENDED : MID_OK;
-    if (store_look(session->key, &finding) != MID_OK)
+    session->is_look_due = store_look(session->key, &finding) != MID_OK;
+    if (session->is_look_due)
         return MID_OK;
     return session_take_look(session, &finding);
 }
 
-/* Right after its end, for Redis's clock is known to some milliseconds. */
+/* Soon, when the last look had no answer; right after its end, for Redis's clock is known to some milliseconds. */
 static int64_t look_at_ms(const struct mid_request *rq)
 {
     const struct mid_session *session = rq->session;
     if (session->state != SESSION_LIVE || !session->has_header)
         return -1;
+    if (session->is_look_due)
+        return loop_now_ms();
     int64_t left_ms = store_end_ms(&session->header) - store_unix_ms(session->key);
     return loop_now_ms() + left_ms + END_LOOK_MS;
 }
@@ -121,6 +124,13 @@ static enum mid_error refuse_elsewhere(struct mid_request *rq)
                                  : MID_OK;
 }
 
+/* A session that is first used in the middle of a stream is from then on among those with one. */
+static enum mid_error enter_late(struct mid_session *session)
+{
+    bool is_late = session->rq->response.phase == RESPONSE_STREAMING && list_is_empty(&session->stream_link);
+    return is_late && !session_is_over(session) ? streams_enter(session) : MID_OK;
+}
+
 enum mid_error mid_session_open(struct mid_request *rq, struct mid_session **session)
 {
     if (rq->open_session != NULL) /* a task's: it has no cookie */
@@ -130,6 +140,7 @@ enum mid_error mid_session_open(struct mid_request *rq, struct mid_session **ses
     struct mid_session *opened = session_of(rq);
     if (opened->state == SESSION_ABSENT && !session_can_send_cookie(opened))
         return MID_HEAD_SENT;
+    MID_TRY(enter_late(opened));
     opened->is_in_use = true;
     *session = opened;
     return MID_OK;
@@ -153,48 +164,9 @@ enum mid_error mid_session_find(struct mid_request *rq, struct mid_session **ses
     if (error != MID_ENDED) /* a cookie from before the login shows nothing, and changes nothing */
         MID_TRY(error);
     rq->error_detail = NULL;
+    if (found->state == SESSION_LIVE)
+        MID_TRY(enter_late(found));
     found->is_in_use = found->is_in_use || found->state == SESSION_LIVE;
     *session = found->state == SESSION_LIVE ? found : NULL;
-    return MID_OK;
-}
-
-/* -------------------- login and logout -------------------- */
-
-enum mid_error mid_session_renew(struct mid_session *session, const char *user)
-{
-    const char *answer;
-    struct operation_text name = {user != NULL ? user : "", user != NULL ? strlen(user) : 0};
-    if (session_is_over(session))
-        return MID_ENDED;
-    if (!session_can_send_cookie(session))
-        return MID_HEAD_SENT;
-    if (name.bytes > SESSION_USER_BYTES_MAX)
-        return mid_fail(session->rq, MID_UNPROCESSABLE, "a user name has at most %d bytes", SESSION_USER_BYTES_MAX);
-    MID_TRY(session_ask(session, OPERATION_RENEW, "@user", name, 0, &answer));
-    session->must_send_cookie = true;
-    return MID_OK;
-}
-
-enum mid_error mid_session_destroy(struct mid_session *session)
-{
-    struct store_finding finding;
-    if (session == NULL || session->lives_on)
-        return MID_ENDED;
-    if (session->state == SESSION_CLAIMED || session->state == SESSION_LIVE) {
-        enum mid_error error =
-            store_destroy(session->key, session->generation, session->state == SESSION_CLAIMED, session->fence,
-                          session_patience_ms(session), request_durability(session->rq), &finding);
-        session_count(session, SESSION_ACTION_DESTROY, error);
-        MID_TRY(error);
-        bool is_gone =
-            finding.verdict == STORE_OK || finding.verdict == STORE_MISSING || finding.verdict == STORE_LOGGED_OUT;
-        if (!is_gone)
-            MID_TRY(session_found(session, &finding)); /* MID_OK: there is none behind that cookie any more */
-    }
-    if (session->state == SESSION_ENDED) /* of which a load has heard; it may have been said by memory only */
-        MID_TRY(session_confirm(session, session->heard_on));
-    session_drop_changes(session);
-    session->state = SESSION_ENDED;
-    session->must_clear_cookie = session_can_send_cookie(session);
     return MID_OK;
 }

@@ -35,22 +35,30 @@ enum session_state {
     SESSION_ENDED,   /* there was one */
 };
 
+/* A state of the record. After a failover that has lost some, a revision comes a second time, with another commit. */
+struct read_state {
+    int64_t revision; /* -1: nothing was read yet */
+    uint8_t commit[HEADER_COMMIT_BYTES];
+};
+
 struct mid_session {
     struct mid_request *rq;
     enum session_state state;
     uint8_t rid[TOKEN_RID_BYTES];
     char key[STORE_KEY_BYTES];
-    uint32_t generation; /* that this handle was opened with, by a cookie or for a task */
-    bool is_in_use;      /* opened, or found; otherwise it was looked for, and the request goes on without one */
+    char rid_text[2 * TOKEN_RID_BYTES + 1]; /* in hexadecimal digits: an id for display, and in indexes */
+    uint32_t generation;                    /* that this handle was opened with, by a cookie or for a task */
+    bool is_in_use; /* opened, or found; otherwise it was looked for, and the request goes on without one */
     bool must_send_cookie;
     bool must_clear_cookie;
+    bool is_look_due;         /* the last one had no answer */
     bool lives_on;            /* it has ended for this handle only */
     bool is_at_end;           /* the stream's handler has returned */
     uint64_t heard_on;        /* the connection to Redis on which the last was heard of it */
     bool has_header;          /* Redis has told it */
     struct header header;     /* as it was then */
-    bool is_behind;           /* somebody else may have changed it since it was last read: live/ says so */
-    int64_t read_revision;    /* up to which this handle has read it, or has changed it itself; -1: it has not */
+    bool is_behind;           /* there may be something that it has not read: live/ and looks say so */
+    struct read_state read;   /* what this handle has read, or has made of it itself */
     struct live_watch *watch; /* the live room's: it is waited for; NULL: it is not */
     struct changes changes;   /* between the last two reads */
     int64_t created_ms;       /* written with the view, when the session was loaded */
@@ -62,6 +70,7 @@ struct mid_session {
     struct list stream_link;    /* among the worker's sessions with a stream */
     const struct store_fence *fence; /* claim.c: of the task whose session this is; NULL: of a request */
     bool was_step_skipped;           /* by the last commit that went well */
+    int64_t other_sessions;          /* of the user who has just logged in: as many as the index names */
 };
 
 /* NULL is the handle that mid_session_find() gives where there is no session: as over as one that has ended. */
@@ -135,6 +144,13 @@ bool session_is_activity(const struct mid_session *session);
 
 /* What Redis has told of the record. */
 void session_take_header(struct mid_session *session, const struct store_finding *finding);
+
+/* The handle has read this, or has made it. */
+void session_note_read(struct mid_session *session, const struct header *header);
+
+/* Whether such a header shows something that was not read: neither an earlier state nor an own commit. */
+enum news { NEWS_NONE, NEWS_SOME, NEWS_DOUBTFUL /* it is older: a late message, or the record of a failover */ };
+enum news session_news(struct mid_session *session, const struct header *header);
 
 /* Somebody has looked at the record: MID_OK when it is still there for this handle. Errors of session_found(). */
 MID_CHECK enum mid_error session_take_look(struct mid_session *session, struct store_finding *finding);

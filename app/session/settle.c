@@ -15,7 +15,10 @@
 #include "session/known_headers.h"
 #include "session/limits.h"
 #include "session/session.h"
+#include "session/user_sessions.h"
+#include "user/index.h"
 
+enum { JUST_NOW_MS = 1000 };
 enum { ROUNDS_MAX = 4 }; /* of being overtaken, until Redis is to apply it whatever the revision, and to answer */
 
 /* -------------------- one try -------------------- */
@@ -31,6 +34,14 @@ static bool has_operation(const struct commit *commit, bool (*is_it)(const struc
 static bool is_renewal(const struct operation *operation)
 {
     return operation->code == OPERATION_RENEW;
+}
+
+static const struct operation *find_renewal(const struct commit *commit)
+{
+    const struct operation *operation = commit->operations.first;
+    while (operation != NULL && !is_renewal(operation))
+        operation = operation->next;
+    return operation;
 }
 
 /* The revision that the commit rests on, from before it was first sent. One that was sent without may not be applied by
@@ -118,6 +129,35 @@ static void decide_who_answers(struct mid_session *session)
     commit->revision = session->header.revision;
 }
 
+static enum mid_error fail_revoked(struct mid_session *session)
+{
+    return mid_fail(session->rq, MID_ENDED, "all sessions of the user were ended during this login; log in again");
+}
+
+/* The index of the user's sessions names this one before its record does. */
+MAY_SUSPEND static enum mid_error enter_index(struct mid_session *session)
+{
+    struct commit *commit = &session->commit;
+    const struct operation *renewal = find_renewal(commit);
+    struct user_entrance entrance;
+    if (renewal == NULL || renewal->value.bytes == 0 || commit->is_entered)
+        return MID_OK;
+    MID_TRY(user_index_enter(renewal->value.data, session->rid_text, commit->login_number,
+                             &(struct user_index_terms){.patience_ms = session_patience_ms(session),
+                                                        .durability = request_durability(session->rq)},
+                             &entrance));
+    if (entrance.is_revoked)
+        return fail_revoked(session);
+    if (entrance.is_full)
+        return mid_fail(session->rq, MID_TOO_MANY,
+                        "this user has %lld sessions, which is the maximum; one of them has to end first",
+                        (long long)entrance.others);
+    commit->is_entered = true;
+    commit->login_number = entrance.number;
+    session->other_sessions = entrance.others;
+    return MID_OK;
+}
+
 MAY_SUSPEND static enum mid_error prepare(struct mid_session *session, bool is_patient)
 {
     if (session->state == SESSION_ABSENT)
@@ -126,6 +166,7 @@ MAY_SUSPEND static enum mid_error prepare(struct mid_session *session, bool is_p
         MID_TRY(session_load(session));
     if (session->state == SESSION_ABSENT) /* its cookie was out of date */
         MID_TRY(session_create(session));
+    MID_TRY(enter_index(session));
     decide_who_answers(session);
     return MID_OK;
 }
@@ -167,10 +208,8 @@ static enum mid_error take_stored(struct mid_session *session, const struct comm
         session->generation++;
         session->must_send_cookie = true;
     }
-    int64_t read = session->read_revision;
     session_take_header(session, &answer->finding);
-    if (read >= 0 && answer->finding.header.revision == read + 1 && !session->was_step_skipped)
-        session->read_revision = read + 1; /* nobody has come between */
+    session_news(session, &answer->finding.header); /* its own commit, if nobody has come between */
     session->state = SESSION_LIVE;
     if (session->was_step_skipped)
         commit_drop(commit);
@@ -208,6 +247,14 @@ static enum mid_error end(struct mid_session *session, const struct commit_answe
     return error == MID_ENDED && answer->finding.has_header && is_unknown ? nobody_knows(session) : error;
 }
 
+/* Where the slow way has touched the record; a login has just been named. */
+MAY_SUSPEND static void keep_if_touched(struct mid_session *session, bool was_fast, bool was_renewal)
+{
+    bool was_touched = store_unix_ms(session->key) - session->header.touched_ms < JUST_NOW_MS;
+    if (!was_fast && !was_renewal && was_touched && session->state == SESSION_LIVE)
+        user_sessions_keep(session);
+}
+
 /* One step further. MID_OK with *is_settled false: try again. */
 MAY_SUSPEND static enum mid_error advance(struct mid_session *session, bool is_patient, int *rounds, bool *is_settled)
 {
@@ -222,9 +269,15 @@ MAY_SUSPEND static enum mid_error advance(struct mid_session *session, bool is_p
     case STORE_SKIPPED:
         session_count_way(answer.was_fast);
         *is_settled = true;
-        return take_stored(session, &answer);
+        bool was_renewal = has_operation(&session->commit, is_renewal);
+        MID_TRY(take_stored(session, &answer));
+        keep_if_touched(session, answer.was_fast, was_renewal);
+        return MID_OK;
     case STORE_MOVED:
         return follow(session, &answer, was_in_doubt, rounds);
+    case STORE_REVOKED:
+        session_take_header(session, &answer.finding);
+        return fail_revoked(session);
     case STORE_LIMIT:
     case STORE_NOT_A_NUMBER:
     case STORE_STEPS:

@@ -13,6 +13,7 @@
  *
  * An old identifier is never revived: who comes with a cookie whose record is gone gets a new one.
  */
+#include <sodium.h>
 #include <string.h>
 
 #include "http/request.h"
@@ -28,7 +29,7 @@ struct mid_session *session_new(struct mid_request *rq)
 {
     struct mid_session *session = arena_zalloc(&rq->arena, sizeof(*session));
     session->rq = rq;
-    session->view.revision = session->read_revision = -1;
+    session->view.revision = session->read.revision = -1;
     operations_init(&session->recorded);
     operations_init(&session->commit.operations);
     list_init(&session->stream_link);
@@ -39,6 +40,7 @@ void session_set_rid(struct mid_session *session, const uint8_t rid[static TOKEN
 {
     memcpy(session->rid, rid, TOKEN_RID_BYTES);
     store_key(session->rid, session->key);
+    sodium_bin2hex(session->rid_text, sizeof(session->rid_text), rid, TOKEN_RID_BYTES);
 }
 
 void session_close(struct mid_session *session)
@@ -84,9 +86,35 @@ void session_take_header(struct mid_session *session, const struct store_finding
     session->heard_on = finding->connection;
     session->header = finding->header;
     session->has_header = true;
-    if (session->read_revision < 0)
-        session->read_revision = finding->header.revision;
+    if (session->read.revision < 0)
+        session_note_read(session, &finding->header);
     known_headers_tell(session->rid, &finding->header);
+}
+
+void session_note_read(struct mid_session *session, const struct header *header)
+{
+    session->read.revision = header->revision;
+    memcpy(session->read.commit, header->commits[0], sizeof(session->read.commit));
+}
+
+static bool is_read(const struct mid_session *session, const struct header *header)
+{
+    return header->revision == session->read.revision &&
+           memcmp(header->commits[0], session->read.commit, sizeof(session->read.commit)) == 0;
+}
+
+enum news session_news(struct mid_session *session, const struct header *header)
+{
+    const struct commit *commit = &session->commit;
+    if (is_read(session, header))
+        return NEWS_NONE;
+    bool is_own = commit_is_pending(commit) && commit->has_id && header->revision == session->read.revision + 1 &&
+                  memcmp(header->commits[0], commit->id, HEADER_COMMIT_BYTES) == 0;
+    if (is_own) {
+        session_note_read(session, header);
+        return NEWS_NONE;
+    }
+    return header->revision > session->read.revision ? NEWS_SOME : NEWS_DOUBTFUL;
 }
 
 /* The record has it already. */
@@ -133,9 +161,9 @@ void session_become_absent(struct mid_session *session)
     session->generation = 1;
     session->has_header = false;
     session->header = (struct header){0};
-    session->read_revision = -1;
+    session->read.revision = -1;
     session->commit.knows_revision = session->commit.must_hold = session->commit.is_in_doubt = false;
-    session->commit.has_results = session->commit.is_heard = false;
+    session->commit.has_results = session->commit.is_heard = session->commit.is_entered = false;
     view_forget(&session->view);
     session->view.is_complete = true;
     session->view.revision = 0; /* which a new record has */
@@ -186,14 +214,31 @@ enum mid_error session_found(struct mid_session *session, const struct store_fin
     }
 }
 
+/* The record is not the continuation of what the handle knew: Redis has lost its last second. */
+static bool has_gone_back(const struct mid_session *session, const struct header *header)
+{
+    const struct header *known = &session->header;
+    return session->has_header && (header->revision < known->revision ||
+                                   (header->revision == known->revision &&
+                                    memcmp(header->commits[0], known->commits[0], HEADER_COMMIT_BYTES) != 0));
+}
+
 enum mid_error session_take_look(struct mid_session *session, struct store_finding *finding)
 {
+    uint64_t heard_on = session->heard_on; /* what was heard there is not confirmed by a look elsewhere */
     if (finding->verdict == STORE_OK && finding->has_header && session->generation < finding->header.login)
         finding->verdict = STORE_SUPERSEDED;
     if (finding->verdict != STORE_OK)
         return session_found(session, finding);
+    if (!finding->has_header)
+        return MID_OK; /* of an older format */
+    if (has_gone_back(session, &finding->header))
+        session_distrust_view(session);
     session_take_header(session, finding);
-    session->is_behind = session->is_behind || session->header.revision > session->read_revision;
+    session->heard_on = heard_on;
+    bool is_unmarked = session->watch != NULL && !header_is_watched(&session->header, store_unix_ms(session->key));
+    if (is_unmarked || session_news(session, &session->header) != NEWS_NONE)
+        session->is_behind = true;
     return MID_OK;
 }
 

@@ -33,6 +33,9 @@ static const char release_body[] = {
 static const char destroy_body[] = {
 #include "session/destroy.lua.h"
 };
+static const char end_body[] = {
+#include "session/end.lua.h"
+};
 
 enum { TOUCH_AFTER_MS = 60 * 1000, TOUCH_FRACTION = 10 };
 
@@ -43,6 +46,7 @@ static struct redis_script watch_script = {.name = "session/watch"};
 static struct redis_script claim_script = {.name = "session/claim"};
 static struct redis_script release_script = {.name = "session/release"};
 static struct redis_script destroy_script = {.name = "session/destroy"};
+static struct redis_script end_script = {.name = "session/end"};
 
 /* -------------------- set-up -------------------- */
 
@@ -69,6 +73,7 @@ void store_init(const struct store_settings *store_settings)
                      claim_body); /* a lease that holds is not lost because Redis is full */
     store_add_script(&release_script, RUNS_WHEN_FULL, "", release_body);
     store_add_script(&destroy_script, RUNS_WHEN_FULL, "", destroy_body);
+    store_add_script(&end_script, RUNS_WHEN_FULL, "", end_body);
 }
 
 const struct store_settings *store_settings(void)
@@ -158,7 +163,7 @@ void store_take_finding(const struct redisReply *reply, const char *key, struct 
     const struct redisReply *verdict = reply_element(reply, 0);
     *finding = (struct store_finding){.verdict = STORE_FOREIGN};
     if (verdict != NULL && verdict->type == REDIS_REPLY_INTEGER && verdict->integer > STORE_NO_ANSWER &&
-        verdict->integer <= STORE_APPLIED)
+        verdict->integer <= STORE_REVOKED)
         finding->verdict = (enum store_verdict)verdict->integer;
     finding->has_header =
         reply_string(reply_element(reply, 1), &bytes, &length) && header_parse(bytes, length, &finding->header);
@@ -200,28 +205,30 @@ struct step {
     const char *key;
     struct store_finding *finding;
     struct redis_call *call;
+    char *user; /* that it tells third; NULL: none */
 };
 
 static enum mid_error on_finding(const struct redisReply *reply, void *arg)
 {
     const struct step *step = arg;
     store_take_finding(reply, step->key, step->finding);
+    if (step->user != NULL && (step->finding->verdict == STORE_OK || step->finding->verdict == STORE_OTHERS))
+        snprintf(step->user, STORE_USER_BYTES, "%s", reply_text(reply_element(reply, 2)));
     if (!store_is_change(step->finding->verdict))
         step->call->durability = MID_DURABLE_MEMORY;
     return MID_OK;
 }
 
-MAY_SUSPEND static enum mid_error run_durably(struct redis_script *script, const char *key, size_t count,
-                                              const struct redis_argument arguments[], store_patience patience_ms,
-                                              enum mid_durability durability, struct store_finding *finding)
+MAY_SUSPEND static enum mid_error run_step(struct redis_script *script, size_t count,
+                                           const struct redis_argument arguments[], struct redis_call *call,
+                                           struct step *step)
 {
-    struct step step = {.key = key, .finding = finding};
-    struct redis_call call = {
-        .on_reply = on_finding, .arg = &step, .patience_ms = patience_ms, .durability = durability};
-    step.call = &call;
-    enum mid_error error = redis_script_run(settings.redis, script, key, count, arguments, &call);
-    finding->connection = call.connection;
-    return store_note_failure(key, error);
+    call->on_reply = on_finding;
+    call->arg = step;
+    step->call = call;
+    enum mid_error error = redis_script_run(settings.redis, script, step->key, count, arguments, call);
+    step->finding->connection = call->connection;
+    return store_note_failure(step->key, error);
 }
 
 /* What may be lost without anybody having been told that it is stored. */
@@ -229,7 +236,19 @@ MAY_SUSPEND static enum mid_error run(struct redis_script *script, const char *k
                                       const struct redis_argument arguments[], store_patience patience_ms,
                                       struct store_finding *finding)
 {
-    return run_durably(script, key, count, arguments, patience_ms, MID_DURABLE_MEMORY, finding);
+    struct redis_call call = {.patience_ms = patience_ms, .durability = MID_DURABLE_MEMORY};
+    return run_step(script, count, arguments, &call, &(struct step){.key = key, .finding = finding});
+}
+
+/* What may not, and whose session it was. */
+MAY_SUSPEND static enum mid_error run_end(struct redis_script *script, const char *key, size_t count,
+                                          const struct redis_argument arguments[], struct store_ending *ending,
+                                          struct store_finding *finding)
+{
+    struct redis_call call = {.patience_ms = ending->patience_ms, .durability = ending->durability};
+    ending->user[0] = '\0';
+    return run_step(script, count, arguments, &call,
+                    &(struct step){.key = key, .finding = finding, .user = ending->user});
 }
 
 enum mid_error store_create(const char *key, store_patience patience_ms, struct store_finding *finding)
@@ -242,13 +261,13 @@ enum mid_error store_touch(const char *key, store_patience patience_ms, struct s
     return run(&touch_script, key, 0, NULL, patience_ms, finding);
 }
 
-enum mid_error store_watch(const char *key, struct store_finding *finding)
+enum mid_error store_watch(const char *key, store_patience patience_ms, struct store_finding *finding)
 {
-    return run(&watch_script, key, 0, NULL, 0, finding);
+    return run(&watch_script, key, 0, NULL, patience_ms, finding);
 }
 
 enum mid_error store_destroy(const char *key, uint32_t generation, bool is_cookie, const struct store_fence *fence,
-                             store_patience patience_ms, enum mid_durability durability, struct store_finding *finding)
+                             struct store_ending *ending, struct store_finding *finding)
 {
     char own[NUMBER_TEXT_BYTES];
     char of_task[NUMBER_TEXT_BYTES] = "";
@@ -257,7 +276,17 @@ enum mid_error store_destroy(const char *key, uint32_t generation, bool is_cooki
         number_format(fence->generation, of_task);
     struct redis_argument arguments[] = {REDIS_TEXT(own), REDIS_TEXT(is_cookie ? "1" : ""),
                                          REDIS_TEXT(fence != NULL ? fence->task : ""), REDIS_TEXT(of_task)};
-    return run_durably(&destroy_script, key, 4, arguments, patience_ms, durability, finding);
+    return run_end(&destroy_script, key, 4, arguments, ending, finding);
+}
+
+enum mid_error store_end(const char *key, const char *user, int64_t number, struct store_ending *ending,
+                         struct store_finding *finding)
+{
+    char text[NUMBER_TEXT_BYTES] = "";
+    if (number != 0)
+        number_format(number, text);
+    struct redis_argument arguments[] = {REDIS_TEXT(user != NULL ? user : ""), REDIS_TEXT(text)};
+    return run_end(&end_script, key, 2, arguments, ending, finding);
 }
 
 enum mid_error store_claim(const char *key, const struct store_fence *fence, struct store_finding *finding)

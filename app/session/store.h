@@ -26,7 +26,7 @@ struct store_settings {
     int64_t size_max; /* of all fields: header.size */
 };
 
-enum { STORE_KEY_BYTES = sizeof("mid:s:{}") + 2 * TOKEN_RID_BYTES };
+enum { STORE_KEY_BYTES = sizeof("mid:s:{}") + 2 * TOKEN_RID_BYTES, STORE_USER_BYTES = 128 + 1 };
 
 /* What a step found. The numbers are those of record.lua. */
 enum store_verdict {
@@ -45,6 +45,8 @@ enum store_verdict {
     STORE_STEPS,
     STORE_FOREIGN, /* what is at the key is no record that we understand */
     STORE_APPLIED, /* a commit: by an earlier try */
+    STORE_OTHERS,  /* it is not the user's */
+    STORE_REVOKED, /* a login: all sessions of the user were ended after it had begun */
 };
 
 /* What an answer has told. `header` is written by every verdict of a record that is there. */
@@ -123,7 +125,8 @@ MAY_SUSPEND MID_CHECK enum mid_error store_touch(const char *key, store_patience
                                                  struct store_finding *finding);
 
 /* Marks the record as watched: its commits are published (HEADER_WATCH_UNIT_MS in header.h). */
-MAY_SUSPEND MID_CHECK enum mid_error store_watch(const char *key, struct store_finding *finding);
+MAY_SUSPEND MID_CHECK enum mid_error store_watch(const char *key, store_patience patience_ms,
+                                                 struct store_finding *finding);
 
 /* When such a session is over, if nobody is there meanwhile: by its lifetimes, and Redis's clock. */
 int64_t store_end_ms(const struct header *header);
@@ -136,10 +139,37 @@ struct store_fence {
     uint32_t session_generation; /* when the task was added */
 };
 
+/* How an end of a session waits, and whose it was, or is: "" for nobody. */
+struct store_ending {
+    store_patience patience_ms;
+    enum mid_durability durability;
+    char user[STORE_USER_BYTES]; /* out */
+};
+
 /* Ends the session for a handle of this generation: of a cookie that was not compared yet, or of a task (not NULL). */
 MAY_SUSPEND MID_CHECK enum mid_error store_destroy(const char *key, uint32_t generation, bool is_cookie,
-                                                   const struct store_fence *fence, store_patience patience_ms,
-                                                   enum mid_durability durability, struct store_finding *finding);
+                                                   const struct store_fence *fence, struct store_ending *ending,
+                                                   struct store_finding *finding);
+
+/* Ends the session for its user, NULL: whoever that is, who does not have it. With `number`, of the end of all sessions
+ * of the user, a login that is under way is ended as well; 0: only this session. */
+MAY_SUSPEND MID_CHECK enum mid_error store_end(const char *key, const char *user, int64_t number,
+                                               struct store_ending *ending, struct store_finding *finding);
+
+/* What others than who has it are told of a session: store_user.c. */
+enum { STORE_ADDRESS_BYTES = 65, STORE_AGENT_BYTES = 257 };
+struct store_summary {
+    bool is_there;
+    struct header header;
+    int64_t created_ms;
+    char user[STORE_USER_BYTES]; /* "": nobody */
+    char address[STORE_ADDRESS_BYTES];
+    char agent[STORE_AGENT_BYTES];
+};
+MAY_SUSPEND MID_CHECK enum mid_error store_summarize(const char *key, struct store_summary *summary);
+
+/* Who is logged in; "": nobody, or there is no record. */
+MAY_SUSPEND MID_CHECK enum mid_error store_find_user(const char *key, char user[static STORE_USER_BYTES]);
 
 /* Claims the session for the task, or renews its claim. */
 MAY_SUSPEND MID_CHECK enum mid_error store_claim(const char *key, const struct store_fence *fence,

@@ -74,6 +74,13 @@ const struct setting settings_table[] = {
            .more = "It applies to the whole pool. The address is REMOTE_ADDR, as sent by the web server; "
                    "behind a proxy, configure the web server to trust the proxy, or all visitors share the "
                    "proxy's address."),
+    NUMBER("user-sessions-max", user_sessions_max, "0", 0, 1000000, "sessions",
+           "maximum of sessions of a user; 0: no limit",
+           .more = "A user is who the application names at a login. Applies to logins from now on."),
+    CHOICE(
+        "user-sessions-full", SETTING_CHOICE, user_sessions_full, "end-oldest", "end-oldest|refuse",
+        "what happens at a login of a user with user-sessions-max sessions: the session with the oldest login ends, or "
+        "the login gets 429"),
     NUMBER("session-memory-percent", session_memory_percent, "80", 0, 100, "percent",
            "share of Redis's maxmemory above which no new sessions are created and such requests get "
            "503; existing sessions are not affected; 0: no limit",

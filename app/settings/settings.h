@@ -37,6 +37,7 @@ struct settings {
     int64_t redis_timeout_ms;
     int64_t redis_head_timeout_ms;
     const char *commit_durability;
+    const char *user_sessions_full;
     int64_t commit_replicas;
     int64_t session_idle_ms;
     int64_t session_absolute_ms;
@@ -63,6 +64,7 @@ struct settings {
     int64_t session_streams_max;
     int64_t session_new_max;
     int64_t session_memory_percent;
+    int64_t user_sessions_max;
     const char *trusted_origins;
     const char *hosts; /* NULL: all */
     const char *task_queues;

@@ -17,7 +17,8 @@
 
 enum {
     KEPT_BUFFER_BYTES = 64 * 1024,
-    CHECK_PAUSE_MS = 200, /* between two checks of one stream that nobody has asked for */
+    CHECK_PAUSE_MS = 200, /* between two checks of a stream that are not heartbeats; doubles so many times */
+    EARLY_CHECKS_MAX = 10,
 };
 
 static struct stream_settings settings;
@@ -62,28 +63,33 @@ void stream_give_buffer(struct buffer *buffer)
 
 /* -------------------- whether its session is still there -------------------- */
 
-/* When the stream is to be asked about: once every heartbeat, or when its session is over by what is known of it; but
- * not again and again when its clock and Redis's disagree. */
+/* When the stream is to be asked about: once every heartbeat, or when its session is over by what is known of it. If it
+ * is not, because its clock and Redis's disagree, or if nobody can be asked, after growing pauses. */
 static int64_t check_at_ms(const struct mid_request *rq)
 {
     int64_t beat_ms = rq->stream->checked_ms + settings.heartbeat_ms;
-    int64_t end_ms = rq->hooks.look_at_ms != NULL ? rq->hooks.look_at_ms(rq) : -1;
-    int64_t soonest_ms = rq->stream->checked_ms + CHECK_PAUSE_MS;
-    if (end_ms < 0 || end_ms > beat_ms)
-        return beat_ms;
-    return end_ms > soonest_ms ? end_ms : soonest_ms;
+    int64_t look_ms = rq->hooks.look_at_ms != NULL ? rq->hooks.look_at_ms(rq) : -1;
+    int64_t soonest_ms = rq->stream->checked_ms + (CHECK_PAUSE_MS << rq->stream->early_checks);
+    if (look_ms >= 0 && look_ms < soonest_ms)
+        look_ms = soonest_ms;
+    return look_ms >= 0 && look_ms < beat_ms ? look_ms : beat_ms;
 }
 
 /* Asks the session's room, when that is due or somebody says so, whether the stream is still wanted; tells when to ask
  * again, -1 for never. MID_ENDED: it is not, its session has ended. */
 MAY_SUSPEND static enum mid_error check(struct mid_request *rq, int64_t *next_ms)
 {
+    struct stream *stream = rq->stream;
     *next_ms = -1;
     if (rq->hooks.still_wanted == NULL || rq->client == NULL)
         return MID_OK;
     while (rq->wait.is_alarmed || loop_now_ms() >= check_at_ms(rq)) {
+        bool is_early = loop_now_ms() < stream->checked_ms + settings.heartbeat_ms && !rq->wait.is_alarmed;
+        stream->early_checks = !is_early                                 ? 0
+                               : stream->early_checks < EARLY_CHECKS_MAX ? stream->early_checks + 1
+                                                                         : EARLY_CHECKS_MAX;
         rq->wait.is_alarmed = false;
-        rq->stream->checked_ms = loop_now_ms();
+        stream->checked_ms = loop_now_ms();
         MID_TRY(rq->hooks.still_wanted(rq));
     }
     *next_ms = check_at_ms(rq);

@@ -23,6 +23,7 @@ struct stream {
     enum stream_format format;
     bool is_broken;       /* a piece went out in part: nothing can follow */
     bool has_rested;      /* its fiber's stack was trimmed */
+    int early_checks;     /* one after another, before their heartbeats */
     int64_t checked_ms;   /* when it was last asked whether its session is still there */
     int64_t last_sent_ms; /* the loop's time */
     int64_t retry_ms;     /* of events: what the first piece says; 0: nothing, or it has */

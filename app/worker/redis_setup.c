@@ -1,10 +1,13 @@
 /* What every worker process keeps in Redis. See redis_setup.h. */
 #include "worker/redis_setup.h"
 
+#include <string.h>
+
 #include "live/live.h"
 #include "metrics/layout.h"
 #include "session/session.h"
 #include "task/api.h"
+#include "user/index.h"
 #include "worker/redis_api.h"
 
 struct redis_options redis_setup_options(const struct configuration *configuration)
@@ -49,6 +52,15 @@ static void open_sessions(const struct configuration *configuration, struct redi
     });
 }
 
+static void open_index(const struct settings *settings, struct redis_client *redis)
+{
+    user_index_init(
+        &(struct user_index_settings){.redis = redis,
+                                      .lifetime_ms = settings->session_user_absolute_ms,
+                                      .sessions_max = settings->user_sessions_max,
+                                      .refuses_when_full = strcmp(settings->user_sessions_full, "refuse") == 0});
+}
+
 static void open_queues(const struct settings *settings, struct redis_client *redis)
 {
     task_api_init(&(struct queue_settings){.redis = redis,
@@ -70,6 +82,7 @@ struct redis_client *redis_setup(const struct configuration *configuration, enum
     if (redis == NULL)
         return NULL;
     open_sessions(configuration, redis, counts);
+    open_index(&configuration->settings, redis);
     live_init(&(struct live_settings){.redis = redis, .counts = &counts->live});
     open_queues(&configuration->settings, redis);
     redis_api_init(redis);

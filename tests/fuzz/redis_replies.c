@@ -13,6 +13,7 @@
 #include "session/store.h"
 #include "support/fake_redis.h"
 #include "support/made_answer.h"
+#include "user/index.h"
 #include "task/queue.h"
 
 enum { HEAD_BYTES = 2 };
@@ -62,7 +63,7 @@ static void check_finding(enum mid_error error, const struct store_finding *find
 {
     check_error(error);
     if (error == MID_OK)
-        CLAIM(finding->verdict >= STORE_NO_ANSWER && finding->verdict <= STORE_APPLIED);
+        CLAIM(finding->verdict >= STORE_NO_ANSWER && finding->verdict <= STORE_REVOKED);
 }
 
 static void check_view(struct view *view)
@@ -116,7 +117,59 @@ static void create(void)
 static void destroy(void)
 {
     struct store_finding finding;
-    check_finding(store_destroy(key, 3, true, NULL, 0, MID_DURABLE_MEMORY, &finding), &finding);
+    struct store_ending ending = {.durability = MID_DURABLE_MEMORY};
+    check_finding(store_destroy(key, 3, true, NULL, &ending, &finding), &finding);
+    check_text(ending.user);
+    CLAIM(strlen(ending.user) < sizeof(ending.user));
+}
+
+static void end_of_user(void)
+{
+    struct store_finding finding;
+    struct store_ending ending = {.durability = MID_DURABLE_MEMORY};
+    check_finding(store_end(key, "grace", 7, &ending, &finding), &finding);
+    check_text(ending.user);
+}
+
+static void watch(void)
+{
+    struct store_finding finding;
+    check_finding(store_watch(key, 0, &finding), &finding);
+}
+
+static void summarize(void)
+{
+    struct store_summary summary;
+    enum mid_error error = store_summarize(key, &summary);
+    check_error(error);
+    if (error != MID_OK)
+        return;
+    check_text(summary.user);
+    check_text(summary.address);
+    check_text(summary.agent);
+}
+
+/* -------------------- the index of a user's sessions -------------------- */
+
+static void enter_index(void)
+{
+    struct user_entrance entrance;
+    bool is_revoked;
+    int64_t number;
+    const struct user_index_terms terms = {.durability = MID_DURABLE_MEMORY};
+    check_error(user_index_enter("grace", "00112233445566778899aabbccddeeff", 0, &terms, &entrance));
+    check_error(user_index_keep("grace", "00112233445566778899aabbccddeeff", 5, 0, &is_revoked));
+    check_error(user_index_revoke("grace", &terms, &number));
+}
+
+static void read_index(void)
+{
+    struct user_index_page page;
+    enum mid_error error = user_index_read("grace", 0, 1000, true, &page);
+    check_error(error);
+    CLAIM(page.count <= USER_INDEX_PAGE);
+    for (size_t i = 0; error == MID_OK && i < page.count; i++)
+        CLAIM(strlen(page.names[i].rid) == USER_RID_BYTES - 1);
 }
 
 static void claim(void)
@@ -288,9 +341,10 @@ static void value(void)
     arena_fini(&arena);
 }
 
-static void (*const calls[])(void) = {load,   load_part, look,        create, destroy,   claim,
-                                      commit, add,       read_stream, start,  heartbeat, recover,
-                                      sweep,  show,      list_tasks,  stats,  cancel,    value};
+static void (*const calls[])(void) = {load,        load_part, look,        create,      destroy,   claim,
+                                      commit,      add,       read_stream, start,       heartbeat, recover,
+                                      sweep,       show,      list_tasks,  stats,       cancel,    value,
+                                      end_of_user, watch,     summarize,   enter_index, read_index};
 
 static void ask(void *arg)
 {
@@ -309,6 +363,7 @@ static void set_up(void)
                                         .value_bytes_max = 1000,
                                         .size_max = 10000});
     commit_init();
+    user_index_init(&(struct user_index_settings){.redis = client, .lifetime_ms = 600000});
     queue_init(&(struct queue_settings){.redis = client, .tasks_max = 100, .lease_ms = 1000});
 }
 

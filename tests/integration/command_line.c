@@ -72,7 +72,8 @@ Test(command_line, an_error_of_the_command_line_is_one_line)
 
 Test(command_line, each_command_has_a_help_of_its_own)
 {
-    static const char *const commands[] = {"serve", "work", "task", "check", "keygen", "settings", "version"};
+    static const char *const commands[] = {"serve", "work",   "task",     "session",
+                                           "check", "keygen", "settings", "version"};
     expect_output((const char *const[]){"--help", NULL}, 0, "Usage: ", 0);
     expect_output((const char *const[]){"help", NULL}, 0, "Usage: ", 0);
     expect_output((const char *const[]){"serv", "--help", NULL}, 0, "Usage: ", 0);

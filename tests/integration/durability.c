@@ -81,7 +81,7 @@ static bool logout_is_confirmed(void *arg)
 
 /* -------------------- the setting -------------------- */
 
-#define REPLICA "MIDSTREAM_COMMIT_DURABILITY=replica", "MIDSTREAM_REDIS_TIMEOUT_MS=1000"
+#define REPLICA "MIDSTREAM_COMMIT_DURABILITY=replica", "MIDSTREAM_REDIS_TIMEOUT_MS=3000"
 
 Test(durability, with_replica_a_commit_that_was_answered_and_a_logout_are_in_the_replica)
 {
@@ -110,7 +110,7 @@ Test(durability, what_a_replica_that_is_away_has_not_got_is_answered_ok_only_wit
         int status;
     } kinds[] = {{"MIDSTREAM_COMMIT_DURABILITY=memory", 200}, {"MIDSTREAM_COMMIT_DURABILITY=replica", 503}};
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-        struct site site = site_open(SETTINGS(kinds[i].setting, "MIDSTREAM_REDIS_TIMEOUT_MS=1000"));
+        struct site site = site_open(SETTINGS(kinds[i].setting, "MIDSTREAM_REDIS_TIMEOUT_MS=3000"));
         struct replica replica = add_replica(&site);
         cr_assert(wait_until(session_works, &site, PATIENCE_MS));
         OWNED char *key = site_key(&site);
@@ -164,7 +164,7 @@ Test(durability, a_logout_that_was_not_confirmed_is_not_confirmed_by_repeating_i
 /* What is read is in memory, whoever has written it: a commit with nothing to write confirms what was seen. */
 Test(durability, a_commit_of_nothing_confirms_what_was_read)
 {
-    struct stage stage = stage_open(SETTINGS("MIDSTREAM_REDIS_TIMEOUT_MS=1000"));
+    struct stage stage = stage_open(SETTINGS("MIDSTREAM_REDIS_TIMEOUT_MS=3000"));
     struct site *site = &stage.site;
     struct replica replica = add_replica(site);
     cr_assert_eq(stage_act(&stage, "set:paid:1,commit,get:paid,durable:replica,commit&who=a", NULL), 200);
@@ -182,7 +182,7 @@ Test(durability, a_commit_of_nothing_confirms_what_was_read)
 /* A refusal is an answer, and nothing that could be lost. */
 Test(durability, what_is_refused_is_told_whatever_the_replica_does)
 {
-    struct stage stage = stage_open(SETTINGS("MIDSTREAM_REDIS_TIMEOUT_MS=1000"));
+    struct stage stage = stage_open(SETTINGS("MIDSTREAM_REDIS_TIMEOUT_MS=3000"));
     struct site *site = &stage.site;
     struct replica replica = add_replica(site);
     cr_assert_eq(stage_act(&stage, "set:a:x,commit,durable:replica,set:a:y,commit&who=a", NULL), 200);
@@ -271,7 +271,7 @@ Test(durability, streams_of_one_session_wait_for_the_replica_together)
 
 Test(durability, a_handler_chooses_for_itself)
 {
-    struct stage stage = stage_open(SETTINGS("MIDSTREAM_REDIS_TIMEOUT_MS=1000"));
+    struct stage stage = stage_open(SETTINGS("MIDSTREAM_REDIS_TIMEOUT_MS=3000"));
     struct site *site = &stage.site;
     site_needs_one_redis(site);
     stage_act(&stage, "increment:a,commit,durable:replica,increment:a,commit", NULL);

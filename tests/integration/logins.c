@@ -354,11 +354,15 @@ Test(logins, a_login_that_a_slow_redis_carried_out_late_is_repeated_with_the_old
         stage_open(SETTINGS("MIDSTREAM_REDIS_HEAD_TIMEOUT_MS=300", "MIDSTREAM_REDIS_TIMEOUT_MS=60000"));
     cr_assert_eq(stage_act(&stage, "set:cart:full,commit", NULL), 200);
     OWNED char *key = site_key(&stage.site);
-    site_stop_redis(&stage.site);
+    struct proxy *proxy = proxy_open(&stage.site);
+    cr_assert_eq(stage_act(&stage, "ping", NULL), 200);
+    proxy_lose_next(proxy, STOP_REDIS);
     int status = stage_act(&stage, LOG_IN, NULL);
     cr_expect_eq(status, 503, "%d", status);
+    cr_assert(proxy_wait_lost(proxy));
     site_resume_redis(&stage.site);
     cr_assert_eq(stage_act(&stage, "ping", NULL), 200);
     expect_login_repeated(&stage, key);
+    proxy_close(proxy);
     stage_close(&stage);
 }

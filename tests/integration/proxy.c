@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -133,6 +134,11 @@ static void pass_commands(struct proxy *proxy, struct pair *pair)
         return;
     bool is_commit = has(piece, (size_t)got, "EVALSHA") && has(piece, (size_t)got, "mid:s:");
     enum loss loss = is_commit && proxy->left > 0 ? proxy->loss : LOSE_NOTHING;
+    if (loss == STOP_REDIS) {
+        site_signal_redis(proxy->site, SIGSTOP);
+        proxy->left--;
+        loss = LOSE_NOTHING;
+    }
     if (loss != LOSE_COMMIT)
         send_all(pair->redis_fd, piece, (size_t)got);
     if (loss == LOSE_ANSWER)

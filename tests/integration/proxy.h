@@ -11,6 +11,7 @@ enum loss {
     LOSE_NOTHING,
     LOSE_COMMIT, /* Redis never sees it */
     LOSE_ANSWER, /* Redis has carried it out */
+    STOP_REDIS,  /* nothing: Redis stands still (SIGSTOP) before it reads it, until site_resume_redis() */
 };
 
 struct proxy;

@@ -87,10 +87,10 @@ mid_session_each(struct mid_session *session,
 MID_PUBLIC MID_CHECK enum mid_error mid_session_refresh(struct mid_session *session);
 
 /*
- * Suspends until another request has changed the session since this handle last read it, and loads it again (MID_OK);
- * a change that came between the last read and this call counts, and own commits do not. `timeout_ms` -1: no limit.
- * Recorded operations are kept. May be called before the head, too, in a stream and in a task. A visitor without a
- * session gets one. A field whose own lifetime ends is no change.
+ * Suspends until another request has changed the session, and loads it again, as mid_session_refresh() (MID_OK). What
+ * has changed since the last of these calls, or since the session was first used, counts; own commits do not.
+ * `timeout_ms` -1: no limit. Recorded operations are kept. May be called before the head, too, in a stream and in a
+ * task. A visitor without a session gets one. A field whose own lifetime ends is no change.
  *
  * MID_TIMEOUT: nothing has changed until then. MID_ENDED: the session has ended: logout, expiry, another user's login.
  * MID_GONE: the client has disconnected. MID_DRAINING: see midstream/stream.h. While Redis cannot be asked, the wait
@@ -99,8 +99,9 @@ MID_PUBLIC MID_CHECK enum mid_error mid_session_refresh(struct mid_session *sess
  */
 MID_PUBLIC MID_CHECK enum mid_error mid_session_wait(struct mid_session *session, int64_t timeout_ms);
 
-/* Whether the last mid_session_wait() or mid_session_refresh() found another value of the field than was there before;
- * also if it is not known what was there before, or what is there now, because the field was not read. */
+/* Whether the last mid_session_wait() or mid_session_refresh() found another value of the field than was there before.
+ * True also if it is not known what was there before, or what is there now, because the field was not read; and it may
+ * be for a field that this request has changed itself meanwhile. */
 MID_PUBLIC bool mid_session_changed(const struct mid_session *session, const char *field);
 
 struct mid_session_info {

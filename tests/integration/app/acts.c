@@ -1,5 +1,5 @@
 /* What a test can tell a handler, an after-response function or a task to do. See app.h. */
-#include "app.h"
+#include "acts.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -15,20 +15,6 @@ enum {
     BIG_BYTES = 2 * 1024 * 1024, /* more than a commit may have */
     APPENDED_MAX = 10000,
 };
-
-struct player {
-    struct mid_request *rq;
-    struct mid_task *task; /* NULL: none */
-    const char *who;
-    struct mid_session *session; /* opened by the first act that needs it */
-    const char *value;           /* of this act; NULL: none */
-    const char *kept;            /* where the runtime has put it */
-    const char *kept_copy;
-    bool has_begun; /* a stream */
-};
-
-/* Missing words are "". */
-typedef enum mid_error act_fn(struct player *player, const char *const words[]);
 
 /* -------------------- the stage -------------------- */
 
@@ -113,16 +99,11 @@ static enum mid_error session_act(struct player *player, const char *const words
 
 /* -------------------- reading -------------------- */
 
-static const char *or_nothing(const char *text)
-{
-    return text != NULL ? text : "nothing";
-}
-
 static enum mid_error get_act(struct player *player, const char *const words[])
 {
     const char *value;
     MID_TRY(mid_session_get(player->session, words[1], &value));
-    player->value = or_nothing(value);
+    player->value = act_text(value);
     return MID_OK;
 }
 
@@ -132,44 +113,18 @@ static enum mid_error refresh_act(struct player *player, const char *const words
     return mid_session_refresh(player->session);
 }
 
-static enum mid_error wait_act(struct player *player, const char *const words[])
-{
-    return mid_session_wait(player->session, strtoll(words[1], NULL, 10));
-}
-
-static enum mid_error changed_act(struct player *player, const char *const words[])
-{
-    player->value = mid_session_changed(player->session, words[1]) ? "yes" : "no";
-    return MID_OK;
-}
-
-/* "follow:n:100": waits, again and again, until the field has that value, and tells how often the wait was over. */
-static enum mid_error follow_act(struct player *player, const char *const words[])
-{
-    int64_t value;
-    int64_t goal = strtoll(words[2], NULL, 10);
-    int waits = 0;
-    MID_TRY(mid_session_get_int(player->session, words[1], 0, &value));
-    for (; value < goal; waits++) {
-        MID_TRY(mid_session_wait(player->session, -1));
-        MID_TRY(mid_session_get_int(player->session, words[1], 0, &value));
-    }
-    player->value = waits <= goal ? "followed" : "woken for nothing";
-    return MID_OK;
-}
-
 static enum mid_error user_act(struct player *player, const char *const words[])
 {
     struct mid_session_info info;
     (void)words;
     MID_TRY(mid_session_info(player->session, &info));
-    player->value = or_nothing(info.user);
+    player->value = act_text(info.user);
     return MID_OK;
 }
 
 static void keep(struct player *player, const char *value)
 {
-    player->kept = or_nothing(value);
+    player->kept = act_text(value);
     player->kept_copy = mid_printf(player->rq, "%s", player->kept);
 }
 
@@ -280,7 +235,7 @@ static enum mid_error take_act(struct player *player, const char *const words[])
 {
     const char *value;
     MID_TRY(mid_session_take(player->session, words[1], &value));
-    player->value = or_nothing(value);
+    player->value = act_text(value);
     return MID_OK;
 }
 
@@ -391,6 +346,11 @@ static const struct act {
     {"wait", wait_act, true},
     {"changed", changed_act, true},
     {"follow", follow_act, true},
+    {"describe", describe_act, true},
+    {"sessions", sessions_act, false},
+    {"end-session", end_session_act, false},
+    {"end-others", end_others_act, true},
+    {"end-all", end_all_act, false},
     {"user", user_act, true},
     {"keep", keep_act, true},
     {"keep-user", keep_user_act, true},

@@ -27,6 +27,11 @@ static void do_nothing_after(struct mid_request *rq, enum mid_outcome outcome, v
     (void)rq, (void)outcome, (void)arg;
 }
 
+static void do_nothing_with_session(const struct mid_user_session *session, void *arg)
+{
+    (void)session, (void)arg;
+}
+
 static void do_nothing_with(const char *field, const char *value, size_t bytes, void *arg)
 {
     (void)field, (void)value, (void)bytes, (void)arg;
@@ -132,6 +137,11 @@ static const struct mid_redis_argument ping[] = {{"PING", 4}};
     X(mid_session_set_if_absent, mid_session_set_if_absent(c->session, "a", "1", &got.flag))                           \
     X(mid_session_compare_and_set, mid_session_compare_and_set(c->session, "a", "1", "2", &got.flag))                  \
     X(mid_session_renew, mid_session_renew(c->session, "grace"))                                                       \
+    X(mid_session_describe, mid_session_describe(c->session, "127.0.0.1", "a\xff\n"))                                  \
+    X(mid_user_sessions, mid_user_sessions(c->rq, "grace", do_nothing_with_session, NULL))                             \
+    X(mid_user_end_session, mid_user_end_session(c->rq, "grace", "00112233445566778899aabbccddeeff", NULL))            \
+    X(mid_user_end_others, mid_user_end_others(c->session, &got.number))                                               \
+    X(mid_user_end_all, mid_user_end_all(c->rq, "grace", &got.number))                                                 \
     X(mid_form_token, mid_form_token(c->session, &got.text))                                                           \
     X(mid_form_token_check, mid_form_token_check(c->session, "x"))                                                     \
     X(mid_session_destroy, mid_session_destroy(c->session))                                                            \

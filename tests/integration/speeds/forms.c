@@ -132,6 +132,7 @@ MAY_SUSPEND static void try_all_steps(const char *key, const struct header *head
     struct store_fence fence = fence_of_now();
     struct view exact = {.is_complete = true, .revision = header->revision};
     struct view nothing = {.revision = -1};
+    struct store_ending ending = {.durability = MID_DURABLE_MEMORY};
     int64_t created_ms;
     expect_refused(commit(key, OPERATION_SET, NULL, &nothing, &finding), &finding, "the slow way", form);
     expect_refused(commit(key, OPERATION_INCREMENT, header, &nothing, &finding), &finding, "an increment", form);
@@ -140,7 +141,9 @@ MAY_SUSPEND static void try_all_steps(const char *key, const struct header *head
     expect_refused(store_claim(key, &fence, &finding), &finding, "claiming", form);
     expect_refused(store_load(key, &nothing, &created_ms, 0, &finding), &finding, "loading", form);
     expect_refused(store_look(key, &finding), &finding, "looking", form);
-    expect_refused(store_destroy(key, 3, true, NULL, 0, MID_DURABLE_MEMORY, &finding), &finding, "ending", form);
+    expect_refused(store_watch(key, 0, &finding), &finding, "watching", form);
+    expect_refused(store_end(key, "grace", 0, &ending, &finding), &finding, "ending a user's", form);
+    expect_refused(store_destroy(key, 3, true, NULL, &ending, &finding), &finding, "ending", form);
     view_fini(&exact);
     view_fini(&nothing);
 }

@@ -122,6 +122,15 @@ static void renew(struct random_operation *operation)
     memcpy(operation->value, user, operation->bytes);
 }
 
+static void describe(struct random_operation *operation)
+{
+    static const char *const abouts[] = {"127.0.0.1\nFirefox", "\n", "::1\n"};
+    const char *about = abouts[random_below(sizeof(abouts) / sizeof(abouts[0]))];
+    operation->field = "@about";
+    operation->bytes = strlen(about);
+    memcpy(operation->value, about, operation->bytes);
+}
+
 static const struct record_field *choose_field(const struct record *record, bool is_number,
                                                struct random_operation *operation)
 {
@@ -162,6 +171,9 @@ void random_operation(enum operation_code code, bool is_small, const struct reco
     case OPERATION_RENEW:
         renew(operation);
         break;
+    case OPERATION_DESCRIBE:
+        describe(operation);
+        break;
     case OPERATION_DELETE:
     case OPERATION_TAKE:
     case OPERATION_NOTHING:
@@ -178,7 +190,9 @@ static enum operation_code random_code(enum random_kind kind)
     if (kind == RANDOM_INCREMENTS)
         return OPERATION_INCREMENT;
     if (kind != RANDOM_PLAIN && random_chance(12))
-        return kind == RANDOM_ANY && random_chance(60) ? OPERATION_SET_FOR : OPERATION_RENEW;
+        return kind == RANDOM_ANY && random_chance(60) ? OPERATION_SET_FOR
+               : random_chance(30)                     ? OPERATION_DESCRIBE
+                                                       : OPERATION_RENEW;
     return plain[random_below(sizeof(plain) / sizeof(plain[0]))];
 }
 

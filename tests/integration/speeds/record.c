@@ -170,6 +170,8 @@ const char *record_miscount(const struct record *record)
         return "the header's size";
     if (has_deadlines && (record->header.flags & HEADER_HAS_DEADLINES) == 0)
         return "a deadline without a flag";
+    if ((record_find(record, "@about", 6) != NULL) != ((record->header.flags & HEADER_HAS_ABOUT) != 0))
+        return "the flag for what it is about is wrong";
     if ((record_find(record, "@user", 5) != NULL) != ((record->header.flags & HEADER_HAS_USER) != 0))
         return "the flag of a user";
     return NULL;

@@ -1,0 +1,48 @@
+/* What a list of sessions shows of one: mid_session_describe() in midstream/user.h. */
+#include <string.h>
+
+#include "base/utf8.h"
+#include "http/request.h"
+#include "session/session.h"
+
+/* The end of the longest beginning of the text that has at most so many bytes and no part of a character. */
+static size_t cut(const char *text, size_t most)
+{
+    size_t length = strnlen(text, most + 1);
+    if (length <= most)
+        return length;
+    for (length = most; length > 0 && ((unsigned char)text[length] & 0xc0) == 0x80; length--)
+        continue;
+    return length;
+}
+
+static bool is_printable(unsigned char byte)
+{
+    return byte >= 0x20 && byte != 0x7f;
+}
+
+/* Appends the text as it may be shown: with a '?' for what is no character. */
+static char *append_shown(char *end, const char *text, size_t most)
+{
+    size_t length = text != NULL ? cut(text, most) : 0;
+    bool is_utf8 = utf8_is_valid(text != NULL ? text : "", length);
+    for (size_t i = 0; i < length; i++) {
+        unsigned char byte = (unsigned char)text[i];
+        *end++ = is_printable(byte) && (is_utf8 || byte < 0x80) ? text[i] : '?';
+    }
+    return end;
+}
+
+enum mid_error mid_session_describe(struct mid_session *session, const char *address, const char *agent)
+{
+    char about[STORE_ADDRESS_BYTES + STORE_AGENT_BYTES];
+    enum mid_error error = MID_OK;
+    if (session_is_over(session))
+        return MID_ENDED;
+    char *end = append_shown(about, address, STORE_ADDRESS_BYTES - 1);
+    *end++ = '\n';
+    end = append_shown(end, agent, STORE_AGENT_BYTES - 1);
+    session_record(session, OPERATION_DESCRIBE, "@about", (struct operation_text){about, (size_t)(end - about)}, 0,
+                   &error);
+    return error;
+}

@@ -1,0 +1,28 @@
+-- Ends a session of a user, for who does not have it: another session of his, or whoever looks after the site. This runs
+-- also when Redis has no room left.
+--
+-- KEYS[1]  the session
+-- ARGV[1]  the user; '' for whoever's it is
+-- ARGV[2]  the number of the end of all his sessions: if this one is not his, it does not become his by a login that was
+--          begun before; '' when only this one is ended
+-- Returns {status, header, whose it was}: OTHERS when it is not his.
+
+local BAR_MS = 600000 -- no login is under way for so long
+
+local bytes = read_header()
+if not bytes then
+  return {absence()}
+end
+local h = unpack_header(bytes)
+if not h then
+  return {FOREIGN}
+end
+local user = band(h.flags, HAS_USER) ~= 0 and redis.call('HGET', key, '@user') or ''
+if ARGV[1] ~= '' and user ~= ARGV[1] then
+  if ARGV[2] ~= '' then
+    redis.call('SET', bar_key(ARGV[1]), ARGV[2], 'PX', BAR_MS)
+  end
+  return {OTHERS, bytes, user}
+end
+end_session()
+return {OK, bytes, user}

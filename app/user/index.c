@@ -1,0 +1,224 @@
+/* Which sessions a user has. See index.h; the scripts are beside this file. */
+#include "user/index.h"
+
+#include <hiredis/hiredis.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/number.h"
+#include "redis/reply.h"
+
+static const char index_body[] = {
+#include "user/index.lua.h"
+};
+static const char enter_body[] = {
+#include "user/enter.lua.h"
+};
+static const char keep_body[] = {
+#include "user/keep.lua.h"
+};
+static const char leave_body[] = {
+#include "user/leave.lua.h"
+};
+static const char revoke_body[] = {
+#include "user/revoke.lua.h"
+};
+
+enum { KEY_BYTES = sizeof("mid:u:{}") + USER_HASH_BYTES, HASH_BYTES = (USER_HASH_BYTES - 1) / 2 };
+
+/* What a script found. The numbers are those of index.lua. */
+enum status { STATUS_OK = 1, STATUS_FULL = 2, STATUS_REVOKED = 3 };
+
+static struct user_index_settings settings;
+static struct redis_script enter_script = {.name = "user/enter"};
+static struct redis_script keep_script = {.name = "user/keep"};
+static struct redis_script leave_script = {.name = "user/leave"};
+static struct redis_script revoke_script = {.name = "user/revoke"};
+
+static void add_script(struct redis_script *script, enum redis_when_full when_full, const char *body)
+{
+    redis_client_add_script(settings.redis, script, when_full, (const char *const[]){index_body, body, NULL});
+}
+
+void user_index_init(const struct user_index_settings *index_settings)
+{
+    settings = *index_settings;
+    add_script(&enter_script, REFUSED_WHEN_FULL, enter_body);
+    add_script(&keep_script, REFUSED_WHEN_FULL, keep_body);
+    add_script(&leave_script, RUNS_WHEN_FULL, leave_body);
+    add_script(&revoke_script, RUNS_WHEN_FULL, revoke_body);
+}
+
+int64_t user_index_excess(int64_t others)
+{
+    bool has_limit = settings.sessions_max > 0 && !settings.refuses_when_full;
+    return has_limit && others + 1 > settings.sessions_max ? others + 1 - settings.sessions_max : 0;
+}
+
+/* -------------------- keys -------------------- */
+
+void user_hash(const char *user, char hash[static USER_HASH_BYTES])
+{
+    uint8_t bytes[HASH_BYTES];
+    crypto_generichash(bytes, sizeof(bytes), (const uint8_t *)user, strlen(user), NULL, 0);
+    sodium_bin2hex(hash, USER_HASH_BYTES, bytes, sizeof(bytes));
+}
+
+static void index_key(const char *user, char key[static KEY_BYTES])
+{
+    char hash[USER_HASH_BYTES];
+    user_hash(user, hash);
+    snprintf(key, KEY_BYTES, "mid:u:{%s}", hash);
+}
+
+/* -------------------- scripts -------------------- */
+
+/* {status, number, others} */
+struct answer {
+    int64_t status;
+    int64_t number;
+    int64_t others;
+};
+
+static enum mid_error on_answer(const struct redisReply *reply, void *arg)
+{
+    struct answer *answer = arg;
+    answer->status = reply_integer(reply_element(reply, 0));
+    answer->number = reply_integer(reply_element(reply, 1));
+    answer->others = reply_integer(reply_element(reply, 2));
+    return answer->status >= STATUS_OK && answer->status <= STATUS_REVOKED ? MID_OK : MID_FAILED;
+}
+
+MAY_SUSPEND static enum mid_error run(struct redis_script *script, const char *user, size_t count,
+                                      const char *const words[], const struct user_index_terms *terms,
+                                      struct answer *answer)
+{
+    enum { WORDS_MAX = 4 };
+    char key[KEY_BYTES];
+    struct redis_argument arguments[WORDS_MAX];
+    struct redis_call call = {
+        .on_reply = on_answer, .arg = answer, .patience_ms = terms->patience_ms, .durability = terms->durability};
+    index_key(user, key);
+    for (size_t i = 0; i < count; i++)
+        arguments[i] = REDIS_TEXT(words[i]);
+    return redis_script_run(settings.redis, script, key, count, arguments, &call);
+}
+
+/* "" for 0. */
+static const char *number_or_nothing(int64_t number, char text[static NUMBER_TEXT_BYTES])
+{
+    text[0] = '\0';
+    if (number != 0)
+        number_format(number, text);
+    return text;
+}
+
+enum mid_error user_index_enter(const char *user, const char *rid, int64_t before, const struct user_index_terms *terms,
+                                struct user_entrance *entrance)
+{
+    char lifetime[NUMBER_TEXT_BYTES];
+    char most[NUMBER_TEXT_BYTES];
+    char number[NUMBER_TEXT_BYTES];
+    struct answer answer;
+    number_format(settings.lifetime_ms, lifetime);
+    number_or_nothing(settings.refuses_when_full ? settings.sessions_max : 0, most);
+    number_or_nothing(before, number);
+    MID_TRY(run(&enter_script, user, 4, (const char *const[]){rid, lifetime, most, number}, terms, &answer));
+    *entrance = (struct user_entrance){.number = answer.number,
+                                       .others = answer.others,
+                                       .is_full = answer.status == STATUS_FULL,
+                                       .is_revoked = answer.status == STATUS_REVOKED};
+    return MID_OK;
+}
+
+enum mid_error user_index_keep(const char *user, const char *rid, int64_t login_ms, int64_t patience_ms,
+                               bool *is_revoked)
+{
+    char lifetime[NUMBER_TEXT_BYTES];
+    char login[NUMBER_TEXT_BYTES];
+    struct answer answer;
+    number_format(settings.lifetime_ms, lifetime);
+    number_format(login_ms, login);
+    MID_TRY(run(&keep_script, user, 3, (const char *const[]){rid, lifetime, login},
+                &(struct user_index_terms){.patience_ms = patience_ms, .durability = MID_DURABLE_MEMORY}, &answer));
+    *is_revoked = answer.status == STATUS_REVOKED;
+    return MID_OK;
+}
+
+void user_index_leave(const char *user, const char *rid, bool is_gone, int64_t patience_ms)
+{
+    struct answer answer;
+    enum mid_error error =
+        run(&leave_script, user, 2, (const char *const[]){rid, is_gone ? "1" : ""},
+            &(struct user_index_terms){.patience_ms = patience_ms, .durability = MID_DURABLE_MEMORY}, &answer);
+    (void)error;
+}
+
+enum mid_error user_index_revoke(const char *user, const struct user_index_terms *terms, int64_t *number)
+{
+    char lifetime[NUMBER_TEXT_BYTES];
+    struct answer answer;
+    number_format(settings.lifetime_ms, lifetime);
+    MID_TRY(run(&revoke_script, user, 1, (const char *const[]){lifetime}, terms, &answer));
+    *number = answer.number;
+    return MID_OK;
+}
+
+void user_index_forget(const char *user, const char *const rids[], size_t count)
+{
+    char key[KEY_BYTES];
+    struct redis_argument words[2 + USER_INDEX_PAGE] = {REDIS_TEXT("ZREM")};
+    struct redis_call call = {0};
+    if (count == 0)
+        return;
+    index_key(user, key);
+    words[1] = REDIS_TEXT(key);
+    for (size_t i = 0; i < count; i++)
+        words[2 + i] = REDIS_TEXT(rids[i]);
+    enum mid_error error = redis_command(settings.redis, 2 + count, words, &call);
+    (void)error;
+}
+
+/* -------------------- reading -------------------- */
+
+/* Name and number, one after the other. */
+static enum mid_error on_page(const struct redisReply *reply, void *arg)
+{
+    struct user_index_page *page = arg;
+    const char *rid;
+    size_t bytes;
+    for (size_t i = 0; i + 1 < reply_count(reply) && page->count < USER_INDEX_PAGE; i += 2) {
+        struct user_index_name *name = &page->names[page->count];
+        if (!reply_string(reply_element(reply, i), &rid, &bytes) || bytes != sizeof(name->rid) - 1)
+            return MID_FAILED;
+        stpcpy(name->rid, rid);
+        name->number = reply_integer(reply_element(reply, i + 1));
+        page->count++;
+    }
+    return MID_OK;
+}
+
+enum mid_error user_index_read(const char *user, int64_t above, int64_t below, bool newest_first,
+                               struct user_index_page *page)
+{
+    char key[KEY_BYTES];
+    char low[NUMBER_TEXT_BYTES + 1] = "(";
+    char high[NUMBER_TEXT_BYTES + 1] = "(";
+    char limit[NUMBER_TEXT_BYTES];
+    index_key(user, key);
+    number_format(above, low + 1);
+    number_format(below, high + 1);
+    number_format(USER_INDEX_PAGE, limit);
+    page->count = 0;
+    const struct redis_argument forwards[] = {REDIS_TEXT("ZRANGE"), REDIS_TEXT(key),       REDIS_TEXT(low),
+                                              REDIS_TEXT(high),     REDIS_TEXT("BYSCORE"), REDIS_TEXT("LIMIT"),
+                                              REDIS_TEXT("0"),      REDIS_TEXT(limit),     REDIS_TEXT("WITHSCORES")};
+    const struct redis_argument backwards[] = {
+        REDIS_TEXT("ZRANGE"), REDIS_TEXT(key),     REDIS_TEXT(high), REDIS_TEXT(low),   REDIS_TEXT("BYSCORE"),
+        REDIS_TEXT("REV"),    REDIS_TEXT("LIMIT"), REDIS_TEXT("0"),  REDIS_TEXT(limit), REDIS_TEXT("WITHSCORES")};
+    struct redis_call call = {.on_reply = on_page, .arg = page};
+    if (newest_first)
+        return redis_command(settings.redis, sizeof(backwards) / sizeof(backwards[0]), backwards, &call);
+    return redis_command(settings.redis, sizeof(forwards) / sizeof(forwards[0]), forwards, &call);
+}

@@ -1,0 +1,30 @@
+-- What the scripts of a user's index share. The worker puts this in front of each of them.
+--
+-- The index names at least the sessions that the user has: a session is named before it is the user's, and whoever meets
+-- a name without a session takes it away. Logins, and ends of all sessions, have numbers that only rise, beginning with the
+-- time: whose number is below that of the last end of all came before it.
+--
+-- KEYS[1]  the index, mid:u:{USER}; the hash beside it has the last number, and that of the last end of all
+
+local OK, FULL, REVOKED = 1, 2, 3
+local CLEANED_MAX = 100 -- names that are taken away at a time
+local YOUNG_MS = 300000 -- a login that was begun so long ago is over
+
+local index, epoch = KEYS[1], KEYS[1] .. ':epoch'
+
+local function now_ms()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+local function whole(number)
+  return string.format('%d', number)
+end
+
+-- Both live for as long as the newest session may, and a little longer than a clock may be wrong.
+local function keep_for(lifetime, now)
+  for _, key in ipairs({index, epoch}) do
+    redis.call('PEXPIREAT', key, whole(now + lifetime + 3600000), 'NX')
+    redis.call('PEXPIREAT', key, whole(now + lifetime + 3600000), 'GT')
+  end
+end

@@ -1,0 +1,49 @@
+/*
+ * What the files of acts share: who plays, and the acts that are not in acts.c.
+ */
+#ifndef INTEGRATION_ACTS_H
+#define INTEGRATION_ACTS_H
+
+#include "app.h"
+
+struct player {
+    struct mid_request *rq;
+    struct mid_task *task; /* NULL: none */
+    const char *who;
+    struct mid_session *session; /* opened by the first act that needs it */
+    const char *value;           /* of this act; NULL: none */
+    const char *kept;            /* where the runtime has put it */
+    const char *kept_copy;
+    bool has_begun; /* a stream */
+};
+
+/* Missing words are "". */
+typedef enum mid_error act_fn(struct player *player, const char *const words[]);
+
+/* "nothing" for NULL. */
+static inline const char *act_text(const char *text)
+{
+    return text != NULL ? text : "nothing";
+}
+
+/* -------------------- acts_live.c: changes of others, and the sessions of a user -------------------- */
+
+act_fn wait_act;    /* "wait:MS" */
+act_fn changed_act; /* "changed:FIELD" */
+
+/* "follow:FIELD:NUMBER": waits, again and again, until the field is that number, and tells whether each wait had a
+ * reason. */
+act_fn follow_act;
+
+act_fn describe_act; /* "describe:ADDRESS:AGENT" */
+
+/* "sessions:USER": the latest login first, each as its address, "*" behind it for this one. */
+act_fn sessions_act;
+
+/* "end-session:USER:ADDRESS" (the first with that address, or "ID" as it stands), "end-others", "end-all:USER": how
+ * many. */
+act_fn end_session_act;
+act_fn end_others_act;
+act_fn end_all_act;
+
+#endif

@@ -1,0 +1,302 @@
+/*
+ * Logins and ends of all sessions of a user, step by step in every order: the steps are those that workers take in
+ * Redis, and each may come between any two of the others. A session that was begun before an end of all ends or never
+ * begins, one that was begun after it goes on, and the index names every session that the user has.
+ */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "integration/random.h"
+#include "redis/server.h"
+#include "session/commit_try.h"
+#include "support/owned.h"
+#include "support/text.h"
+#include "user/index.h"
+
+TestSuite(user_revocation, .fini = server_fini, .timeout = 120);
+
+enum { ENDS_MAX = 8, SESSIONS = 5, LIFETIME_MS = 3600 * 1000 };
+
+static const char user[] = "grace";
+
+/* One session, and the login to it that is under way. */
+struct session {
+    char rid[USER_RID_BYTES];
+    char key[STORE_KEY_BYTES];
+    uint32_t generation;
+    int next;          /* of its steps */
+    int64_t number;    /* of the login under way */
+    int64_t logged_in; /* of the last one that was carried out; 0: none */
+    bool was_refused;
+};
+
+/* An end of all sessions, or of all but one. */
+struct ending {
+    int next;
+    int64_t number;
+    int64_t above;
+    struct user_index_page page;
+    const struct session *spared;
+};
+
+/* -------------------- the steps of a login -------------------- */
+
+MAY_SUSPEND static void login_enter(struct session *session)
+{
+    struct user_entrance entrance;
+    cr_assert_eq(user_index_enter(user, session->rid, 0, &(struct user_index_terms){.patience_ms = 0}, &entrance),
+                 MID_OK);
+    session->number = entrance.number;
+}
+
+MAY_SUSPEND static void login_renew(struct session *session)
+{
+    struct commit commit = {.login_number = session->number};
+    struct commit_answer answer;
+    operations_init(&commit.operations);
+    struct operation *renewal = operations_add(&commit.operations, OPERATION_RENEW, (struct operation_text){"@user", 5},
+                                               (struct operation_text){user, strlen(user)}, 0);
+    renewal->does = OPERATION_RENEW;
+    cr_assert_eq(
+        commit_try(&commit, &(struct commit_terms){.key = session->key, .generation = session->generation}, &answer),
+        MID_OK);
+    session->was_refused = answer.finding.verdict != STORE_OK;
+    if (answer.finding.verdict == STORE_OK) {
+        session->generation = answer.finding.header.generation;
+        session->logged_in = session->number;
+    }
+    commit_drop(&commit);
+}
+
+/* As at a touch: the index may have to name it again. */
+MAY_SUSPEND static void login_keep(struct session *session)
+{
+    bool is_revoked;
+    struct store_summary summary;
+    cr_assert_eq(store_summarize(session->key, &summary), MID_OK);
+    if (!summary.is_there || strcmp(summary.user, user) != 0)
+        return;
+    cr_assert_eq(user_index_keep(user, session->rid, summary.header.renewed_ms, 0, &is_revoked), MID_OK);
+    cr_expect_not(is_revoked);
+}
+
+/* -------------------- the steps of an end -------------------- */
+
+MAY_SUSPEND static void end_revoke(struct ending *ending)
+{
+    cr_assert_eq(user_index_revoke(user, &(struct user_index_terms){.patience_ms = 0}, &ending->number), MID_OK);
+}
+
+MAY_SUSPEND static void end_read(struct ending *ending)
+{
+    cr_assert_eq(user_index_read(user, 0, ending->number, false, &ending->page), MID_OK);
+}
+
+/* One session of the page; the next step is the next one. */
+MAY_SUSPEND static bool end_next(struct ending *ending, size_t at)
+{
+    char key[STORE_KEY_BYTES];
+    struct store_ending of = {.durability = MID_DURABLE_MEMORY};
+    struct store_finding finding;
+    if (at >= ending->page.count)
+        return false;
+    const char *rid = ending->page.names[at].rid;
+    if (ending->spared != NULL && strcmp(ending->spared->rid, rid) == 0)
+        return true;
+    snprintf(key, sizeof(key), "mid:s:{%s}", rid);
+    cr_assert_eq(store_end(key, user, ending->number, &of, &finding), MID_OK);
+    if (finding.verdict == STORE_OTHERS)
+        user_index_leave(user, rid, false, 0);
+    else
+        user_index_forget(user, &rid, 1);
+    return true;
+}
+
+/* True: it has done a step; false: it is over. */
+MAY_SUSPEND static bool login_step(struct session *session)
+{
+    static void (*const steps[])(struct session *) = {login_enter, login_renew, login_keep};
+    if (session->next >= (int)(sizeof(steps) / sizeof(steps[0])))
+        return false;
+    steps[session->next++](session);
+    return true;
+}
+
+MAY_SUSPEND static bool end_step(struct ending *ending)
+{
+    int step = ending->next++;
+    if (step == 0)
+        end_revoke(ending);
+    else if (step == 1)
+        end_read(ending);
+    else
+        return end_next(ending, (size_t)step - 2);
+    return true;
+}
+
+/* -------------------- what has to be true at the end -------------------- */
+
+static bool is_named(const struct session *session)
+{
+    struct user_index_page page;
+    cr_assert_eq(user_index_read(user, 0, INT64_C(1) << 52, true, &page), MID_OK);
+    for (size_t i = 0; i < page.count; i++)
+        if (strcmp(page.names[i].rid, session->rid) == 0)
+            return true;
+    return false;
+}
+
+static bool is_on_page(const struct ending *ending, const struct session *session)
+{
+    for (size_t i = 0; i < ending->page.count; i++)
+        if (strcmp(ending->page.names[i].rid, session->rid) == 0)
+            return true;
+    return false;
+}
+
+/* A session that logs in again while an end is under way may be ended by it, or not. */
+MAY_SUSPEND static void expect_truth(const struct session *session, const struct ending ends[], size_t count,
+                                     const char *order)
+{
+    struct store_summary summary;
+    cr_assert_eq(store_summarize(session->key, &summary), MID_OK);
+    bool has_user = summary.is_there && strcmp(summary.user, user) == 0;
+    bool may_have = session->logged_in > 0;
+    bool has_to = session->logged_in > 0;
+    for (size_t i = 0; i < count; i++) {
+        bool is_spared = ends[i].spared == session;
+        may_have = may_have && (is_spared || session->logged_in > ends[i].number);
+        has_to = has_to && (is_spared || !is_on_page(&ends[i], session));
+    }
+    cr_expect(may_have || !has_user, "%s: it is the user's; its login was %lld", order, (long long)session->logged_in);
+    cr_expect(has_user || !has_to || !may_have, "%s: it is not the user's", order);
+    cr_expect(!has_user || is_named(session), "%s: the index does not name it", order);
+}
+
+/* -------------------- sessions -------------------- */
+
+MAY_SUSPEND static void make_session(struct session *session, unsigned number)
+{
+    struct store_finding finding;
+    *session = (struct session){.generation = 1};
+    snprintf(session->rid, sizeof(session->rid), "%08x%024x", (unsigned)random_below(1u << 31), number);
+    snprintf(session->key, sizeof(session->key), "mid:s:{%s}", session->rid);
+    cr_assert_eq(store_create(session->key, 0, &finding), MID_OK);
+}
+
+MAY_SUSPEND static struct redis_client *open_store(void)
+{
+    struct redis_options options = worker_options();
+    options.timeout_ms = 10000;
+    struct redis_client *client = redis_client_new(&options);
+    store_init(&(struct store_settings){.redis = client,
+                                        .idle_ms = LIFETIME_MS,
+                                        .absolute_ms = LIFETIME_MS,
+                                        .user_idle_ms = LIFETIME_MS,
+                                        .user_absolute_ms = LIFETIME_MS,
+                                        .fields_max = 64,
+                                        .value_bytes_max = 16384,
+                                        .size_max = 65536});
+    commit_init();
+    user_index_init(&(struct user_index_settings){.redis = client, .lifetime_ms = LIFETIME_MS});
+    cr_assert(redis_client_wait_ready(client, 10000));
+    return client;
+}
+
+/* -------------------- every order of one login and one end -------------------- */
+
+/* A bit for each step: 1 is the end's. */
+MAY_SUSPEND static void play_order(unsigned bits, int steps, bool was_logged_in)
+{
+    struct session session;
+    struct ending ending = {0};
+    char order[32];
+    make_session(&session, bits);
+    if (was_logged_in)
+        while (login_step(&session))
+            continue;
+    session.next = 0;
+    for (int i = 0; i < steps; i++) {
+        bool is_end = (bits >> i & 1) != 0;
+        order[i] = is_end ? 'E' : 'l';
+        if (is_end)
+            end_step(&ending);
+        else
+            login_step(&session);
+    }
+    order[steps] = '\0';
+    while (login_step(&session))
+        continue;
+    while (end_step(&ending))
+        continue;
+    expect_truth(&session, &ending, 1, order);
+}
+
+static void play_all_orders(void *arg)
+{
+    enum { STEPS = 7 };
+    (void)arg;
+    struct redis_client *client = open_store();
+    for (unsigned bits = 0; bits < 1u << STEPS; bits++)
+        for (int was_logged_in = 0; was_logged_in < 2; was_logged_in++)
+            play_order(bits, STEPS, was_logged_in != 0);
+    redis_client_free(client);
+}
+
+Test(user_revocation, a_login_and_an_end_of_all_in_every_order_of_their_steps)
+{
+    random_begin("user_revocation::a_login_and_an_end_of_all_in_every_order_of_their_steps");
+    server_start_with_users(NULL);
+    run_scenario(play_all_orders);
+}
+
+/* -------------------- several of both, at random -------------------- */
+
+/* Whoever it is does one step. */
+MAY_SUSPEND static void play_round(int round)
+{
+    struct session sessions[SESSIONS];
+    struct ending ends[ENDS_MAX] = {{0}};
+    size_t end_count = 1 + random_below(3);
+    OWNED char *order = text_printf("round %d", round);
+    for (unsigned i = 0; i < SESSIONS; i++)
+        make_session(&sessions[i], (unsigned)round * SESSIONS + i);
+    for (size_t i = 0; i < end_count; i++)
+        ends[i].spared = random_chance(40) ? &sessions[random_below(SESSIONS)] : NULL;
+    for (int i = 0; i < 40; i++) {
+        if (random_chance(40)) {
+            end_step(&ends[random_below(end_count)]);
+            continue;
+        }
+        struct session *session = &sessions[random_below(SESSIONS)];
+        if (!login_step(session) && random_chance(30))
+            session->next = 0; /* it logs in again */
+    }
+    for (size_t i = 0; i < end_count; i++)
+        while (end_step(&ends[i]))
+            continue;
+    for (int i = 0; i < SESSIONS; i++)
+        while (login_step(&sessions[i]))
+            continue;
+    for (int i = 0; i < SESSIONS; i++)
+        expect_truth(&sessions[i], ends, end_count, order);
+}
+
+static void play_rounds(void *arg)
+{
+    enum { ROUNDS = 300 };
+    (void)arg;
+    struct redis_client *client = open_store();
+    for (int round = 0; round < ROUNDS; round++)
+        play_round(round);
+    redis_client_free(client);
+}
+
+Test(user_revocation, logins_and_ends_at_random)
+{
+    random_begin("user_revocation::logins_and_ends_at_random");
+    server_start_with_users(NULL);
+    run_scenario(play_rounds);
+}
