@@ -233,7 +233,7 @@ static const char *take_option(int *argc, char **argv, const struct option *opti
             continue;
         const char *value = has_own ? argv[i] + length + 1 : "";
         int taken = 1;
-        if (option->has_value && !has_own && i + 1 < *argc) {
+        if (option->has_value && !has_own && i + 1 < *argc && strncmp(argv[i + 1], "--", 2) != 0) {
             value = argv[i + 1];
             taken = 2;
         }

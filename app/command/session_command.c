@@ -74,10 +74,15 @@ static void print_row(const struct mid_user_session *session, void *arg)
     command.printed++;
 }
 
+/* A user's name is any bytes; a terminal would obey some. */
 static void print_line(const char *name, const char *text)
 {
-    if (text[0] != '\0')
-        printf("%s: %s\n", name, text);
+    if (text[0] == '\0')
+        return;
+    printf("%s: ", name);
+    for (; *text != '\0'; text++)
+        putchar((unsigned char)*text >= 0x20 && *text != 0x7f ? *text : '?');
+    putchar('\n');
 }
 
 static void print_time(const char *name, int64_t unix_ms)

@@ -196,7 +196,7 @@ for i = 2, #names do
     lifetime = lifetime or {}
     lifetime[field] = false
   end
-  if new and new ~= old and #new > VALUE_MAX then
+  if new and new ~= old and #new > VALUE_MAX and string.sub(field, 1, 1) ~= '@' then
     return {LIMIT, bytes, field}
   end
   now[field] = new

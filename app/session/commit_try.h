@@ -37,7 +37,7 @@ struct commit {
     bool is_unbound; /* it rests on no revision, having been overtaken too often: it is sent once, and then only looked
                         for */
     int64_t login_number;    /* of a renewal, in the index of the user's sessions (user/index.h); 0: none yet */
-    bool is_entered;         /* the index names this session */
+    int64_t entered_ms;      /* when the index was last asked to name this session, on the loop's clock; 0: never */
     bool is_only_looked_for; /* it was sent without a revision, so it may be found applied, and not be applied now */
 };
 

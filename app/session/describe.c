@@ -16,9 +16,13 @@ static size_t cut(const char *text, size_t most)
     return length;
 }
 
-static bool is_printable(unsigned char byte)
+/* C0, DEL, and of valid UTF-8 C1 (C2 80 to C2 9F), which terminals understand. */
+static bool is_control(const char *text, size_t at)
 {
-    return byte >= 0x20 && byte != 0x7f;
+    unsigned char byte = (unsigned char)text[at];
+    unsigned char next = (unsigned char)text[at + 1];
+    unsigned char previous = at > 0 ? (unsigned char)text[at - 1] : 0;
+    return byte < 0x20 || byte == 0x7f || (byte == 0xc2 && next < 0xa0) || (previous == 0xc2 && byte < 0xa0);
 }
 
 /* Appends the text as it may be shown: with a '?' for what is no character. */
@@ -28,7 +32,7 @@ static char *append_shown(char *end, const char *text, size_t most)
     bool is_utf8 = utf8_is_valid(text != NULL ? text : "", length);
     for (size_t i = 0; i < length; i++) {
         unsigned char byte = (unsigned char)text[i];
-        *end++ = is_printable(byte) && (is_utf8 || byte < 0x80) ? text[i] : '?';
+        *end++ = !is_control(text, i) && (is_utf8 || byte < 0x80) ? text[i] : '?';
     }
     return end;
 }

@@ -196,7 +196,7 @@ enum mid_error mid_session_take(struct mid_session *session, const char *field, 
 enum mid_error mid_session_set_if_absent(struct mid_session *session, const char *field, const char *value,
                                          bool *was_set)
 {
-    const char *answer;
+    const char *answer = NULL;
     MID_TRY(session_ask(session, OPERATION_SET_IF_ABSENT, field, text_of(value), 0, &answer));
     *was_set = answer != NULL && strcmp(answer, "1") == 0;
     return MID_OK;
@@ -205,7 +205,7 @@ enum mid_error mid_session_set_if_absent(struct mid_session *session, const char
 enum mid_error mid_session_compare_and_set(struct mid_session *session, const char *field, const char *expected,
                                            const char *value, bool *was_set)
 {
-    const char *answer;
+    const char *answer = NULL;
     size_t expected_bytes = strlen(expected);
     char *both = malloc(expected_bytes + strlen(value) + 1);
     if (both == NULL)

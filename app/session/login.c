@@ -16,22 +16,47 @@ MAY_SUSPEND static void leave_index(const struct mid_session *session, const cha
         user_index_leave(user, session->rid_text, is_gone, session_patience_ms(session));
 }
 
+enum mid_error mid_user_begin_login(struct mid_session *session, const char *user)
+{
+    if (session_is_over(session))
+        return MID_ENDED;
+    size_t bytes = user != NULL ? strlen(user) : 0;
+    if (bytes == 0 || bytes > SESSION_USER_BYTES_MAX)
+        return mid_fail(session->rq, MID_UNPROCESSABLE, "a user name has 1 to %d bytes", SESSION_USER_BYTES_MAX);
+    return user_index_begin(user, session_patience_ms(session), &session->login_begun);
+}
+
+/* Of a login that was stored; `former` is who was logged in before, as far as that is known. */
+MAY_SUSPEND static void settle_index(struct mid_session *session, const char *former, const char *user, int64_t number)
+{
+    if (former != NULL && strcmp(former, user) != 0)
+        leave_index(session, former, false);
+    if (user[0] == '\0')
+        return;
+    user_index_confirm(user, session->rid_text, number, session_patience_ms(session));
+    user_sessions_end_excess(session, user);
+    session->other_sessions = 0;
+}
+
 enum mid_error mid_session_renew(struct mid_session *session, const char *user)
 {
+    char name[STORE_USER_BYTES]; /* what was passed may be a value of the session */
     const char *former = NULL;
-    struct operation_text name = {user != NULL ? user : "", user != NULL ? strlen(user) : 0};
+    size_t bytes = user != NULL ? strlen(user) : 0;
     if (session_is_over(session))
         return MID_ENDED;
     if (!session_can_send_cookie(session))
         return MID_HEAD_SENT;
-    if (name.bytes > SESSION_USER_BYTES_MAX)
+    if (bytes > SESSION_USER_BYTES_MAX)
         return mid_fail(session->rq, MID_UNPROCESSABLE, "a user name has at most %d bytes", SESSION_USER_BYTES_MAX);
-    session->other_sessions = 0;
-    MID_TRY(session_ask(session, OPERATION_RENEW, "@user", name, 0, &former));
+    memcpy(name, user != NULL ? user : "", bytes + 1);
+    session->login_number = 0;
+    MID_TRY(session_ask(session, OPERATION_RENEW, "@user", (struct operation_text){name, bytes}, 0, &former));
+    if (session->state != SESSION_LIVE)
+        return MID_ENDED;
     session->must_send_cookie = true;
-    if (former != NULL && strcmp(former, name.data) != 0)
-        leave_index(session, former, false);
-    user_sessions_end_excess(session, name.data);
+    session->login_begun = 0;
+    settle_index(session, former, name, session->login_number);
     return MID_OK;
 }
 
@@ -55,10 +80,6 @@ enum mid_error mid_session_destroy(struct mid_session *session)
     }
     if (session->state == SESSION_ENDED) /* of which a load has heard; it may have been said by memory only */
         MID_TRY(session_confirm(session, session->heard_on));
-    session_drop_changes(session);
-    session->state = SESSION_ENDED;
-    session->must_clear_cookie = session_can_send_cookie(session);
-    list_remove(&session->stream_link); /* the stream that has ended it has its last words */
-    session->rq->wait.is_alarmed = false;
+    session_end_own(session);
     return MID_OK;
 }

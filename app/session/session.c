@@ -10,6 +10,7 @@
 #include "session/cookie.h"
 #include "session/limits.h"
 #include "session/streams.h"
+#include "session/user_sessions.h"
 
 enum { END_LOOK_MS = 50 };
 
@@ -43,6 +44,8 @@ MAY_SUSPEND static enum mid_error before_head(struct mid_request *rq, bool is_st
         MID_TRY(streams_enter(session));
     if (!is_stream)
         MID_TRY(session_is_dirty(session) ? mid_session_commit(session) : MID_OK);
+    if (!is_stream)
+        user_sessions_keep_if_due(session);
     response_set_default(rq, "Cache-Control", "no-store"); /* it may show what is this visitor's alone */
     session_put_cookie(session);
     return MID_OK;
@@ -57,7 +60,9 @@ static void before_error(struct mid_request *rq)
 MAY_SUSPEND static enum mid_error before_end(struct mid_request *rq)
 {
     rq->session->is_at_end = true;
-    return session_is_dirty(rq->session) ? mid_session_commit(rq->session) : MID_OK;
+    MID_TRY(session_is_dirty(rq->session) ? mid_session_commit(rq->session) : MID_OK);
+    user_sessions_keep_if_due(rq->session);
+    return MID_OK;
 }
 
 /* A stream that only waits learns here that its session was ended by somebody else; with Redis away, it waits on. */
@@ -65,6 +70,7 @@ MAY_SUSPEND static enum mid_error still_wanted(struct mid_request *rq)
 {
     struct mid_session *session = rq->session;
     struct store_finding finding;
+    user_sessions_keep_if_due(session);
     if (session->state != SESSION_LIVE)
         return session->state == SESSION_ENDED && session->is_in_use ? MID_ENDED : MID_OK;
     session->is_look_due = store_look(session->key, &finding) != MID_OK;

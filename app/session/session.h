@@ -70,7 +70,10 @@ struct mid_session {
     struct list stream_link;    /* among the worker's sessions with a stream */
     const struct store_fence *fence; /* claim.c: of the task whose session this is; NULL: of a request */
     bool was_step_skipped;           /* by the last commit that went well */
+    int64_t login_begun;             /* mid_user_begin_login(): the number of the login that follows; 0: none was */
+    int64_t login_number;            /* of the login that was last sent */
     int64_t other_sessions;          /* of the user who has just logged in: as many as the index names */
+    bool is_keep_due;                /* a commit has touched it: user_sessions_keep() */
 };
 
 /* NULL is the handle that mid_session_find() gives where there is no session: as over as one that has ended. */
@@ -169,6 +172,9 @@ void session_become_absent(struct mid_session *session);
  * the visitor gets a new session, by the next commit. MID_ENDED, MID_LOST_LEASE, MID_FAILED.
  */
 MID_CHECK enum mid_error session_found(struct mid_session *session, const struct store_finding *finding);
+
+/* This very request has ended it. */
+void session_end_own(struct mid_session *session);
 
 /* Turns SESSION_ABSENT into SESSION_LIVE. May suspend. MID_HEAD_SENT, MID_UNAVAILABLE, MID_TOO_MANY, MID_OVERLOADED. */
 MAY_SUSPEND MID_CHECK enum mid_error session_create(struct mid_session *session);

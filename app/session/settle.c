@@ -18,7 +18,7 @@
 #include "session/user_sessions.h"
 #include "user/index.h"
 
-enum { JUST_NOW_MS = 1000 };
+enum { ENTERED_MS = 60 * 1000, CLOCK_ERROR_MS = 50 };
 enum { ROUNDS_MAX = 4 }; /* of being overtaken, until Redis is to apply it whatever the revision, and to answer */
 
 /* -------------------- one try -------------------- */
@@ -36,12 +36,14 @@ static bool is_renewal(const struct operation *operation)
     return operation->code == OPERATION_RENEW;
 }
 
+/* The last one counts. */
 static const struct operation *find_renewal(const struct commit *commit)
 {
-    const struct operation *operation = commit->operations.first;
-    while (operation != NULL && !is_renewal(operation))
-        operation = operation->next;
-    return operation;
+    const struct operation *found = NULL;
+    for (const struct operation *operation = commit->operations.first; operation != NULL; operation = operation->next)
+        if (is_renewal(operation))
+            found = operation;
+    return found;
 }
 
 /* The revision that the commit rests on, from before it was first sent. One that was sent without may not be applied by
@@ -134,26 +136,38 @@ static enum mid_error fail_revoked(struct mid_session *session)
     return mid_fail(session->rq, MID_ENDED, "all sessions of the user were ended during this login; log in again");
 }
 
-/* The index of the user's sessions names this one before its record does. */
+MAY_SUSPEND static enum mid_error ask_index(struct mid_session *session, const char *user,
+                                            struct user_entrance *entrance)
+{
+    return user_index_enter(user, session->rid_text, session->commit.login_number,
+                            &(struct user_index_terms){.patience_ms = session_patience_ms(session),
+                                                       .durability = request_durability(session->rq)},
+                            entrance);
+}
+
+/* The index of the user's sessions names this one before its record does. A commit that has waited for long asks again:
+ * what keeps a login out that an end of all has met is not there for ever. */
 MAY_SUSPEND static enum mid_error enter_index(struct mid_session *session)
 {
     struct commit *commit = &session->commit;
     const struct operation *renewal = find_renewal(commit);
     struct user_entrance entrance;
-    if (renewal == NULL || renewal->value.bytes == 0 || commit->is_entered)
+    bool is_entered = commit->entered_ms != 0 && loop_now_ms() - commit->entered_ms < ENTERED_MS;
+    if (renewal == NULL || renewal->value.bytes == 0 || is_entered)
         return MID_OK;
-    MID_TRY(user_index_enter(renewal->value.data, session->rid_text, commit->login_number,
-                             &(struct user_index_terms){.patience_ms = session_patience_ms(session),
-                                                        .durability = request_durability(session->rq)},
-                             &entrance));
+    if (commit->login_number == 0)
+        commit->login_number = session->login_begun;
+    MID_TRY(ask_index(session, renewal->value.data, &entrance));
+    if (entrance.is_full && user_sessions_clean(session, renewal->value.data) > 0)
+        MID_TRY(ask_index(session, renewal->value.data, &entrance));
     if (entrance.is_revoked)
         return fail_revoked(session);
     if (entrance.is_full)
         return mid_fail(session->rq, MID_TOO_MANY,
                         "this user has %lld sessions, which is the maximum; one of them has to end first",
                         (long long)entrance.others);
-    commit->is_entered = true;
-    commit->login_number = entrance.number;
+    commit->entered_ms = loop_now_ms();
+    commit->login_number = session->login_number = entrance.number;
     session->other_sessions = entrance.others;
     return MID_OK;
 }
@@ -247,12 +261,13 @@ static enum mid_error end(struct mid_session *session, const struct commit_answe
     return error == MID_ENDED && answer->finding.has_header && is_unknown ? nobody_knows(session) : error;
 }
 
-/* Where the slow way has touched the record; a login has just been named. */
-MAY_SUSPEND static void keep_if_touched(struct mid_session *session, bool was_fast, bool was_renewal)
+/* The slow way has touched the record, and it was not a login, which has just been named: once this call is over, the
+ * index has to be looked at. `sent_ms` is by Redis's clock. */
+static void note_touch(struct mid_session *session, const struct commit_answer *answer, int64_t sent_ms)
 {
-    bool was_touched = store_unix_ms(session->key) - session->header.touched_ms < JUST_NOW_MS;
-    if (!was_fast && !was_renewal && was_touched && session->state == SESSION_LIVE)
-        user_sessions_keep(session);
+    bool was_touched = !answer->was_fast && session->header.touched_ms + CLOCK_ERROR_MS >= sent_ms;
+    if (was_touched && find_renewal(&session->commit) == NULL)
+        session->is_keep_due = true;
 }
 
 /* One step further. MID_OK with *is_settled false: try again. */
@@ -261,6 +276,7 @@ MAY_SUSPEND static enum mid_error advance(struct mid_session *session, bool is_p
     struct commit_answer answer;
     MID_TRY(prepare(session, is_patient));
     bool was_in_doubt = session->commit.is_in_doubt;
+    int64_t sent_ms = store_unix_ms(session->key);
     MID_TRY(try_commit(session, &answer));
     switch (answer.finding.verdict) {
     case STORE_OK:
@@ -269,9 +285,8 @@ MAY_SUSPEND static enum mid_error advance(struct mid_session *session, bool is_p
     case STORE_SKIPPED:
         session_count_way(answer.was_fast);
         *is_settled = true;
-        bool was_renewal = has_operation(&session->commit, is_renewal);
         MID_TRY(take_stored(session, &answer));
-        keep_if_touched(session, answer.was_fast, was_renewal);
+        note_touch(session, &answer, sent_ms);
         return MID_OK;
     case STORE_MOVED:
         return follow(session, &answer, was_in_doubt, rounds);

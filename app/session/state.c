@@ -163,7 +163,8 @@ void session_become_absent(struct mid_session *session)
     session->header = (struct header){0};
     session->read.revision = -1;
     session->commit.knows_revision = session->commit.must_hold = session->commit.is_in_doubt = false;
-    session->commit.has_results = session->commit.is_heard = session->commit.is_entered = false;
+    session->commit.has_results = session->commit.is_heard = false;
+    session->commit.entered_ms = 0;
     view_forget(&session->view);
     session->view.is_complete = true;
     session->view.revision = 0; /* which a new record has */
@@ -240,6 +241,15 @@ enum mid_error session_take_look(struct mid_session *session, struct store_findi
     if (is_unmarked || session_news(session, &session->header) != NEWS_NONE)
         session->is_behind = true;
     return MID_OK;
+}
+
+void session_end_own(struct mid_session *session)
+{
+    session_drop_changes(session);
+    session->state = SESSION_ENDED;
+    session->must_clear_cookie = session_can_send_cookie(session);
+    list_remove(&session->stream_link); /* the stream that has ended it has its last words */
+    session->rq->wait.is_alarmed = false;
 }
 
 /* -------------------- a new one -------------------- */

@@ -182,6 +182,7 @@ bool store_is_change(enum store_verdict verdict)
     case STORE_SKIPPED:
     case STORE_MISSING:
     case STORE_LOGGED_OUT:
+    case STORE_OTHERS: /* a bar may be stored beside it */
         return true;
     default:
         return false;

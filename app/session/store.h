@@ -160,13 +160,15 @@ MAY_SUSPEND MID_CHECK enum mid_error store_end(const char *key, const char *user
 enum { STORE_ADDRESS_BYTES = 65, STORE_AGENT_BYTES = 257 };
 struct store_summary {
     bool is_there;
+    bool is_old; /* of format 1: nothing else is told */
     struct header header;
     int64_t created_ms;
     char user[STORE_USER_BYTES]; /* "": nobody */
     char address[STORE_ADDRESS_BYTES];
     char agent[STORE_AGENT_BYTES];
 };
-MAY_SUSPEND MID_CHECK enum mid_error store_summarize(const char *key, struct store_summary *summary);
+MAY_SUSPEND MID_CHECK enum mid_error store_summarize(const char *key, store_patience patience_ms,
+                                                     struct store_summary *summary);
 
 /* Who is logged in; "": nobody, or there is no record. */
 MAY_SUSPEND MID_CHECK enum mid_error store_find_user(const char *key, char user[static STORE_USER_BYTES]);

@@ -6,13 +6,14 @@
 #include "redis/reply.h"
 #include "session/store.h"
 
-/* HMGET of "@", "@created", "@user" and "@about", which is the address, a line feed, and the agent. */
+/* HMGET of "@", "@created", "@user", "@about", which is the address, a line feed, and the agent, and "@generation". */
 static enum mid_error on_summary(const struct redisReply *reply, void *arg)
 {
     struct store_summary *summary = arg;
     const char *bytes;
     size_t length;
     *summary = (struct store_summary){0};
+    summary->is_old = reply_bytes(reply_element(reply, 4)) > 0;
     if (!reply_string(reply_element(reply, 0), &bytes, &length) || !header_parse(bytes, length, &summary->header))
         return MID_OK;
     const char *about = reply_text(reply_element(reply, 3));
@@ -26,11 +27,12 @@ static enum mid_error on_summary(const struct redisReply *reply, void *arg)
     return MID_OK;
 }
 
-enum mid_error store_summarize(const char *key, struct store_summary *summary)
+enum mid_error store_summarize(const char *key, store_patience patience_ms, struct store_summary *summary)
 {
-    struct redis_call call = {.on_reply = on_summary, .arg = summary};
-    const struct redis_argument words[] = {REDIS_TEXT("HMGET"),    REDIS_TEXT(key),     REDIS_TEXT("@"),
-                                           REDIS_TEXT("@created"), REDIS_TEXT("@user"), REDIS_TEXT("@about")};
+    struct redis_call call = {.on_reply = on_summary, .arg = summary, .patience_ms = patience_ms};
+    const struct redis_argument words[] = {REDIS_TEXT("HMGET"),      REDIS_TEXT(key),     REDIS_TEXT("@"),
+                                           REDIS_TEXT("@created"),   REDIS_TEXT("@user"), REDIS_TEXT("@about"),
+                                           REDIS_TEXT("@generation")};
     return store_note_failure(key,
                               redis_command(store_settings()->redis, sizeof(words) / sizeof(words[0]), words, &call));
 }

@@ -9,10 +9,13 @@
 #include "session/limits.h"
 #include "user/index.h"
 
-/* Above every number of the index, and exact as the score of a sorted set. */
-#define NUMBER_MAX ((INT64_C(1) << 53) - 1)
-
-enum { RID_TEXT_LENGTH = 2 * TOKEN_RID_BYTES };
+enum {
+    RID_TEXT_LENGTH = 2 * TOKEN_RID_BYTES,
+    CLEANED_AT_LOGIN = 4, /* names that each login looks at, from the oldest on */
+    FEW_SESSIONS = 8,     /* with fewer it does not */
+    SLOW_MS = 100,        /* a step that has failed and took longer has waited for Redis */
+    SLOW_FAILURES_MAX = 3,
+};
 
 /* -------------------- who, and which -------------------- */
 
@@ -44,18 +47,12 @@ static store_patience patience_of(const struct mid_request *rq)
 
 static bool is_own(const struct mid_request *rq, const char *key)
 {
-    return rq->session != NULL && rq->session->state == SESSION_LIVE && strcmp(rq->session->key, key) == 0;
+    const struct mid_session *session = rq->session;
+    return session != NULL && (session->state == SESSION_LIVE || session->state == SESSION_CLAIMED) &&
+           strcmp(session->key, key) == 0;
 }
 
 /* -------------------- ending -------------------- */
-
-/* The request that has ended its own session. */
-static void note_own_end(struct mid_request *rq)
-{
-    session_drop_changes(rq->session);
-    rq->session->state = SESSION_ENDED;
-    rq->session->must_clear_cookie = session_can_send_cookie(rq->session);
-}
 
 /* One session; `user` NULL: whoever's. *finding tells what became of it; ending->user whose it was. */
 MAY_SUSPEND static enum mid_error end_one(struct mid_request *rq, const char *key, const char *user, int64_t number,
@@ -67,7 +64,7 @@ MAY_SUSPEND static enum mid_error end_one(struct mid_request *rq, const char *ke
     if (finding->verdict == STORE_FOREIGN)
         return mid_fail(rq, MID_FAILED, "the session's record has an unknown format");
     if (finding->verdict == STORE_OK && is_own(rq, key))
-        note_own_end(rq);
+        session_end_own(rq->session);
     return MID_OK;
 }
 
@@ -78,6 +75,8 @@ struct sweep {
     const char *spared; /* the rid of the one that goes on; NULL: none does */
     int64_t number;     /* of the end of all that are named below it; 0: they are ended one by one */
     int64_t ended;
+    enum mid_error error; /* the first one: the others are ended all the same */
+    int slow_failures;
 };
 
 /* The names of sessions that are gone, to be taken away together. */
@@ -96,36 +95,50 @@ MAY_SUSPEND static enum mid_error end_named(struct sweep *sweep, const char *rid
     key_of(rid, key);
     MID_TRY(end_one(sweep->rq, key, sweep->user, sweep->number, &ending, &finding));
     if (finding.verdict == STORE_OTHERS)
-        user_index_leave(sweep->user, rid, false, 0);
+        user_index_leave(sweep->user, rid, false, patience_of(sweep->rq));
     else
         gone->rids[gone->count++] = rid;
     sweep->ended += finding.verdict == STORE_OK;
     return MID_OK;
 }
 
-/* At most `most` of the names of the page; what has ended is taken away also after an error. */
-MAY_SUSPEND static enum mid_error end_page(struct sweep *sweep, const struct user_index_page *page, size_t most)
+/* One that cannot be ended, such as one of a node that is away, does not keep the others alive. False: Redis does not
+ * answer at all. */
+static bool may_go_on(struct sweep *sweep, enum mid_error error, int64_t begun_ms)
+{
+    if (error == MID_OK)
+        return true;
+    if (sweep->error == MID_OK)
+        sweep->error = error;
+    sweep->slow_failures += loop_now_ms() - begun_ms > SLOW_MS;
+    return sweep->slow_failures < SLOW_FAILURES_MAX;
+}
+
+MAY_SUSPEND static bool end_page(struct sweep *sweep, const struct user_index_page *page)
 {
     struct gone gone = {.count = 0};
-    enum mid_error error = MID_OK;
-    for (size_t i = 0; i < page->count && i < most && error == MID_OK; i++)
-        error = end_named(sweep, page->names[i].rid, &gone);
-    user_index_forget(sweep->user, gone.rids, gone.count);
-    return error;
+    bool goes_on = true;
+    for (size_t i = 0; i < page->count && goes_on; i++) {
+        int64_t begun_ms = loop_now_ms();
+        goes_on = may_go_on(sweep, end_named(sweep, page->names[i].rid, &gone), begun_ms);
+    }
+    user_index_forget(sweep->user, gone.rids, gone.count, patience_of(sweep->rq));
+    return goes_on;
 }
 
 /* All that are named below the number, page by page. */
 MAY_SUSPEND static enum mid_error end_pages(struct sweep *sweep)
 {
     struct user_index_page page = {.count = 0};
-    int64_t above = 0;
+    struct user_index_range range = {.above = 0, .below = sweep->number};
     do {
-        MID_TRY(user_index_read(sweep->user, above, sweep->number, false, &page));
-        MID_TRY(end_page(sweep, &page, page.count));
+        MID_TRY(user_index_read(sweep->user, &range, patience_of(sweep->rq), &page));
+        if (!end_page(sweep, &page))
+            break;
         if (page.count > 0)
-            above = page.names[page.count - 1].number;
+            range.above = page.names[page.count - 1].number;
     } while (page.count == USER_INDEX_PAGE);
-    return MID_OK;
+    return sweep->error;
 }
 
 static void tell(const struct sweep *sweep, enum session_ending by)
@@ -139,7 +152,7 @@ static void tell(const struct sweep *sweep, enum session_ending by)
 MAY_SUSPEND static enum mid_error end_all(struct sweep *sweep, enum session_ending by, int64_t *ended)
 {
     enum mid_error error = user_index_revoke(
-        sweep->user,
+        sweep->user, sweep->spared != NULL ? sweep->spared : "",
         &(struct user_index_terms){.patience_ms = patience_of(sweep->rq), .durability = request_durability(sweep->rq)},
         &sweep->number);
     if (error == MID_OK)
@@ -183,7 +196,7 @@ MAY_SUSPEND static enum mid_error end_by_id(struct mid_request *rq, const char *
     MID_TRY(end_one(rq, key, user, 0, &ending, &finding));
     struct sweep sweep = {.rq = rq, .user = ending.user, .ended = finding.verdict == STORE_OK};
     if (sweep.ended > 0 && ending.user[0] != '\0')
-        user_index_leave(ending.user, id, true, 0);
+        user_index_leave(ending.user, id, true, patience_of(rq));
     tell(&sweep, SESSION_ENDING_ONE);
     if (ended != NULL)
         *ended = sweep.ended;
@@ -203,15 +216,62 @@ enum mid_error user_sessions_end_any(struct mid_request *rq, const char *id, int
     return end_by_id(rq, NULL, id, ended);
 }
 
+/* -------------------- how many there are -------------------- */
+
+/* Looks at so many of the oldest names, and takes those away whose sessions are gone or another's. *page has those that
+ * are left, of as many as were looked at. Returns how many went. */
+MAY_SUSPEND static size_t clean(struct sweep *sweep, size_t most, struct user_index_page *page)
+{
+    char key[STORE_KEY_BYTES];
+    struct store_summary summary;
+    struct gone gone = {.count = 0};
+    size_t others = 0;
+    size_t kept = 0;
+    int64_t patience_ms = patience_of(sweep->rq);
+    const struct user_index_range all = {.above = 0, .below = USER_NUMBER_MAX};
+    struct user_index_page read;
+    page->count = 0;
+    if (user_index_read(sweep->user, &all, patience_ms, &read) != MID_OK)
+        return 0;
+    for (size_t i = 0; i < read.count && i < most; i++) {
+        const struct user_index_name *name = &read.names[i];
+        key_of(name->rid, key);
+        if (store_summarize(key, patience_ms, &summary) != MID_OK)
+            break;
+        if (!summary.is_there && !summary.is_old) {
+            gone.rids[gone.count++] = name->rid;
+        } else if (summary.is_there && strcmp(summary.user, sweep->user) != 0) {
+            user_index_leave(sweep->user, name->rid, false, patience_ms);
+            others++;
+        } else {
+            page->names[kept++] = *name;
+        }
+    }
+    page->count = kept;
+    user_index_forget(sweep->user, gone.rids, gone.count, patience_ms);
+    return gone.count + others;
+}
+
+size_t user_sessions_clean(struct mid_session *session, const char *user)
+{
+    struct user_index_page page;
+    struct sweep sweep = {.rq = session->rq, .user = user, .spared = session->rid_text};
+    return clean(&sweep, USER_INDEX_PAGE, &page);
+}
+
 void user_sessions_end_excess(struct mid_session *session, const char *user)
 {
     struct user_index_page page;
-    size_t excess = (size_t)user_index_excess(session->other_sessions);
     struct sweep sweep = {.rq = session->rq, .user = user, .spared = session->rid_text};
-    if (excess == 0 || user_index_read(user, 0, NUMBER_MAX, false, &page) != MID_OK)
+    int64_t excess = user_index_excess(session->other_sessions);
+    if (excess == 0 && session->other_sessions < FEW_SESSIONS)
         return;
-    enum mid_error error = end_page(&sweep, &page, excess);
-    (void)error; /* the next login ends more */
+    excess -= (int64_t)clean(&sweep, excess > 0 ? USER_INDEX_PAGE : CLEANED_AT_LOGIN, &page);
+    struct gone gone = {.count = 0};
+    for (size_t i = 0; i < page.count && sweep.ended < excess; i++)
+        if (end_named(&sweep, page.names[i].rid, &gone) != MID_OK)
+            break; /* the next login ends more */
+    user_index_forget(user, gone.rids, gone.count, patience_of(session->rq));
     tell(&sweep, SESSION_ENDING_LIMIT);
 }
 
@@ -246,6 +306,13 @@ void user_sessions_keep(struct mid_session *session)
     tell(&sweep, SESSION_ENDING_LATE);
 }
 
+void user_sessions_keep_if_due(struct mid_session *session)
+{
+    if (session->is_keep_due && session->state == SESSION_LIVE)
+        user_sessions_keep(session);
+    session->is_keep_due = false;
+}
+
 /* -------------------- listing -------------------- */
 
 typedef void visit_fn(const struct mid_user_session *session, void *arg);
@@ -257,13 +324,15 @@ MAY_SUSPEND static enum mid_error visit_named(struct sweep *sweep, const char *r
     char key[STORE_KEY_BYTES];
     struct store_summary summary;
     key_of(rid, key);
-    MID_TRY(store_summarize(key, &summary));
+    MID_TRY(store_summarize(key, patience_of(sweep->rq), &summary));
+    if (summary.is_old)
+        return MID_OK;
     if (!summary.is_there) {
         gone->rids[gone->count++] = rid;
         return MID_OK;
     }
     if (strcmp(summary.user, sweep->user) != 0) {
-        user_index_leave(sweep->user, rid, false, 0);
+        user_index_leave(sweep->user, rid, false, patience_of(sweep->rq));
         return MID_OK;
     }
     visit(&(struct mid_user_session){.id = rid,
@@ -278,35 +347,37 @@ MAY_SUSPEND static enum mid_error visit_named(struct sweep *sweep, const char *r
     return MID_OK;
 }
 
-MAY_SUSPEND static enum mid_error visit_page(struct sweep *sweep, const struct user_index_page *page, visit_fn *visit,
-                                             void *arg)
+MAY_SUSPEND static bool visit_page(struct sweep *sweep, const struct user_index_page *page, visit_fn *visit, void *arg)
 {
     struct gone gone = {.count = 0};
-    enum mid_error error = MID_OK;
-    for (size_t i = 0; i < page->count && error == MID_OK; i++)
-        error = visit_named(sweep, page->names[i].rid, &gone, visit, arg);
-    user_index_forget(sweep->user, gone.rids, gone.count);
-    return error;
+    bool goes_on = true;
+    for (size_t i = 0; i < page->count && goes_on; i++) {
+        int64_t begun_ms = loop_now_ms();
+        goes_on = may_go_on(sweep, visit_named(sweep, page->names[i].rid, &gone, visit, arg), begun_ms);
+    }
+    user_index_forget(sweep->user, gone.rids, gone.count, patience_of(sweep->rq));
+    return goes_on;
 }
 
 enum mid_error mid_user_sessions(struct mid_request *rq, const char *user, visit_fn *visit, void *arg)
 {
     struct sweep sweep = {.rq = rq, .user = user};
     struct user_index_page page = {.count = 0};
-    int64_t below = NUMBER_MAX;
+    struct user_index_range range = {.above = 0, .below = USER_NUMBER_MAX, .newest_first = true};
     MID_TRY(check_user(rq, user));
     do {
-        MID_TRY(user_index_read(user, 0, below, true, &page));
-        MID_TRY(visit_page(&sweep, &page, visit, arg));
+        MID_TRY(user_index_read(user, &range, patience_of(rq), &page));
+        if (!visit_page(&sweep, &page, visit, arg))
+            break;
         if (page.count > 0)
-            below = page.names[page.count - 1].number;
+            range.below = page.names[page.count - 1].number;
     } while (page.count == USER_INDEX_PAGE);
-    return MID_OK;
+    return sweep.error;
 }
 
 enum mid_error user_sessions_summarize(struct mid_request *rq, const char *id, struct store_summary *summary)
 {
     char key[STORE_KEY_BYTES];
     MID_TRY(read_id(rq, id, key));
-    return store_summarize(key, summary);
+    return store_summarize(key, patience_of(rq), summary);
 }

@@ -18,6 +18,12 @@ static const char enter_body[] = {
 static const char keep_body[] = {
 #include "user/keep.lua.h"
 };
+static const char confirm_body[] = {
+#include "user/confirm.lua.h"
+};
+static const char number_body[] = {
+#include "user/number.lua.h"
+};
 static const char leave_body[] = {
 #include "user/leave.lua.h"
 };
@@ -33,6 +39,8 @@ enum status { STATUS_OK = 1, STATUS_FULL = 2, STATUS_REVOKED = 3 };
 static struct user_index_settings settings;
 static struct redis_script enter_script = {.name = "user/enter"};
 static struct redis_script keep_script = {.name = "user/keep"};
+static struct redis_script confirm_script = {.name = "user/confirm"};
+static struct redis_script number_script = {.name = "user/number"};
 static struct redis_script leave_script = {.name = "user/leave"};
 static struct redis_script revoke_script = {.name = "user/revoke"};
 
@@ -46,6 +54,8 @@ void user_index_init(const struct user_index_settings *index_settings)
     settings = *index_settings;
     add_script(&enter_script, REFUSED_WHEN_FULL, enter_body);
     add_script(&keep_script, REFUSED_WHEN_FULL, keep_body);
+    add_script(&confirm_script, RUNS_WHEN_FULL, confirm_body);
+    add_script(&number_script, REFUSED_WHEN_FULL, number_body);
     add_script(&leave_script, RUNS_WHEN_FULL, leave_body);
     add_script(&revoke_script, RUNS_WHEN_FULL, revoke_body);
 }
@@ -146,6 +156,28 @@ enum mid_error user_index_keep(const char *user, const char *rid, int64_t login_
     return MID_OK;
 }
 
+void user_index_confirm(const char *user, const char *rid, int64_t number, int64_t patience_ms)
+{
+    char text[NUMBER_TEXT_BYTES];
+    struct answer answer;
+    number_format(number, text);
+    enum mid_error error =
+        run(&confirm_script, user, 2, (const char *const[]){rid, text},
+            &(struct user_index_terms){.patience_ms = patience_ms, .durability = MID_DURABLE_MEMORY}, &answer);
+    (void)error;
+}
+
+enum mid_error user_index_begin(const char *user, int64_t patience_ms, int64_t *number)
+{
+    char lifetime[NUMBER_TEXT_BYTES];
+    struct answer answer;
+    number_format(settings.lifetime_ms, lifetime);
+    MID_TRY(run(&number_script, user, 1, (const char *const[]){lifetime},
+                &(struct user_index_terms){.patience_ms = patience_ms, .durability = MID_DURABLE_MEMORY}, &answer));
+    *number = answer.number;
+    return MID_OK;
+}
+
 void user_index_leave(const char *user, const char *rid, bool is_gone, int64_t patience_ms)
 {
     struct answer answer;
@@ -155,21 +187,22 @@ void user_index_leave(const char *user, const char *rid, bool is_gone, int64_t p
     (void)error;
 }
 
-enum mid_error user_index_revoke(const char *user, const struct user_index_terms *terms, int64_t *number)
+enum mid_error user_index_revoke(const char *user, const char *spared, const struct user_index_terms *terms,
+                                 int64_t *number)
 {
     char lifetime[NUMBER_TEXT_BYTES];
     struct answer answer;
     number_format(settings.lifetime_ms, lifetime);
-    MID_TRY(run(&revoke_script, user, 1, (const char *const[]){lifetime}, terms, &answer));
+    MID_TRY(run(&revoke_script, user, 2, (const char *const[]){lifetime, spared}, terms, &answer));
     *number = answer.number;
     return MID_OK;
 }
 
-void user_index_forget(const char *user, const char *const rids[], size_t count)
+void user_index_forget(const char *user, const char *const rids[], size_t count, int64_t patience_ms)
 {
     char key[KEY_BYTES];
     struct redis_argument words[2 + USER_INDEX_PAGE] = {REDIS_TEXT("ZREM")};
-    struct redis_call call = {0};
+    struct redis_call call = {.patience_ms = patience_ms};
     if (count == 0)
         return;
     index_key(user, key);
@@ -191,7 +224,7 @@ static enum mid_error on_page(const struct redisReply *reply, void *arg)
     for (size_t i = 0; i + 1 < reply_count(reply) && page->count < USER_INDEX_PAGE; i += 2) {
         struct user_index_name *name = &page->names[page->count];
         if (!reply_string(reply_element(reply, i), &rid, &bytes) || bytes != sizeof(name->rid) - 1)
-            return MID_FAILED;
+            continue; /* somebody else's */
         stpcpy(name->rid, rid);
         name->number = reply_integer(reply_element(reply, i + 1));
         page->count++;
@@ -199,7 +232,7 @@ static enum mid_error on_page(const struct redisReply *reply, void *arg)
     return MID_OK;
 }
 
-enum mid_error user_index_read(const char *user, int64_t above, int64_t below, bool newest_first,
+enum mid_error user_index_read(const char *user, const struct user_index_range *range, int64_t patience_ms,
                                struct user_index_page *page)
 {
     char key[KEY_BYTES];
@@ -207,18 +240,21 @@ enum mid_error user_index_read(const char *user, int64_t above, int64_t below, b
     char high[NUMBER_TEXT_BYTES + 1] = "(";
     char limit[NUMBER_TEXT_BYTES];
     index_key(user, key);
-    number_format(above, low + 1);
-    number_format(below, high + 1);
+    number_format(range->above, low + 1);
+    number_format(range->below, high + 1);
     number_format(USER_INDEX_PAGE, limit);
     page->count = 0;
-    const struct redis_argument forwards[] = {REDIS_TEXT("ZRANGE"), REDIS_TEXT(key),       REDIS_TEXT(low),
-                                              REDIS_TEXT(high),     REDIS_TEXT("BYSCORE"), REDIS_TEXT("LIMIT"),
-                                              REDIS_TEXT("0"),      REDIS_TEXT(limit),     REDIS_TEXT("WITHSCORES")};
-    const struct redis_argument backwards[] = {
-        REDIS_TEXT("ZRANGE"), REDIS_TEXT(key),     REDIS_TEXT(high), REDIS_TEXT(low),   REDIS_TEXT("BYSCORE"),
-        REDIS_TEXT("REV"),    REDIS_TEXT("LIMIT"), REDIS_TEXT("0"),  REDIS_TEXT(limit), REDIS_TEXT("WITHSCORES")};
-    struct redis_call call = {.on_reply = on_page, .arg = page};
-    if (newest_first)
-        return redis_command(settings.redis, sizeof(backwards) / sizeof(backwards[0]), backwards, &call);
-    return redis_command(settings.redis, sizeof(forwards) / sizeof(forwards[0]), forwards, &call);
+    const struct redis_argument words[] = {REDIS_TEXT("ZRANGE"),
+                                           REDIS_TEXT(key),
+                                           REDIS_TEXT(range->newest_first ? high : low),
+                                           REDIS_TEXT(range->newest_first ? low : high),
+                                           REDIS_TEXT("BYSCORE"),
+                                           REDIS_TEXT("LIMIT"),
+                                           REDIS_TEXT("0"),
+                                           REDIS_TEXT(limit),
+                                           REDIS_TEXT("WITHSCORES"),
+                                           REDIS_TEXT("REV")};
+    struct redis_call call = {.on_reply = on_page, .arg = page, .patience_ms = patience_ms};
+    size_t count = sizeof(words) / sizeof(words[0]);
+    return redis_command(settings.redis, range->newest_first ? count : count - 1, words, &call);
 }

@@ -23,10 +23,9 @@
 #include "redis/client.h"
 
 enum {
-    USER_RID_BYTES = 33,    /* 32 hexadecimal digits and a NUL */
-    USER_HASH_BYTES = 33,   /* the same */
-    USER_INDEX_PAGE = 100,  /* names that are read at a time */
-    USER_YOUNG_MS = 300000, /* a name that is younger may be that of a login which is under way */
+    USER_RID_BYTES = 33,   /* 32 hexadecimal digits and a NUL */
+    USER_HASH_BYTES = 33,  /* the same */
+    USER_INDEX_PAGE = 100, /* names that are read at a time */
 };
 
 struct user_index_settings {
@@ -57,10 +56,16 @@ struct user_entrance {
 
 /* All may suspend, and return MID_OK, MID_UNAVAILABLE, MID_OVERLOADED or MID_FAILED. */
 
-/* The session is about to be the user's. `before` is the number that the login was given with another rid, or 0. */
+/* The session is about to be the user's. `before` is the number that the login was given before, or 0. */
 MAY_SUSPEND MID_CHECK enum mid_error user_index_enter(const char *user, const char *rid, int64_t before,
                                                       const struct user_index_terms *terms,
                                                       struct user_entrance *entrance);
+
+/* The login was stored. What goes wrong does not matter. */
+MAY_SUSPEND void user_index_confirm(const char *user, const char *rid, int64_t number, int64_t patience_ms);
+
+/* A number for a login whose session is entered later. */
+MAY_SUSPEND MID_CHECK enum mid_error user_index_begin(const char *user, int64_t patience_ms, int64_t *number);
 
 /* The session is in use, and was logged in to at that time. *is_revoked: it should have ended. */
 MAY_SUSPEND MID_CHECK enum mid_error user_index_keep(const char *user, const char *rid, int64_t login_ms,
@@ -70,11 +75,11 @@ MAY_SUSPEND MID_CHECK enum mid_error user_index_keep(const char *user, const cha
 MAY_SUSPEND void user_index_leave(const char *user, const char *rid, bool is_gone, int64_t patience_ms);
 
 /* Sessions that are gone. The same. */
-MAY_SUSPEND void user_index_forget(const char *user, const char *const rids[], size_t count);
+MAY_SUSPEND void user_index_forget(const char *user, const char *const rids[], size_t count, int64_t patience_ms);
 
-/* Takes a number for the end of all sessions named below it. */
-MAY_SUSPEND MID_CHECK enum mid_error user_index_revoke(const char *user, const struct user_index_terms *terms,
-                                                       int64_t *number);
+/* Takes a number for the end of all sessions named below it; `spared`, a rid or "", is named above. */
+MAY_SUSPEND MID_CHECK enum mid_error user_index_revoke(const char *user, const char *spared,
+                                                       const struct user_index_terms *terms, int64_t *number);
 
 struct user_index_name {
     char rid[USER_RID_BYTES];
@@ -87,8 +92,16 @@ struct user_index_page {
 };
 
 /* The names with numbers between those, without them; the newest first, or the oldest. */
-MAY_SUSPEND MID_CHECK enum mid_error user_index_read(const char *user, int64_t above, int64_t below, bool newest_first,
-                                                     struct user_index_page *page);
+struct user_index_range {
+    int64_t above;
+    int64_t below;
+    bool newest_first;
+};
+MAY_SUSPEND MID_CHECK enum mid_error user_index_read(const char *user, const struct user_index_range *range,
+                                                     int64_t patience_ms, struct user_index_page *page);
+
+/* Above every number, and exact as the score of a sorted set. */
+#define USER_NUMBER_MAX ((INT64_C(1) << 53) - 1)
 
 /* How many sessions the user has too many, after a login with `others` besides it; 0 without a limit. */
 int64_t user_index_excess(int64_t others);

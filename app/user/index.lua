@@ -7,8 +7,7 @@
 -- KEYS[1]  the index, mid:u:{USER}; the hash beside it has the last number, and that of the last end of all
 
 local OK, FULL, REVOKED = 1, 2, 3
-local CLEANED_MAX = 100 -- names that are taken away at a time
-local YOUNG_MS = 300000 -- a login that was begun so long ago is over
+local LOGIN_MS = 300000 -- no login is under way for so long
 
 local index, epoch = KEYS[1], KEYS[1] .. ':epoch'
 
@@ -21,10 +20,27 @@ local function whole(number)
   return string.format('%d', number)
 end
 
+local function take_number()
+  local number = math.max(tonumber(redis.call('HGET', epoch, 'last') or '0') + 1, now_ms())
+  redis.call('HSET', epoch, 'last', whole(number))
+  return number
+end
+
+-- The number of the last end of all sessions; 0 for none.
+local function revoked()
+  return tonumber(redis.call('HGET', epoch, 'revoked') or '0')
+end
+
+-- While it is there, the session may be about to be the user's.
+local function login_key(rid)
+  return index .. ':login:' .. rid
+end
+
 -- Both live for as long as the newest session may, and a little longer than a clock may be wrong.
-local function keep_for(lifetime, now)
+local function keep_for(lifetime)
+  local until_ms = whole(now_ms() + lifetime + 3600000)
   for _, key in ipairs({index, epoch}) do
-    redis.call('PEXPIREAT', key, whole(now + lifetime + 3600000), 'NX')
-    redis.call('PEXPIREAT', key, whole(now + lifetime + 3600000), 'GT')
+    redis.call('PEXPIREAT', key, until_ms, 'NX')
+    redis.call('PEXPIREAT', key, until_ms, 'GT')
   end
 end

@@ -11,7 +11,7 @@ local rid, lifetime, login = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 if redis.call('ZADD', index, 'NX', whole(login), rid) == 0 then
   return {OK}
 end
-if login < tonumber(redis.call('HGET', epoch, 'revoked') or '0') then
+if login < revoked() then
   redis.call('ZREM', index, rid)
   return {REVOKED}
 end
@@ -19,5 +19,5 @@ while redis.call('ZCOUNT', index, whole(login), whole(login)) > 1 do -- numbers 
   login = login - 1
   redis.call('ZADD', index, whole(login), rid)
 end
-keep_for(lifetime, now_ms())
+keep_for(lifetime)
 return {OK}

@@ -140,7 +140,7 @@ static void watch(void)
 static void summarize(void)
 {
     struct store_summary summary;
-    enum mid_error error = store_summarize(key, &summary);
+    enum mid_error error = store_summarize(key, 0, &summary);
     check_error(error);
     if (error != MID_OK)
         return;
@@ -159,13 +159,14 @@ static void enter_index(void)
     const struct user_index_terms terms = {.durability = MID_DURABLE_MEMORY};
     check_error(user_index_enter("grace", "00112233445566778899aabbccddeeff", 0, &terms, &entrance));
     check_error(user_index_keep("grace", "00112233445566778899aabbccddeeff", 5, 0, &is_revoked));
-    check_error(user_index_revoke("grace", &terms, &number));
+    check_error(user_index_revoke("grace", "", &terms, &number));
 }
 
 static void read_index(void)
 {
     struct user_index_page page;
-    enum mid_error error = user_index_read("grace", 0, 1000, true, &page);
+    enum mid_error error =
+        user_index_read("grace", &(struct user_index_range){.below = 1000, .newest_first = true}, 0, &page);
     check_error(error);
     CLAIM(page.count <= USER_INDEX_PAGE);
     for (size_t i = 0; error == MID_OK && i < page.count; i++)

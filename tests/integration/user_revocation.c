@@ -66,6 +66,7 @@ MAY_SUSPEND static void login_renew(struct session *session)
     if (answer.finding.verdict == STORE_OK) {
         session->generation = answer.finding.header.generation;
         session->logged_in = session->number;
+        user_index_confirm(user, session->rid, session->number, 0);
     }
     commit_drop(&commit);
 }
@@ -75,7 +76,7 @@ MAY_SUSPEND static void login_keep(struct session *session)
 {
     bool is_revoked;
     struct store_summary summary;
-    cr_assert_eq(store_summarize(session->key, &summary), MID_OK);
+    cr_assert_eq(store_summarize(session->key, 0, &summary), MID_OK);
     if (!summary.is_there || strcmp(summary.user, user) != 0)
         return;
     cr_assert_eq(user_index_keep(user, session->rid, summary.header.renewed_ms, 0, &is_revoked), MID_OK);
@@ -86,12 +87,14 @@ MAY_SUSPEND static void login_keep(struct session *session)
 
 MAY_SUSPEND static void end_revoke(struct ending *ending)
 {
-    cr_assert_eq(user_index_revoke(user, &(struct user_index_terms){.patience_ms = 0}, &ending->number), MID_OK);
+    cr_assert_eq(user_index_revoke(user, ending->spared != NULL ? ending->spared->rid : "",
+                                   &(struct user_index_terms){.patience_ms = 0}, &ending->number),
+                 MID_OK);
 }
 
 MAY_SUSPEND static void end_read(struct ending *ending)
 {
-    cr_assert_eq(user_index_read(user, 0, ending->number, false, &ending->page), MID_OK);
+    cr_assert_eq(user_index_read(user, &(struct user_index_range){.below = ending->number}, 0, &ending->page), MID_OK);
 }
 
 /* One session of the page; the next step is the next one. */
@@ -110,7 +113,7 @@ MAY_SUSPEND static bool end_next(struct ending *ending, size_t at)
     if (finding.verdict == STORE_OTHERS)
         user_index_leave(user, rid, false, 0);
     else
-        user_index_forget(user, &rid, 1);
+        user_index_forget(user, &rid, 1, 0);
     return true;
 }
 
@@ -141,7 +144,9 @@ MAY_SUSPEND static bool end_step(struct ending *ending)
 static bool is_named(const struct session *session)
 {
     struct user_index_page page;
-    cr_assert_eq(user_index_read(user, 0, INT64_C(1) << 52, true, &page), MID_OK);
+    cr_assert_eq(
+        user_index_read(user, &(struct user_index_range){.below = USER_NUMBER_MAX, .newest_first = true}, 0, &page),
+        MID_OK);
     for (size_t i = 0; i < page.count; i++)
         if (strcmp(page.names[i].rid, session->rid) == 0)
             return true;
@@ -161,7 +166,7 @@ MAY_SUSPEND static void expect_truth(const struct session *session, const struct
                                      const char *order)
 {
     struct store_summary summary;
-    cr_assert_eq(store_summarize(session->key, &summary), MID_OK);
+    cr_assert_eq(store_summarize(session->key, 0, &summary), MID_OK);
     bool has_user = summary.is_there && strcmp(summary.user, user) == 0;
     bool may_have = session->logged_in > 0;
     bool has_to = session->logged_in > 0;
@@ -271,6 +276,8 @@ MAY_SUSPEND static void play_round(int round)
             continue;
         }
         struct session *session = &sessions[random_below(SESSIONS)];
+        if (random_chance(8))
+            session->next = 0; /* a login is given up, and begins anew */
         if (!login_step(session) && random_chance(30))
             session->next = 0; /* it logs in again */
     }

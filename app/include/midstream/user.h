@@ -25,6 +25,14 @@ struct mid_session;
  * task. MID_UNAVAILABLE: no reply from Redis in time; repeat the call. MID_UNPROCESSABLE: a user has 1 to 128 bytes.
  */
 
+/*
+ * Optional, before the password is checked: an end of all sessions of the user that comes between this call and
+ * mid_session_renew() makes that return MID_ENDED. Without it, the login begins with mid_session_renew(), and a
+ * password that was checked before a slow end of all may still log in after it. May suspend. MID_ENDED: the session has
+ * ended.
+ */
+MID_PUBLIC MID_CHECK enum mid_error mid_user_begin_login(struct mid_session *session, const char *user);
+
 /* What is said to the visit below; texts are valid until it returns. */
 struct mid_user_session {
     const char *id; /* 32 hexadecimal digits, for display and mid_user_end_session(). It is no credential. */
@@ -64,7 +72,8 @@ MID_PUBLIC MID_CHECK enum mid_error mid_user_end_session(struct mid_request *rq,
  * End all sessions of the user; mid_user_end_others() all but this one, whose user is logged in (otherwise
  * MID_UNAUTHORIZED). Logins that have begun before and are not finished end as well, or fail with MID_ENDED. *ended
  * (may be NULL) is how many, also after an error; then some may be left, and the call has to be repeated. For a changed
- * password: store the new one first, so that nobody logs in with the old one after this call. May suspend.
+ * password: store the new one first, and let logins use mid_user_begin_login(), so that nobody logs in with the old one
+ * after this call. May suspend.
  */
 MID_PUBLIC MID_CHECK enum mid_error mid_user_end_others(struct mid_session *session, int64_t *ended);
 MID_PUBLIC MID_CHECK enum mid_error mid_user_end_all(struct mid_request *rq, const char *user, int64_t *ended);

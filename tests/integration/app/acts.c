@@ -347,6 +347,7 @@ static const struct act {
     {"changed", changed_act, true},
     {"follow", follow_act, true},
     {"describe", describe_act, true},
+    {"begin-login", begin_login_act, true},
     {"sessions", sessions_act, false},
     {"end-session", end_session_act, false},
     {"end-others", end_others_act, true},

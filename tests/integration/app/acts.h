@@ -35,7 +35,8 @@ act_fn changed_act; /* "changed:FIELD" */
  * reason. */
 act_fn follow_act;
 
-act_fn describe_act; /* "describe:ADDRESS:AGENT" */
+act_fn begin_login_act; /* "begin-login:USER" */
+act_fn describe_act;    /* "describe:ADDRESS:AGENT" */
 
 /* "sessions:USER": the latest login first, each as its address, "*" behind it for this one. */
 act_fn sessions_act;

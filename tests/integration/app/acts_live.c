@@ -34,6 +34,11 @@ enum mid_error follow_act(struct player *player, const char *const words[])
 
 /* -------------------- the sessions of a user -------------------- */
 
+enum mid_error begin_login_act(struct player *player, const char *const words[])
+{
+    return mid_user_begin_login(player->session, words[1]);
+}
+
 enum mid_error describe_act(struct player *player, const char *const words[])
 {
     return mid_session_describe(player->session, words[1], words[2][0] != '\0' ? words[2] : NULL);
