@@ -84,12 +84,13 @@ void session_read_cookie(struct mid_session *session)
 
 /* -------------------- out -------------------- */
 
+/* `max_age_s` -1: as long as the browser is open. */
 static void put_cookie(struct mid_session *session, const char *value, int64_t max_age_s)
 {
     struct mid_request *rq = session->rq;
-    response_set_cookie(rq,
-                        arena_printf(&rq->arena, "%s=%s; Path=/; Max-Age=%lld; HttpOnly; %sSameSite=Lax", cookie_name(),
-                                     value, (long long)max_age_s, settings.is_secure ? "Secure; " : ""));
+    const char *age = max_age_s >= 0 ? arena_printf(&rq->arena, "Max-Age=%lld; ", (long long)max_age_s) : "";
+    response_set_cookie(rq, arena_printf(&rq->arena, "%s=%s; Path=/; %sHttpOnly; %sSameSite=%s", cookie_name(), value,
+                                         age, settings.is_secure ? "Secure; " : "", settings.same_site));
     response_set_field(rq, "Cache-Control", "no-store"); /* nobody else may get it */
 }
 
@@ -99,13 +100,29 @@ static void put_signed_cookie(struct mid_session *session)
     memcpy(token.rid, session->rid, TOKEN_RID_BYTES);
     char text[TOKEN_TEXT_LENGTH + 1];
     token_sign(&token, settings.keyring, cookie_name(), text);
-    put_cookie(session, text, store_absolute_ms(&session->header) / 1000);
+    put_cookie(session, text, settings.is_persistent ? store_absolute_ms(&session->header) / 1000 : -1);
+}
+
+/* "cache", "storage" (W3C Clear Site Data, 3.1), unless the handler says otherwise. */
+static void put_clear(struct mid_request *rq)
+{
+    const char *list = "";
+    for (const char *at = settings.logout_clears; at != NULL && *at != '\0';) {
+        size_t length = strcspn(at, ",");
+        list = arena_printf(&rq->arena, "%s%s\"%.*s\"", list, list[0] != '\0' ? ", " : "", (int)length, at);
+        at += length + (at[length] == ',');
+    }
+    if (list[0] != '\0')
+        response_set_default(rq, "Clear-Site-Data", list);
 }
 
 void session_put_cookie(struct mid_session *session)
 {
-    if (session->must_clear_cookie)
+    if (session->must_clear_cookie) {
         put_cookie(session, "", 0);
-    else if (session->must_send_cookie && session->state == SESSION_LIVE) /* compared with the record: it is of now */
+        put_clear(session->rq);
+    } else if (session->must_send_cookie &&
+               session->state == SESSION_LIVE) { /* compared with the record: it is of now */
         put_signed_cookie(session);
+    }
 }

@@ -14,6 +14,9 @@ struct mid_session;
 struct cookie_settings {
     const struct keyring *keyring; /* stays the caller's */
     bool is_secure;                /* __Host-mid, with Secure; otherwise mid */
+    bool is_persistent;            /* it has a Max-Age */
+    const char *same_site;         /* "Lax", "Strict" or "None"; stays the caller's */
+    const char *logout_clears;     /* "cache,storage"; NULL: nothing besides the cookie. The same. */
 };
 
 void session_cookie_init(const struct cookie_settings *settings);

@@ -20,7 +20,7 @@ void session_init(const struct session_settings *settings)
 {
     session_limits.head_timeout_ms = settings->head_timeout_ms;
     session_limits.commit_timeout_ms = settings->commit_timeout_ms;
-    session_cookie_init(&(struct cookie_settings){settings->keyring, settings->cookie_is_secure});
+    session_cookie_init(&settings->cookie);
     store_init(&settings->store);
     commit_init();
     if (settings->counts != NULL)

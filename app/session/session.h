@@ -22,6 +22,7 @@
 
 #include "session/changes.h"
 #include "session/commit_try.h"
+#include "session/cookie.h"
 #include "session/counts.h"
 #include "session/store.h"
 
@@ -84,8 +85,7 @@ static inline bool session_is_over(const struct mid_session *session)
 
 struct session_settings {
     struct store_settings store;
-    struct keyring *keyring; /* stays the caller's */
-    bool cookie_is_secure;
+    struct cookie_settings cookie;
     int64_t head_timeout_ms;       /* how long a request may wait for Redis before its head is out */
     int64_t commit_timeout_ms;     /* how long a stream's commit is repeated while Redis is away */
     struct session_counts *counts; /* NULL: the room's own */

@@ -142,6 +142,17 @@ const struct setting settings_table[] = {
     CHOICE("cookie-secure", SETTING_YES_NO, cookie_secure, "yes", "yes|no",
            "send cookies over https only, named __Host-mid; with no, for http on a local machine, "
            "the cookie is named mid"),
+    CHOICE(
+        "cookie-same-site", SETTING_CHOICE, cookie_same_site, "lax", "lax|strict|none",
+        "requests of other sites that get the cookie: lax, those that open a page of this site; strict, none; none, all",
+        .more =
+            "With strict, a visitor who follows a link from another site has no session until the next request. None is "
+            "for sites that are shown inside others, and requires cookie-secure yes."),
+    CHOICE("cookie-persistent", SETTING_YES_NO, cookie_persistent, "yes", "yes|no",
+           "keep the cookie when the browser is closed; with no, it has no Max-Age"),
+    TEXT("logout-clears", logout_clears, NULL, "WHAT,...",
+         "what browsers are to delete of this site at a logout: cache, cookies, storage (Clear-Site-Data)",
+         .more = "Browsers do so over https only. Without it, only the session's cookie is deleted."),
     NUMBER("session-idle-ms", session_idle_ms, "1800000", SECOND_MS, 30 * DAY_MS, "ms",
            "idle timeout of sessions without a user"),
     NUMBER("session-absolute-ms", session_absolute_ms, "43200000", SECOND_MS, 365 * DAY_MS, "ms",

@@ -23,6 +23,9 @@ struct settings {
     const char *pidfile;
     const char *keys;
     bool cookie_secure;
+    bool cookie_persistent;
+    const char *cookie_same_site;
+    const char *logout_clears; /* NULL: nothing else */
     const char *redis;
     const char *redis_user;
     const char *redis_password_file;

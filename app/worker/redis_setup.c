@@ -29,6 +29,12 @@ struct redis_options redis_setup_options(const struct configuration *configurati
     };
 }
 
+/* As browsers spell it. */
+static const char *same_site(const char *choice)
+{
+    return strcmp(choice, "strict") == 0 ? "Strict" : strcmp(choice, "none") == 0 ? "None" : "Lax";
+}
+
 static void open_sessions(const struct configuration *configuration, struct redis_client *redis,
                           struct worker_counts *counts)
 {
@@ -42,8 +48,11 @@ static void open_sessions(const struct configuration *configuration, struct redi
                   .fields_max = (int)settings->session_fields_max,
                   .value_bytes_max = (int)settings->session_value_max_bytes,
                   .size_max = settings->session_max_bytes},
-        .keyring = configuration->keyring,
-        .cookie_is_secure = settings->cookie_secure,
+        .cookie = {.keyring = configuration->keyring,
+                   .is_secure = settings->cookie_secure,
+                   .is_persistent = settings->cookie_persistent,
+                   .same_site = same_site(settings->cookie_same_site),
+                   .logout_clears = settings->logout_clears},
         .head_timeout_ms = settings->redis_head_timeout_ms,
         .commit_timeout_ms = settings->commit_timeout_ms,
         .counts = &counts->session,

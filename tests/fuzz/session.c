@@ -13,6 +13,7 @@
 #include "http/request.h"
 #include "keys/keyring.h"
 #include "session/session.h"
+#include "user/index.h"
 #include "support/fake_redis.h"
 #include "support/made_answer.h"
 
@@ -419,10 +420,11 @@ static void set_up(void)
                                                       .fields_max = 64,
                                                       .value_bytes_max = 1000,
                                                       .size_max = 10000},
-                                            .keyring = keyring,
+                                            .cookie = {.keyring = keyring, .same_site = "Lax", .is_persistent = true},
                                             .head_timeout_ms = 1000,
                                             .commit_timeout_ms = 5,
                                             .streams_max = 10});
+    user_index_init(&(struct user_index_settings){.redis = client, .lifetime_ms = 600000});
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

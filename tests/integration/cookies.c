@@ -135,6 +135,45 @@ Test(cookies, the_cookie_has_the_attributes_that_protect_it_and_is_never_cached)
     site_close(&site);
 }
 
+static char *cookie_of(const struct site *site, const char *method, const char *path, char **clears)
+{
+    struct http_response response;
+    site_send(site, method, path, strcmp(method, "POST") == 0 ? "" : NULL, &response);
+    char *cookie = http_response_header(&response, "Set-Cookie", 0);
+    if (clears != NULL)
+        *clears = http_response_header(&response, "Clear-Site-Data", 0);
+    cr_assert_not_null(cookie, "%s", path);
+    http_response_fini(&response);
+    return cookie;
+}
+
+Test(cookies, their_attributes_can_be_set)
+{
+    char *clears;
+    struct site site = site_open(SETTINGS("MIDSTREAM_COOKIE_PERSISTENT=no", "MIDSTREAM_COOKIE_SAME_SITE=strict",
+                                          "MIDSTREAM_LOGOUT_CLEARS=cache,storage"));
+    OWNED char *cookie = cookie_of(&site, "GET", "/counter", &clears);
+    cr_expect_str_eq(cookie + strcspn(cookie, ";"), "; Path=/; HttpOnly; SameSite=Strict");
+    cr_expect_null(clears);
+    OWNED char *gone = cookie_of(&site, "POST", "/logout", &clears);
+    cr_expect_str_eq(gone, "mid=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict");
+    cr_assert_not_null(clears);
+    cr_expect_str_eq(clears, "\"cache\", \"storage\"");
+    free(clears);
+    site_close(&site);
+}
+
+Test(cookies, a_logout_clears_nothing_else_unless_it_is_told_to)
+{
+    char *clears;
+    struct site site = site_open(NULL);
+    site_make_session(&site);
+    OWNED char *gone = cookie_of(&site, "POST", "/logout", &clears);
+    cr_expect_str_eq(gone, "mid=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax");
+    cr_expect_null(clears);
+    site_close(&site);
+}
+
 /* scripts/run serves plain http; so the default is tried on a pool of its own, with the site's Redis and keys. */
 Test(cookies, by_default_the_cookie_is_for_https_only)
 {

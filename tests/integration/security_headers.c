@@ -10,8 +10,8 @@
 TestSuite(security_headers, .timeout = 90);
 
 static const char *const expected[] = {
-    "\r\nX-Content-Type-Options: nosniff\r\n",
-    "\r\nReferrer-Policy: same-origin\r\n",
+    "\r\nX-Content-Type-Options: nosniff\r\n",           "\r\nReferrer-Policy: same-origin\r\n",
+    "\r\nCross-Origin-Opener-Policy: same-origin\r\n",   "\r\nCross-Origin-Resource-Policy: same-origin\r\n",
     "\r\nContent-Security-Policy: default-src 'none'; ",
 };
 

@@ -33,12 +33,23 @@ Test(settings_check, contradictions_are_named)
         {"--task-backoff-ms=400000", "task-backoff-ms is 400000", "task-backoff-max-ms is 300000"},
         {"--task-queues=a,,b", "task-queues is \"a,,b\"", "1 to 8 names"},
         {"--task-queues=Upper", "task-queues is \"Upper\"", "lower-case"},
+        {"--logout-clears=cache,all", "logout-clears is \"cache,all\"", "cache, cookies and storage"},
+        {"--logout-clears=cache,", "logout-clears is \"cache,\"", "commas between"},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         cr_expect_not(agree(1, (char *[]){(char *)(uintptr_t)rows[i][0]}), "%s", rows[i][0]);
         cr_expect_not_null(strstr(reason, rows[i][1]), "%s: %s", rows[i][0], reason);
         cr_expect_not_null(strstr(reason, rows[i][2]), "%s: %s", rows[i][0], reason);
     }
+}
+
+Test(settings_check, a_cookie_for_other_sites_has_to_be_secure)
+{
+    char none[] = "--cookie-same-site=none";
+    char insecure[] = "--cookie-secure=no";
+    cr_expect(agree(1, (char *[]){none}), "%s", reason);
+    cr_expect_not(agree(2, (char *[]){none, insecure}));
+    cr_expect_not_null(strstr(reason, "cookie-secure is no"), "%s", reason);
 }
 
 Test(settings_check, both_together_agree_again)
