@@ -1,7 +1,6 @@
 /* The session as a resource: read it, set a field, delete one, increment one. */
-#include <jansson.h>
-
 #include "routes/routes.h"
+#include "routes/session_json.h"
 
 enum { VALUE_BYTES_MAX = 64 * 1024 };
 
@@ -11,27 +10,34 @@ static void add_field(const char *field, const char *value, size_t bytes, void *
     json_object_set_new(fields, field, text != NULL ? text : json_null());
 }
 
-static void free_json(void *value)
+enum mid_error session_json(struct mid_session *session, json_t **value)
 {
-    json_decref(value);
+    struct mid_session_info info;
+    *value = json_null();
+    if (session == NULL)
+        return MID_OK;
+    json_t *fields = json_object();
+    enum mid_error error = mid_session_info(session, &info);
+    if (error == MID_OK)
+        error = mid_session_each(session, add_field, fields);
+    if (error != MID_OK) {
+        json_decref(fields);
+        return error;
+    }
+    *value = json_pack("{s:o, s:s?, s:I, s:I, s:I}", "fields", fields, "user", info.user, "revision",
+                       (json_int_t)info.revision, "created_ms", (json_int_t)info.created_ms, "expires_ms",
+                       (json_int_t)info.expires_ms);
+    return *value != NULL ? MID_OK : MID_NO_MEMORY;
 }
 
 enum mid_error session_route(struct mid_request *rq)
 {
     struct mid_session *session;
-    struct mid_session_info info;
+    json_t *value;
     MID_TRY(mid_set_header(rq, "Cache-Control", "no-store"));
     MID_TRY(mid_session_find(rq, &session));
-    if (session == NULL)
-        return mid_respond_json(rq, 200, "{s:n}", "session");
-    MID_TRY(mid_session_info(session, &info));
-
-    json_t *fields = json_object();
-    mid_defer(rq, free_json, fields);
-    MID_TRY(mid_session_each(session, add_field, fields));
-    return mid_respond_json(rq, 200, "{s:{s:O, s:s?, s:I, s:I, s:I}}", "session", "fields", fields, "user", info.user,
-                            "revision", (json_int_t)info.revision, "created_ms", (json_int_t)info.created_ms,
-                            "expires_ms", (json_int_t)info.expires_ms);
+    MID_TRY(session_json(session, &value));
+    return mid_respond_json(rq, 200, "{s:o}", "session", value);
 }
 
 enum mid_error set_field_route(struct mid_request *rq)

@@ -12,6 +12,7 @@ enum mid_error login_route(struct mid_request *rq)
         return mid_fail(rq, MID_BAD_REQUEST, "the form field \"user\" is missing");
     MID_TRY(mid_session_open(rq, &session));
     MID_TRY(mid_session_set(session, "user", user));
+    MID_TRY(mid_session_describe(session, mid_remote_address(rq), mid_header(rq, "User-Agent")));
     MID_TRY(mid_session_renew(session, user));
     return mid_respond_empty(rq, 204);
 }

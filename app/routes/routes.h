@@ -22,6 +22,14 @@ enum mid_error increment_field_route(struct mid_request *rq);
 enum mid_error login_route(struct mid_request *rq);
 enum mid_error logout_route(struct mid_request *rq);
 
+/* watch.c */
+enum mid_error watch_route(struct mid_request *rq);
+
+/* user.c */
+enum mid_error user_sessions_route(struct mid_request *rq);
+enum mid_error end_user_session_route(struct mid_request *rq);
+enum mid_error end_other_sessions_route(struct mid_request *rq);
+
 /* streams.c */
 enum mid_error stream_route(struct mid_request *rq);
 enum mid_error events_route(struct mid_request *rq);

@@ -1,4 +1,5 @@
--- Ends a session for who has it. This runs also when Redis has no room left.
+-- Ends a session for who has it: its record goes, and for a while there is a sign that it was ended on purpose, so that
+-- requests which were under way do not each begin a new one. This runs also when Redis has no room left.
 --
 -- KEYS[1]  the session
 -- ARGV[1]  the generation that the handle was opened with
@@ -26,5 +27,7 @@ if ARGV[3] ~= '' and not is_claimed(ARGV[3], ARGV[4]) then
   return {LOST, bytes}
 end
 local user = redis.call('HGET', key, '@user')
-end_session()
+redis.call('DEL', key)
+redis.call('SET', tombstone(), '', 'PX', LATE_MS)
+publish_end()
 return {OK, bytes, user}

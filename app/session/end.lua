@@ -1,5 +1,6 @@
 -- Ends a session of a user, for who does not have it: another session of his, or whoever looks after the site. This runs
--- also when Redis has no room left.
+-- also when Redis has no room left. No sign stays behind, as a logout leaves it: the cookie is still in the browser, whose
+-- user may log in again at once.
 --
 -- KEYS[1]  the session
 -- ARGV[1]  the user; '' for whoever's it is
@@ -24,5 +25,6 @@ if ARGV[1] ~= '' and user ~= ARGV[1] then
   end
   return {OTHERS, bytes, user}
 end
-end_session()
+redis.call('DEL', key)
+publish_end()
 return {OK, bytes, user}

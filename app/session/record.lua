@@ -109,13 +109,6 @@ local function publish_end()
   publish('mid:ended', key)
 end
 
--- Ends the session: for a while there is a sign of it, so that requests which were under way do not each begin a new one.
-local function end_session()
-  redis.call('DEL', key)
-  redis.call('SET', tombstone(), '', 'PX', LATE_MS)
-  publish_end()
-end
-
 -- What keeps a login of the user out that was begun before all of the user's sessions were ended (app/user/index.h).
 local function bar_key(user)
   return key .. ':bar:' .. redis.sha1hex(user)

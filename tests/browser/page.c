@@ -27,12 +27,17 @@ struct page {
     struct browser *browser;
 };
 
-static struct page open_page(void)
+static struct page open_page_with(const char *const environment[])
 {
-    struct page page = {.stack = stack_start(NULL)};
+    struct page page = {.stack = stack_start(&(struct stack_options){.environment = environment})};
     page.browser = browser_open(NULL);
     browser_visit(page.browser, page.stack->url);
     return page;
+}
+
+static struct page open_page(void)
+{
+    return open_page_with(NULL);
 }
 
 /* The console has to be free of errors, save for loads of `expected`: the browser itself reports a cut response there.
@@ -166,10 +171,64 @@ Test(page, shows_a_login_and_a_logout_in_the_middle_of_a_stream)
     close_page(&page, "/stream?");
 }
 
-/* What was read before must not look as if it were of now. */
-Test(page, says_that_the_session_cannot_be_read_while_redis_is_away)
+static void log_in(struct page *page, const char *user)
+{
+    char seen[128];
+    snprintf(seen, sizeof(seen), TEXT_OF("#session-user") " === '%s'", user);
+    browser_type(page->browser, "#login-user", user);
+    browser_click(page->browser, "#login");
+    SEEN(page, seen);
+}
+
+#define SESSIONS "document.querySelectorAll('#sessions li').length"
+
+/* Two browsers, one user: each sees the other, and ends it; what streams there ends at once. */
+Test(page, ends_the_session_of_another_browser_and_its_stream)
+{
+    struct page desk = open_page();
+    struct page phone = {.stack = desk.stack, .browser = browser_open(NULL)};
+    browser_visit(phone.browser, desk.stack->url);
+    log_in(&phone, "ada");
+    SEEN(&phone, SESSIONS " === 1");
+    start_stream(&phone, "events", 1000, 1000);
+    SEEN(&phone, PIECES " >= 1");
+    log_in(&desk, "ada");
+    SEEN(&desk, SESSIONS " === 2");
+    browser_click(desk.browser, "#sessions li button");
+    SEEN(&desk, TEXT_OF("#sessions-answer") " === '1 ended'");
+    SEEN(&desk, SESSIONS " === 1");
+    SEEN(&phone, STREAM_STATE " === 'cut'");
+    SEEN(&phone, TEXT_OF("#session-state") " === 'No session yet'");
+    SEEN(&phone, SESSIONS " === 0");
+
+    log_in(&phone, "ada");
+    SEEN(&phone, SESSIONS " === 2");
+    browser_click(phone.browser, "#sessions-end-others");
+    SEEN(&phone, TEXT_OF("#sessions-answer") " === '1 ended'");
+    SEEN(&desk, TEXT_OF("#session-state") " === 'No session yet'");
+    json_decref(browser_console_errors(phone.browser, NULL));
+    browser_close(phone.browser);
+    close_page(&desk, NULL);
+}
+
+/* What another tab has changed is told, and not asked for again and again. */
+Test(page, asks_for_nothing_while_nothing_changes)
 {
     struct page page = open_page();
+    browser_click(page.browser, "#field-set");
+    SEEN(&page, FIELD("colour") " === 'green'");
+    double asked = browser_number(page.browser, "performance.clearResourceTimings();"
+                                                "return new Promise((done) => setTimeout(() =>"
+                                                "    done(performance.getEntriesByType('resource').length), 3000));");
+    cr_expect_eq((int)asked, 0, "%d requests", (int)asked);
+    close_page(&page, NULL);
+}
+
+/* What was read before must not look as if it were of now. The stream waits for Redis all the time. */
+Test(page, says_that_the_session_cannot_be_read_while_redis_is_away)
+{
+    struct page page = open_page_with(
+        (const char *const[]){"MIDSTREAM_REDIS_TIMEOUT_MS=1000", "MIDSTREAM_COMMIT_TIMEOUT_MS=60000", NULL});
     browser_click(page.browser, "#field-set");
     SEEN(&page, FIELD("colour") " === 'green'");
     start_stream(&page, "stream", 1000, 100);
@@ -190,7 +249,7 @@ Test(page, says_that_the_session_cannot_be_read_while_redis_is_away)
     process_signal(page.stack->redis, SIGCONT);
     SEEN(&page, SESSION_STATE " === 'running'");
     browser_click(page.browser, "#stream-stop");
-    close_page(&page, "/api/session");
+    close_page(&page, "/watch");
 }
 
 /* A list in a log is none for who hears the page; and both sides are seen at once. */
@@ -277,6 +336,7 @@ Test(page, an_event_source_whose_stream_has_ended_does_not_come_back)
                                           "window.source = new EventSource('/events?count=3&interval_ms=10');"
                                           "source.onmessage = () => messages++;"));
     SEEN(&page, "messages === 3 && source.readyState === EventSource.CLOSED");
+    json_decref(browser_run(page.browser, "new BroadcastChannel('session').postMessage('begun');"));
     SEEN(&page, FIELD("event") " === '3'");
     close_page(&page, NULL);
 }

@@ -61,7 +61,7 @@ MID_PUBLIC MID_CHECK enum mid_error mid_user_sessions(struct mid_request *rq, co
                                                       void *arg);
 
 /*
- * Ends one session of the user, by its id: as a logout, but from elsewhere. Its streams end at once. *ended (may be
+ * Ends one session of the user, by its id. Its streams end at once; its cookie is worth nothing. *ended (may be
  * NULL) is how many sessions were ended: 0 if it is no session of this user any more. If it is the one that this
  * request has opened, the cookie is cleared, if the head was not sent. May suspend. MID_BAD_REQUEST: not an id.
  */

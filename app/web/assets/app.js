@@ -4,6 +4,7 @@
  */
 import { Cut, kinds, Refusal, refusalOf } from "./streams.js";
 import { differences, SessionWatch } from "./session.js";
+import { SessionList } from "./sessions.js";
 
 const FRESH_MS = 900;
 const RECORD_LINES_MAX = 500;
@@ -66,6 +67,7 @@ function shorten(text, limit) {
 
 const watch = new SessionWatch({
     onRead(session, before) {
+        show("session-state", session ? "running" : "idle", session ? "Live" : "No session yet");
         showFacts(session);
         const changed = differences(before, session);
         showFields(session?.fields ?? {}, before === undefined ? [] : changed);
@@ -76,17 +78,9 @@ const watch = new SessionWatch({
         for (const listener of listeners)
             listener(session);
     },
-    onPace(isBusy) {
-        if (watch.current === undefined)
-            return;
-        if (watch.current === null)
-            show("session-state", "idle", "No session yet");
-        else
-            show("session-state", isBusy ? "running" : "idle", isBusy ? "Read 5 times a second" : "Read every 2 seconds");
-    },
     onTrouble(error) {
         const why = error instanceof Refusal ? `${error.status}: ${error.message}` : "the server does not answer";
-        show("session-state", "cut", `Not readable now (${why})`);
+        show("session-state", "cut", `Not known now (${why})`);
     },
 });
 const listeners = new Set();
@@ -369,9 +363,19 @@ byId("field-increment").addEventListener("click", async () => {
 byId("login-form").addEventListener("submit", (event) => {
     event.preventDefault();
     const body = new URLSearchParams({ user: byId("login-user").value });
-    login = watch.withoutReading(() => send("login-answer", "POST", "/login", { body }));
+    login = watch.holding(() => send("login-answer", "POST", "/login", { body }));
 });
 byId("logout").addEventListener("click", () => send("login-answer", "POST", "/logout"));
+
+/* Whose session it is, and since when, says whether there is another list. */
+const sessionList = new SessionList(send);
+let listedFor = "";
+listeners.add((session) => {
+    const name = session ? `${session.user} ${session.created_ms} ${session.expires_ms}` : "";
+    if (name !== listedFor)
+        sessionList.follow(session);
+    listedFor = name;
+});
 
 /* Resolves when the field differs from `before`; false after the time limit. */
 function fieldChange(name, before, limitMs) {

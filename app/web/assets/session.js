@@ -1,101 +1,117 @@
 /*
- * The visitor's session as this page sees it: read again and again with ordinary requests, five times a second while
- * something runs and every two seconds otherwise.
+ * The visitor's session as this page sees it: told by the server whenever somebody has changed it, on one event stream
+ * (/watch). A visitor without a session has nothing to be told: it is asked for again while something of this page runs,
+ * which may begin one, and when another page of this browser says that it has.
  */
-import { refusalOf } from "./streams.js";
+import { Refusal } from "./streams.js";
 
-const BUSY_MS = 200;
-const CALM_MS = 2000;
-/* What a request did may show a little after it has ended. */
-const LINGER_MS = 1500;
-const CONFLICT = 409;
+const SEEK_MS = 250;
+/* What ended may have ended by a login whose cookie is still on its way to the browser. */
+const RETURN_MS = 300;
+const TROUBLE_MS = 1500;
 
 /*
- * onRead(session, before): after every reading; `session` is null for a visitor without one, `before` is undefined at
- * the first reading. onPace(isBusy): after a reading that went well. onTrouble(error): after one that failed.
+ * onRead(session, before): whenever it was told; `session` is null for a visitor without one, `before` is undefined the
+ * first time. onTrouble(error): it is not known now how it is.
  */
 export class SessionWatch {
-    constructor({ onRead, onPace, onTrouble }) {
+    constructor({ onRead, onTrouble }) {
         this.onRead = onRead;
-        this.onPace = onPace;
         this.onTrouble = onTrouble;
         this.current = undefined;
         this.running = 0;
-        this.busyUntil = 0;
         this.timer = 0;
-        this.reading = null;
+        this.source = null;
         this.isHeld = false;
-        this.isAskedAgain = false;
-        document.addEventListener("visibilitychange", () => {
-            if (!document.hidden)
-                this.readNow();
-        });
-        this.readNow();
+        this.pages = new BroadcastChannel("session");
+        this.pages.addEventListener("message", () => this.seek());
+        document.addEventListener("visibilitychange", () => (document.hidden ? this.close() : this.open()));
+        this.open();
     }
 
-    get isBusy() {
-        return this.running > 0 || performance.now() < this.busyUntil;
-    }
-
-    /* Reads at the quick pace until the promise has settled. Returns the promise. */
+    /* Something runs that may begin a session. Returns the promise. */
     during(promise) {
         this.running++;
-        this.readNow();
+        this.seek();
         const done = () => {
             this.running--;
-            this.busyUntil = performance.now() + LINGER_MS;
-            this.readNow();
+            this.seek();
         };
         promise.then(done, done);
         return promise;
     }
 
-    /*
-     * Runs `action` while nothing is read, and returns its promise. A login replaces the cookie: a reading under way
-     * would still carry the old one, and be refused.
-     */
-    async withoutReading(action) {
+    /* Runs `action`, which replaces the cookie, and begins anew with that one. Returns its promise. */
+    async holding(action) {
         this.isHeld = true;
-        await this.reading;
         try {
             return await action();
         } finally {
             this.isHeld = false;
-            this.readNow();
+            this.open();
         }
     }
 
-    /* A reading that is under way may be older than what the caller knows of: another follows it. */
-    readNow() {
-        if (this.reading || this.isHeld) {
-            this.isAskedAgain = true;
-            return;
-        }
+    close() {
         clearTimeout(this.timer);
-        this.reading = this.read().finally(() => {
-            this.reading = null;
-            this.timer = setTimeout(() => this.readNow(), this.isAskedAgain ? 0 : this.isBusy ? BUSY_MS : CALM_MS);
+        this.source?.close();
+        this.source = null;
+    }
+
+    openIn(ms) {
+        this.close();
+        this.timer = setTimeout(() => this.open(), ms);
+    }
+
+    /* Nobody tells a visitor without a session that there is one now. */
+    seek() {
+        if (!this.current && this.source === null)
+            this.openIn(this.running > 0 ? SEEK_MS : 0);
+    }
+
+    open() {
+        this.close();
+        if (this.isHeld || document.hidden)
+            return;
+        const source = new EventSource("/watch");
+        let wasTold = false;
+        this.source = source;
+        source.addEventListener("session", (event) => {
+            wasTold = true;
+            this.take(JSON.parse(event.data).session);
+        });
+        source.addEventListener("unavailable", (event) => this.onTrouble(new Refusal(503, JSON.parse(event.data).detail)));
+        source.addEventListener("end", () => {
+            this.close();
+            if (this.running > 0)
+                this.openIn(SEEK_MS);
+        });
+        source.addEventListener("session-ended", () => this.openIn(0));
+        source.addEventListener("reconnect", () => {
+            if (!wasTold)
+                this.onTrouble(new Refusal(503, "the session store did not respond in time"));
+            this.openIn(wasTold ? RETURN_MS : TROUBLE_MS);
+        });
+        source.addEventListener("failed", (event) => {
+            this.onTrouble(new Refusal(500, JSON.parse(event.data).detail));
+            this.openIn(TROUBLE_MS);
+        });
+        /* The browser's own: the connection was lost, and it opens another by itself, or has given up. */
+        source.addEventListener("error", () => {
+            if (this.source !== source)
+                return;
+            this.onTrouble(new Error("the connection was lost"));
+            if (source.readyState === EventSource.CLOSED)
+                this.openIn(TROUBLE_MS);
         });
     }
 
-    async read() {
-        this.isAskedAgain = false;
-        let session;
-        try {
-            const response = await fetch("/api/session", { cache: "no-store", headers: { Accept: "application/json" } });
-            if (!response.ok)
-                throw await refusalOf(response);
-            ({ session } = await response.json());
-        } catch (error) {
-            /* Another tab has just logged in, and this request was overtaken by its cookie: the next one has it. */
-            if (error.status !== CONFLICT)
-                this.onTrouble(error);
-            return;
-        }
+    take(session) {
         const before = this.current;
         this.current = session;
+        if (session && !before)
+            this.pages.postMessage("begun");
         this.onRead(session, before);
-        this.onPace(this.isBusy);
     }
 }
 
