@@ -135,9 +135,8 @@ MAY_SUSPEND static enum mid_error end_pages(struct sweep *sweep)
         MID_TRY(user_index_read(sweep->user, &range, patience_of(sweep->rq), &page));
         if (!end_page(sweep, &page))
             break;
-        if (page.count > 0)
-            range.above = page.names[page.count - 1].number;
-    } while (page.count == USER_INDEX_PAGE);
+        range.above = page.end;
+    } while (!page.is_last);
     return sweep->error;
 }
 
@@ -369,9 +368,8 @@ enum mid_error mid_user_sessions(struct mid_request *rq, const char *user, visit
         MID_TRY(user_index_read(user, &range, patience_of(rq), &page));
         if (!visit_page(&sweep, &page, visit, arg))
             break;
-        if (page.count > 0)
-            range.below = page.names[page.count - 1].number;
-    } while (page.count == USER_INDEX_PAGE);
+        range.below = page.end;
+    } while (!page.is_last);
     return sweep.error;
 }
 

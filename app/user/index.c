@@ -223,12 +223,14 @@ static enum mid_error on_page(const struct redisReply *reply, void *arg)
     size_t bytes;
     for (size_t i = 0; i + 1 < reply_count(reply) && page->count < USER_INDEX_PAGE; i += 2) {
         struct user_index_name *name = &page->names[page->count];
+        page->end = reply_integer(reply_element(reply, i + 1));
         if (!reply_string(reply_element(reply, i), &rid, &bytes) || bytes != sizeof(name->rid) - 1)
             continue; /* somebody else's */
         stpcpy(name->rid, rid);
-        name->number = reply_integer(reply_element(reply, i + 1));
+        name->number = page->end;
         page->count++;
     }
+    page->is_last = reply_count(reply) < (size_t)2 * USER_INDEX_PAGE;
     return MID_OK;
 }
 
@@ -244,6 +246,7 @@ enum mid_error user_index_read(const char *user, const struct user_index_range *
     number_format(range->below, high + 1);
     number_format(USER_INDEX_PAGE, limit);
     page->count = 0;
+    page->is_last = true;
     const struct redis_argument words[] = {REDIS_TEXT("ZRANGE"),
                                            REDIS_TEXT(key),
                                            REDIS_TEXT(range->newest_first ? high : low),

@@ -88,7 +88,9 @@ struct user_index_name {
 
 struct user_index_page {
     struct user_index_name names[USER_INDEX_PAGE];
-    size_t count; /* less than a page: there are no more */
+    size_t count;
+    int64_t end;  /* the number of the last one that was read, whatever it is */
+    bool is_last; /* there are no more */
 };
 
 /* The names with numbers between those, without them; the newest first, or the oldest. */
