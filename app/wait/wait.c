@@ -78,7 +78,7 @@ MAY_SUSPEND static enum mid_error wait_until(struct mid_request *rq, const struc
 {
     enum mid_error error;
     while (!is_over(rq, wish, &error)) {
-        int64_t next_ms = wish->minds_leaving ? earlier(wish->end_ms, drain_turn_ms(rq)) : wish->end_ms;
+        int64_t next_ms = wish->end_ms;
         if (rq->wait.attend != NULL) {
             int64_t attend_ms;
             MID_TRY(rq->wait.attend(rq, wish->minds_leaving, &attend_ms));
@@ -86,6 +86,8 @@ MAY_SUSPEND static enum mid_error wait_until(struct mid_request *rq, const struc
                 break;
             next_ms = earlier(next_ms, attend_ms);
         }
+        if (wish->minds_leaving) /* the worker may have begun to drain meanwhile */
+            next_ms = earlier(next_ms, drain_turn_ms(rq));
         int64_t now_ms = loop_now_ms();
         park(rq, next_ms < 0 ? -1 : next_ms > now_ms ? next_ms - now_ms : 0);
     }

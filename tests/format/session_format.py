@@ -108,7 +108,7 @@ def verify_form(keys, rid, generation, text):
 
 # -------------------- the header --------------------
 
-HAS_USER, HAS_DEADLINES = 1, 2
+HAS_USER, HAS_DEADLINES, HAS_ABOUT = 1, 2, 4
 WATCHED = 16  # in the flags from here on: somebody waits for changes
 COMMITS_KEPT = 4
 NO_COMMITS = (bytes(6),) * COMMITS_KEPT

@@ -214,7 +214,8 @@ def check_login(s):
     s.expect("a login", visitor.login("ada").status, 204)
     header = s.counts_are_right(rid, "after a login")
     numbers = (header.flags, header.generation, header.login, header.revision)
-    s.expect("flags, generation, login, revision", numbers, (HAS_USER, 2, 2, first.revision + 1))
+    wanted = (HAS_USER | HAS_ABOUT, 2, 2, first.revision + 1)  # the demonstration describes the session
+    s.expect("flags, generation, login, revision", numbers, wanted)
     s.expect("the user", s.site.redis("HGET", record_key(rid), "@user"), b"ada")
     s.expect("renewed, later", header.renewed >= first.renewed, True)
     s.expect("expires", header.expires, header.renewed + USER_ABSOLUTE_MS)

@@ -35,3 +35,26 @@ Test(waiting, a_descriptor_that_is_ready_during_the_question_of_a_heartbeat_ends
     http_response_fini(&response);
     site_close(&site);
 }
+
+/* A worker that begins to drain at that moment tells the stream in its turn, and not when the next heartbeat comes. */
+Test(waiting, a_drain_that_begins_during_the_question_of_a_heartbeat_is_told)
+{
+    enum { HEARTBEAT_MS = 6000 };
+    struct http_response response;
+    struct site site = site_open(SETTINGS("MIDSTREAM_HEARTBEAT_MS=6000", "MIDSTREAM_DRAIN_TIMEOUT_MS=4000"));
+    site_make_session(&site);
+    struct http_stream *stream = site_stream(&site, "/events?count=2&interval_ms=3600000");
+    cr_assert(http_stream_wait_text(stream, "{\"event\":1}", PATIENCE_MS));
+    usleep((HEARTBEAT_MS - 1000) * 1000);
+    site_stop_redis(&site);
+    usleep(1500 * 1000);
+    process_signal(site.stack->master, SIGTERM);
+    cr_assert(site_wait_log(&site, "worker.drain "));
+    site_resume_redis(&site);
+    cr_assert(http_stream_wait_end(stream, PATIENCE_MS));
+    http_stream_close(stream, &response);
+    cr_expect_eq(response.curl_code, 0, "%s", response.error);
+    cr_expect_not_null(strstr(response.body.data, "event: reconnect\n"), "%s", response.body.data);
+    http_response_fini(&response);
+    site_close(&site);
+}
