@@ -15,7 +15,7 @@
 #include "redis/command_key.h"
 #include "support/owned.h"
 
-enum { REPLY_TIMEOUT_S = 10 };
+enum { REPLY_TIMEOUT_S = 10, LOADING_TRIES = 1000, LOADING_PAUSE_US = 10 * 1000 };
 
 enum { NODES_MAX = 16 };
 
@@ -91,11 +91,24 @@ struct redis_probe *redis_probe_open_cluster(const int ports[], int count)
     return probe;
 }
 
+static bool is_loading(const redisReply *reply)
+{
+    return reply != NULL && reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, "LOADING ", 8) == 0;
+}
+
+/* A Redis that was restarted accepts connections before it has read its data: it is asked again. */
 static redisReply *ask(redisContext *context, const char *bytes, size_t count)
 {
     void *reply = NULL;
-    redisAppendFormattedCommand(context, bytes, count);
-    redisGetReply(context, &reply);
+    for (int tries = 0; tries < LOADING_TRIES && (tries == 0 || is_loading(reply)); tries++) {
+        if (reply != NULL) {
+            freeReplyObject(reply);
+            usleep(LOADING_PAUSE_US);
+        }
+        reply = NULL;
+        redisAppendFormattedCommand(context, bytes, count);
+        redisGetReply(context, &reply);
+    }
     return reply;
 }
 
