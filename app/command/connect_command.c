@@ -177,13 +177,5 @@ static int fail(const struct redis_client *redis, const struct configuration *co
 int connect_command(struct settings *settings)
 {
     static const struct with_redis commands = {.prepare = redis_inspection_prepare, .run = inspect, .fail = fail};
-    char reason[REASON_BYTES];
-    struct configuration *configuration = configuration_new(settings, SECRETS_OF_REDIS, reason, sizeof(reason));
-    if (configuration == NULL) {
-        fprintf(stderr, "%s: %s\n", program_invocation_short_name, reason);
-        return 1;
-    }
-    int code = with_redis_run(&commands, configuration);
-    configuration_free(configuration);
-    return code;
+    return with_redis_run(&commands, settings);
 }

@@ -11,7 +11,7 @@
 #include "http/request.h"
 #include "session/user_sessions.h"
 
-enum { REASON_BYTES = 1024, ESCAPED_BYTES = 6 * STORE_AGENT_BYTES, TIME_BYTES = 32 };
+enum { ESCAPED_BYTES = 6 * STORE_AGENT_BYTES, TIME_BYTES = 32 };
 
 static struct {
     const struct action *action;
@@ -234,18 +234,10 @@ void session_command_print_usage(FILE *out)
 
 int session_command(struct settings *settings, int word_count, char **words, const struct session_options *options)
 {
-    char reason[REASON_BYTES];
     if (!read_words(word_count, words, options)) {
         settings_fini(settings);
         return 2;
     }
-    struct configuration *configuration = configuration_new(settings, SECRETS_OF_REDIS, reason, sizeof(reason));
-    if (configuration == NULL) {
-        fprintf(stderr, "%s: %s\n", program_invocation_short_name, reason);
-        return 1;
-    }
     static const struct with_redis commands = {.run = run, .fail = fail_without_redis};
-    int code = with_redis_run(&commands, configuration);
-    configuration_free(configuration);
-    return code;
+    return with_redis_run(&commands, settings);
 }

@@ -8,7 +8,7 @@
 #include "command/with_redis.h"
 #include "task/consumer.h"
 
-enum { REASON_BYTES = 1024, ROWS_MAX = 1000 };
+enum { ROWS_MAX = 1000 };
 
 static const char *const states[] = {"waiting", "delayed", "running", "dead"};
 enum { STATE_COUNT = sizeof(states) / sizeof(states[0]) };
@@ -222,7 +222,6 @@ void task_command_print_usage(FILE *out)
 
 int task_command(struct settings *settings, int word_count, char **words)
 {
-    char reason[REASON_BYTES];
     if (word_count == 1 && strcmp(words[0], "types") == 0) {
         settings_fini(settings);
         return print_types();
@@ -231,13 +230,6 @@ int task_command(struct settings *settings, int word_count, char **words)
         settings_fini(settings);
         return 2;
     }
-    struct configuration *configuration = configuration_new(settings, SECRETS_OF_REDIS, reason, sizeof(reason));
-    if (configuration == NULL) {
-        fprintf(stderr, "%s: %s\n", program_invocation_short_name, reason);
-        return 1;
-    }
     static const struct with_redis commands = {.run = run, .fail = fail_without_redis};
-    int code = with_redis_run(&commands, configuration);
-    configuration_free(configuration);
-    return code;
+    return with_redis_run(&commands, settings);
 }

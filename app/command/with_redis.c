@@ -1,6 +1,7 @@
 /* For commands that ask Redis. See with_redis.h. */
 #include "command/with_redis.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -12,7 +13,7 @@
 #include "worker/redis_setup.h"
 
 /* The connection's own limits end before ours does, and say why: also when all Sentinels but the last are away. */
-enum { FIBERS_MAX = 8, LONGER_MS = 1000, SENTINELS_MS = 10000 };
+enum { REASON_BYTES = 1024, FIBERS_MAX = 8, LONGER_MS = 1000, SENTINELS_MS = 10000 };
 
 static struct {
     const struct with_redis *commands;
@@ -31,7 +32,7 @@ static void run(void *arg)
     loop_stop();
 }
 
-int with_redis_run(const struct with_redis *commands, const struct configuration *configuration)
+static int run_with(const struct with_redis *commands, const struct configuration *configuration)
 {
     static struct worker_counts counts;
     signal(SIGPIPE, SIG_IGN);
@@ -53,4 +54,17 @@ int with_redis_run(const struct with_redis *commands, const struct configuration
     loop_fini();
     fiber_fini();
     return own.code;
+}
+
+int with_redis_run(const struct with_redis *commands, struct settings *settings)
+{
+    char reason[REASON_BYTES];
+    struct configuration *configuration = configuration_new(settings, SECRETS_OF_REDIS, reason, sizeof(reason));
+    if (configuration == NULL) {
+        fprintf(stderr, "%s: %s\n", program_invocation_short_name, reason);
+        return 1;
+    }
+    int code = run_with(commands, configuration);
+    configuration_free(configuration);
+    return code;
 }

@@ -19,7 +19,7 @@ struct with_redis {
     int (*fail)(const struct redis_client *redis, const struct configuration *configuration);
 };
 
-/* Once per process; the configuration stays the caller's. Returns the exit code. */
-int with_redis_run(const struct with_redis *commands, const struct configuration *configuration);
+/* Once per process; takes the settings. Returns the exit code, 1 if the settings or what they name cannot be used. */
+int with_redis_run(const struct with_redis *commands, struct settings *settings);
 
 #endif

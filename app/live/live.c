@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/counter.h"
+#include "base/hash.h"
 #include "base/panic.h"
 #include "base/share.h"
 #include "http/request.h"
@@ -27,17 +28,14 @@ static struct {
     struct live_settings settings;
     struct live_counts unused_counts;
     struct redis_subscriber *subscriber; /* NULL: nobody has needed it yet */
-    struct list topics[BUCKETS];         /* by a piece of their key, which is random */
+    struct list topics[BUCKETS];         /* by their key, which is random */
 } own;
 
 /* -------------------- topics -------------------- */
 
 static struct list *bucket_of(const char *key)
 {
-    uint32_t hash = 2166136261u; /* FNV-1a */
-    for (; *key != '\0'; key++)
-        hash = (hash ^ (unsigned char)*key) * 16777619u;
-    return &own.topics[hash % BUCKETS];
+    return &own.topics[hash_text(key) % BUCKETS];
 }
 
 static struct topic *find_topic(const char *key)

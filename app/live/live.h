@@ -6,8 +6,8 @@
  *
  *     mid:ended      every session that has ended for the handles it had: a logout, a login of another user, an end by
  *                    somebody else. The message is its key; streams of that session look at the record (streams.h).
- *     mid:s:{rid}    the key itself, while somebody waits for changes of that session: the message is the header after
- * a commit. Commits publish only what is marked as watched, which a wait does (watch.lua).
+ *     mid:s:{rid}    the key itself, while somebody waits for changes of that session. The message is the header after
+ *                    a commit; commits publish only what is marked as watched, which a wait does (watch.lua).
  *
  * A message is no more than a reason to look: what counts is the record. Nothing is lost between reading and waiting,
  * because a wait looks after it is subscribed and has marked the record; whatever came before is seen by that look, and

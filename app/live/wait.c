@@ -16,13 +16,6 @@ enum {
     MARK_PAUSE_MS = 10000, /* between two marks, at least */
 };
 
-static int64_t earlier(int64_t a, int64_t b)
-{
-    if (a < 0 || b < 0)
-        return a < 0 ? b : a;
-    return a < b ? a : b;
-}
-
 /* -------------------- the request's watch -------------------- */
 
 static void end_watch(void *arg)
@@ -62,7 +55,7 @@ static int64_t look_again_ms(const struct mid_session *session)
         return regular_ms;
     if (mark_ms < watch->looked_ms + MARK_PAUSE_MS) /* Redis's clock is not what we think */
         mark_ms = watch->looked_ms + MARK_PAUSE_MS;
-    return earlier(mark_ms, regular_ms);
+    return wait_earlier(mark_ms, regular_ms);
 }
 
 static bool must_look(const struct mid_session *session)
@@ -120,7 +113,7 @@ MAY_SUSPEND static enum mid_error step(struct mid_session *session, bool *has_ch
 MAY_SUSPEND static enum mid_error rest(struct mid_session *session, int64_t end_ms, int64_t again_ms)
 {
     const struct mid_request *rq = session->rq;
-    enum mid_error error = wait_for_flag(session->rq, &session->is_behind, earlier(end_ms, again_ms));
+    enum mid_error error = wait_for_flag(session->rq, &session->is_behind, wait_earlier(end_ms, again_ms));
     bool is_over = (end_ms >= 0 && loop_now_ms() >= end_ms) ||
                    (rq->wait.deadline_ms >= 0 && loop_now_ms() >= rq->wait.deadline_ms);
     return error == MID_TIMEOUT && !is_over && rq->wait.interruption == MID_OK ? MID_OK : error;

@@ -3,13 +3,14 @@
 
 #include <string.h>
 
+#include "base/hash.h"
 #include "http/request.h"
 
 enum { BUCKETS = 1024 };
 
 static size_t most;
 static void (*when_begun)(void);
-static struct list buckets[BUCKETS]; /* sessions with a stream, by a piece of their key, which is random */
+static struct list buckets[BUCKETS]; /* sessions with a stream, by their key, which is random */
 
 void streams_init(size_t streams_max, void (*on_begin)(void))
 {
@@ -19,13 +20,9 @@ void streams_init(size_t streams_max, void (*on_begin)(void))
         list_init(&buckets[i]);
 }
 
-/* FNV-1a; visitors cannot choose keys. */
 static struct list *bucket_of(const char *key)
 {
-    uint32_t hash = 2166136261u;
-    for (; *key != '\0'; key++)
-        hash = (hash ^ (unsigned char)*key) * 16777619u;
-    return &buckets[hash % BUCKETS];
+    return &buckets[hash_text(key) % BUCKETS];
 }
 
 enum mid_error streams_enter(struct mid_session *session)

@@ -9,13 +9,6 @@
 #include "base/list.h"
 #include "fiber/loop.h"
 
-static int64_t earlier(int64_t a, int64_t b)
-{
-    if (a < 0 || b < 0)
-        return a < 0 ? b : a;
-    return a < b ? a : b;
-}
-
 /* A fiber that waits here, whatever for. */
 struct waiting {
     struct list link;
@@ -84,10 +77,10 @@ MAY_SUSPEND static enum mid_error wait_until(struct mid_request *rq, const struc
             MID_TRY(rq->wait.attend(rq, wish->minds_leaving, &attend_ms));
             if (is_over(rq, wish, &error)) /* it may have suspended, and taken the wake */
                 break;
-            next_ms = earlier(next_ms, attend_ms);
+            next_ms = wait_earlier(next_ms, attend_ms);
         }
         if (wish->minds_leaving) /* the worker may have begun to drain meanwhile */
-            next_ms = earlier(next_ms, drain_turn_ms(rq));
+            next_ms = wait_earlier(next_ms, drain_turn_ms(rq));
         int64_t now_ms = loop_now_ms();
         park(rq, next_ms < 0 ? -1 : next_ms > now_ms ? next_ms - now_ms : 0);
     }
@@ -99,7 +92,7 @@ MAY_SUSPEND static enum mid_error wait_for(struct mid_request *rq, const bool *i
                                            bool minds_leaving)
 {
     return wait_until(rq, &(struct wish){.is_done = is_done,
-                                         .end_ms = earlier(end_ms, rq->wait.deadline_ms),
+                                         .end_ms = wait_earlier(end_ms, rq->wait.deadline_ms),
                                          .minds_leaving = minds_leaving});
 }
 

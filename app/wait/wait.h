@@ -11,6 +11,14 @@
 
 #include "wait/drain.h"
 
+/* Of two moments, the one that comes first; -1 is never. */
+static inline int64_t wait_earlier(int64_t a, int64_t b)
+{
+    if (a < 0 || b < 0)
+        return a < 0 ? b : a;
+    return a < b ? a : b;
+}
+
 /* The worker drains: who waits now hears of it, too. */
 void wait_begin_drain(const struct drain_times *times);
 

@@ -61,3 +61,28 @@ Test(header, a_number_never_changes_what_a_field_counts)
     cr_expect_eq(header_field_size(5, strlen("-9223372036854775808")), 25);
     cr_expect_eq(header_field_size(5, 21), 26);
 }
+
+/* As watch.lua marks it, by Redis's clock. */
+static struct header marked_at(int64_t now_ms)
+{
+    int64_t last = (now_ms / HEADER_WATCH_UNIT_MS + 1) % HEADER_WATCH_UNITS;
+    return (struct header){.flags = (uint8_t)(HEADER_HAS_USER | (1 + last) << HEADER_WATCH_SHIFT)};
+}
+
+Test(header, a_mark_is_in_force_for_its_unit_and_the_next_and_a_little_before)
+{
+    for (int64_t unit = 0; unit < 2 * HEADER_WATCH_UNITS; unit++) {
+        int64_t begin_ms = unit * HEADER_WATCH_UNIT_MS + 1000000LL * HEADER_WATCH_UNIT_MS;
+        struct header header = marked_at(begin_ms);
+        cr_expect(header_is_watched(&header, begin_ms - 5), "unit %d, by a clock that is behind", (int)unit);
+        cr_expect(header_is_watched(&header, begin_ms));
+        cr_expect(header_is_watched(&header, begin_ms + 2 * HEADER_WATCH_UNIT_MS - 1));
+        cr_expect_not(header_is_watched(&header, begin_ms + 2 * HEADER_WATCH_UNIT_MS), "unit %d", (int)unit);
+        cr_expect_not(header_is_watched(&header, begin_ms - HEADER_WATCH_UNIT_MS - 5), "unit %d", (int)unit);
+        cr_expect_eq(header_watch_last_ms(&header, begin_ms), begin_ms + HEADER_WATCH_UNIT_MS);
+        cr_expect_eq(header_watch_last_ms(&header, begin_ms + HEADER_WATCH_UNIT_MS), begin_ms + HEADER_WATCH_UNIT_MS);
+        cr_expect_eq(header_watch_last_ms(&header, begin_ms + 2 * HEADER_WATCH_UNIT_MS), 0);
+    }
+    cr_expect_not(header_is_watched(&(struct header){.flags = HEADER_HAS_USER}, 0));
+    cr_expect_eq(header_watch_last_ms(&(struct header){.flags = HEADER_HAS_USER}, 0), 0);
+}
