@@ -126,8 +126,9 @@ MAY_SUSPEND static enum mid_error look_at_last(struct mid_session *session, int6
     if (live_watch_is_heard(session->watch) || session->watch->looked_ms > begun_ms)
         return MID_TIMEOUT;
     session->watch->must_look = true;
-    MID_TRY(step(session, &has_changed));
-    return has_changed ? MID_OK : MID_TIMEOUT;
+    enum mid_error error = step(session, &has_changed);
+    bool is_timeout = error == MID_OK || error == MID_UNAVAILABLE || error == MID_OVERLOADED;
+    return has_changed || !is_timeout ? error : MID_TIMEOUT;
 }
 
 MAY_SUSPEND static enum mid_error wait_for_change(struct mid_session *session, int64_t end_ms)

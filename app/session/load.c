@@ -60,6 +60,8 @@ MAY_SUSPEND static enum mid_error take_loaded(struct mid_session *session, enum 
     session->state = SESSION_LIVE;
     session->created_ms = created_ms;
     session_take_header(session, finding);
+    if (session->is_asked_for)
+        session_note_read(session, &finding->header); /* and not what touching finds */
     session_preview(session);
     touch_if_due(session);
     return session->state == SESSION_LIVE ? MID_OK : MID_ENDED;
@@ -169,8 +171,10 @@ enum mid_error session_load_again(struct mid_session *session)
     if (session->state == SESSION_ABSENT)
         return MID_OK;
     changes_note(&session->changes, &session->view);
-    MID_TRY(load_same(session));
-    changes_turn(&session->changes);
-    session_note_read(session, &session->header);
-    return MID_OK;
+    session->is_asked_for = true;
+    enum mid_error error = load_same(session);
+    session->is_asked_for = false;
+    if (error == MID_OK)
+        changes_turn(&session->changes);
+    return error;
 }

@@ -59,6 +59,7 @@ struct mid_session {
     bool has_header;          /* Redis has told it */
     struct header header;     /* as it was then */
     bool is_behind;           /* there may be something that it has not read: live/ and looks say so */
+    bool is_asked_for;        /* the load under way, by the application */
     struct read_state read;   /* what this handle has read, or has made of it itself */
     struct live_watch *watch; /* the live room's: it is waited for; NULL: it is not */
     struct changes changes;   /* between the last two reads */

@@ -258,19 +258,30 @@ size_t user_sessions_clean(struct mid_session *session, const char *user)
     return clean(&sweep, USER_INDEX_PAGE, &page);
 }
 
+/* The oldest of the page, until there are no more than there may be, which other logins may have seen to. */
+MAY_SUSPEND static void end_oldest(struct sweep *sweep, const struct user_index_page *page)
+{
+    int64_t count;
+    struct gone gone = {.count = 0};
+    if (user_index_count(sweep->user, patience_of(sweep->rq), &count) != MID_OK)
+        return; /* the next login does it */
+    int64_t excess = user_index_excess(count);
+    for (size_t i = 0; i < page->count && sweep->ended < excess; i++)
+        if (end_named(sweep, page->names[i].rid, &gone) != MID_OK)
+            break;
+    user_index_forget(sweep->user, gone.rids, gone.count, patience_of(sweep->rq));
+}
+
 void user_sessions_end_excess(struct mid_session *session, const char *user)
 {
     struct user_index_page page;
     struct sweep sweep = {.rq = session->rq, .user = user, .spared = session->rid_text};
-    int64_t excess = user_index_excess(session->other_sessions);
-    if (excess == 0 && session->other_sessions < FEW_SESSIONS)
+    bool is_excess = user_index_excess(session->other_sessions + 1) > 0;
+    if (!is_excess && session->other_sessions < FEW_SESSIONS)
         return;
-    excess -= (int64_t)clean(&sweep, excess > 0 ? USER_INDEX_PAGE : CLEANED_AT_LOGIN, &page);
-    struct gone gone = {.count = 0};
-    for (size_t i = 0; i < page.count && sweep.ended < excess; i++)
-        if (end_named(&sweep, page.names[i].rid, &gone) != MID_OK)
-            break; /* the next login ends more */
-    user_index_forget(user, gone.rids, gone.count, patience_of(session->rq));
+    clean(&sweep, is_excess ? USER_INDEX_PAGE : CLEANED_AT_LOGIN, &page);
+    if (is_excess)
+        end_oldest(&sweep, &page);
     tell(&sweep, SESSION_ENDING_LIMIT);
 }
 

@@ -7,7 +7,7 @@
 -- Returns {status}.
 
 local rid, number = ARGV[1], tonumber(ARGV[2])
-redis.call('DEL', login_key(rid))
+redis.call('PEXPIRE', login_key(rid), SETTLED_MS)
 local score = redis.call('ZADD', index, 'XX', 'INCR', 0, rid) -- as it is
 if score and tonumber(score) > revoked() then
   redis.call('ZADD', index, 'XX', 'GT', whole(number), rid)

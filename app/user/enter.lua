@@ -12,8 +12,8 @@ local rid, lifetime, most, before = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]
 if before and before < revoked() then
   return {REVOKED}
 end
-local number = before or take_number()
-local is_new = redis.call('ZADD', index, 'NX', whole(number), rid) == 1
+local score = take_number()
+local is_new = redis.call('ZADD', index, 'NX', whole(score), rid) == 1
 local others = redis.call('ZCARD', index) - 1
 if most and others >= most and is_new then
   redis.call('ZREM', index, rid)
@@ -21,4 +21,4 @@ if most and others >= most and is_new then
 end
 redis.call('SET', login_key(rid), '', 'PX', LOGIN_MS)
 keep_for(lifetime)
-return {OK, number, others}
+return {OK, before or score, others}

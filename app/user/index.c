@@ -55,15 +55,15 @@ void user_index_init(const struct user_index_settings *index_settings)
     add_script(&enter_script, REFUSED_WHEN_FULL, enter_body);
     add_script(&keep_script, REFUSED_WHEN_FULL, keep_body);
     add_script(&confirm_script, RUNS_WHEN_FULL, confirm_body);
-    add_script(&number_script, REFUSED_WHEN_FULL, number_body);
+    add_script(&number_script, RUNS_WHEN_FULL, number_body);
     add_script(&leave_script, RUNS_WHEN_FULL, leave_body);
     add_script(&revoke_script, RUNS_WHEN_FULL, revoke_body);
 }
 
-int64_t user_index_excess(int64_t others)
+int64_t user_index_excess(int64_t sessions)
 {
     bool has_limit = settings.sessions_max > 0 && !settings.refuses_when_full;
-    return has_limit && others + 1 > settings.sessions_max ? others + 1 - settings.sessions_max : 0;
+    return has_limit && sessions > settings.sessions_max ? sessions - settings.sessions_max : 0;
 }
 
 /* -------------------- keys -------------------- */
@@ -169,10 +169,8 @@ void user_index_confirm(const char *user, const char *rid, int64_t number, int64
 
 enum mid_error user_index_begin(const char *user, int64_t patience_ms, int64_t *number)
 {
-    char lifetime[NUMBER_TEXT_BYTES];
     struct answer answer;
-    number_format(settings.lifetime_ms, lifetime);
-    MID_TRY(run(&number_script, user, 1, (const char *const[]){lifetime},
+    MID_TRY(run(&number_script, user, 0, NULL,
                 &(struct user_index_terms){.patience_ms = patience_ms, .durability = MID_DURABLE_MEMORY}, &answer));
     *number = answer.number;
     return MID_OK;
@@ -185,6 +183,20 @@ void user_index_leave(const char *user, const char *rid, bool is_gone, int64_t p
         run(&leave_script, user, 2, (const char *const[]){rid, is_gone ? "1" : ""},
             &(struct user_index_terms){.patience_ms = patience_ms, .durability = MID_DURABLE_MEMORY}, &answer);
     (void)error;
+}
+
+static enum mid_error on_count(const struct redisReply *reply, void *arg)
+{
+    *(int64_t *)arg = reply_integer(reply);
+    return MID_OK;
+}
+
+enum mid_error user_index_count(const char *user, int64_t patience_ms, int64_t *count)
+{
+    char key[KEY_BYTES];
+    struct redis_call call = {.on_reply = on_count, .arg = count, .patience_ms = patience_ms};
+    index_key(user, key);
+    return redis_command(settings.redis, 2, (struct redis_argument[]){REDIS_TEXT("ZCARD"), REDIS_TEXT(key)}, &call);
 }
 
 enum mid_error user_index_revoke(const char *user, const char *spared, const struct user_index_terms *terms,

@@ -64,7 +64,7 @@ MAY_SUSPEND MID_CHECK enum mid_error user_index_enter(const char *user, const ch
 /* The login was stored. What goes wrong does not matter. */
 MAY_SUSPEND void user_index_confirm(const char *user, const char *rid, int64_t number, int64_t patience_ms);
 
-/* A number for a login whose session is entered later. */
+/* A number for a login whose session is entered later; nothing is stored. */
 MAY_SUSPEND MID_CHECK enum mid_error user_index_begin(const char *user, int64_t patience_ms, int64_t *number);
 
 /* The session is in use, and was logged in to at that time. *is_revoked: it should have ended. */
@@ -105,7 +105,10 @@ MAY_SUSPEND MID_CHECK enum mid_error user_index_read(const char *user, const str
 /* Above every number, and exact as the score of a sorted set. */
 #define USER_NUMBER_MAX ((INT64_C(1) << 53) - 1)
 
-/* How many sessions the user has too many, after a login with `others` besides it; 0 without a limit. */
-int64_t user_index_excess(int64_t others);
+/* How many names there are. */
+MAY_SUSPEND MID_CHECK enum mid_error user_index_count(const char *user, int64_t patience_ms, int64_t *count);
+
+/* How many of so many sessions have to end; 0 without a limit. */
+int64_t user_index_excess(int64_t sessions);
 
 #endif

@@ -8,6 +8,7 @@
 
 local OK, FULL, REVOKED = 1, 2, 3
 local LOGIN_MS = 300000 -- no login is under way for so long
+local SETTLED_MS = 30000 -- who has found the record to be another's before a login was stored says so by then
 
 local index, epoch = KEYS[1], KEYS[1] .. ':epoch'
 

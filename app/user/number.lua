@@ -1,9 +1,7 @@
--- A login begins, whose session is not known to be the user's before the password was checked: gives it a number.
+-- A login begins, before the password is checked: gives it a number that every later end of all exceeds, and no earlier one.
+-- Nothing is stored, since anybody can begin a login of any name.
 --
 -- KEYS[1]  the index
--- ARGV[1]  how long a session of a user lives, in ms
 -- Returns {status, number}.
 
-local number = take_number()
-keep_for(tonumber(ARGV[1]))
-return {OK, number}
+return {OK, math.max(tonumber(redis.call('HGET', epoch, 'last') or '0'), now_ms() - 1)}

@@ -217,9 +217,12 @@ Test(page, asks_for_nothing_while_nothing_changes)
     struct page page = open_page();
     browser_click(page.browser, "#field-set");
     SEEN(&page, FIELD("colour") " === 'green'");
-    double asked = browser_number(page.browser, "performance.clearResourceTimings();"
-                                                "return new Promise((done) => setTimeout(() =>"
-                                                "    done(performance.getEntriesByType('resource').length), 3000));");
+    double asked = browser_number(page.browser, "let asked = 0;"
+                                                "const count = (target, args) => (asked++, new target(...args));"
+                                                "window.EventSource = new Proxy(EventSource, {construct: count});"
+                                                "const ask = window.fetch;"
+                                                "window.fetch = (...args) => (asked++, ask(...args));"
+                                                "return new Promise((done) => setTimeout(() => done(asked), 4000));");
     cr_expect_eq((int)asked, 0, "%d requests", (int)asked);
     close_page(&page, NULL);
 }

@@ -361,6 +361,26 @@ Test(live_waits, a_change_after_redis_was_restarted)
     stage_close(&stage);
 }
 
+/* Without Redis, the end of a wait is its end and nothing else. */
+Test(live_waits, a_wait_is_over_in_time_without_redis)
+{
+    struct stage stage = stage_open(SETTINGS(QUIET, "MIDSTREAM_REDIS_TIMEOUT_MS=500"));
+    site_needs_one_redis(&stage.site);
+    make_session(&stage);
+    OWNED char *key = site_key(&stage.site);
+    struct http_stream *stream = open_stream(&stage, "wait:1000,deaf:go,wait:2000,wait:100");
+    await_wait(&stage, key);
+    stage_await_gate(&stage, "s", "go");
+    site_await_written(&stage.site);
+    stage_open_gate(&stage, "s", "go");
+    site_kill_redis(&stage.site);
+    EXPECT_NOTE(&stage, "s.5", "wait:2000 MID_TIMEOUT");
+    EXPECT_NOTE(&stage, "s.6", "wait:100 MID_TIMEOUT");
+    http_stream_close(stream, NULL);
+    site_start_redis(&stage.site);
+    stage_close(&stage);
+}
+
 Test(live_waits, a_redis_that_is_silent_for_long_is_waited_for)
 {
     struct stage stage = stage_open(SETTINGS(QUIET, "MIDSTREAM_REDIS_TIMEOUT_MS=500"));
@@ -369,7 +389,7 @@ Test(live_waits, a_redis_that_is_silent_for_long_is_waited_for)
     struct http_stream *stream = open_stream(&stage, "get:a,wait:60000,get:a");
     await_wait(&stage, key);
     site_stop_redis(&stage.site);
-    usleep(8000000);
+    cr_assert(site_wait_log(&stage.site, "reason=\"no answer in time\" use=notifications"));
     site_resume_redis(&stage.site);
     stage_act(&stage, "ping,set:a:2,commit", NULL);
     EXPECT_NOTE(&stage, "s.4", "wait:60000 MID_OK");

@@ -95,6 +95,17 @@ Test(user_logins, a_login_that_was_begun_before_an_end_of_all_fails_after_it)
     stage_close(&stage);
 }
 
+/* Anybody can begin a login, of any name. */
+Test(user_logins, a_login_that_is_only_begun_stores_nothing)
+{
+    struct stage stage = stage_open(NULL);
+    OWNED char *index = index_key("invented");
+    OWNED char *epoch = text_printf("%s:epoch", index);
+    EXPECT_PLAY(&stage, "begin-login:invented", "");
+    cr_expect_eq(redis_int(stage.site.redis, "EXISTS %s %s", index, epoch), 0);
+    stage_close(&stage);
+}
+
 /* One record that is none does not keep the others alive. */
 Test(user_logins, an_end_of_all_goes_on_behind_one_that_fails)
 {

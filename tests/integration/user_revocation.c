@@ -30,6 +30,7 @@ struct session {
     int64_t number;    /* of the login under way */
     int64_t logged_in; /* of the last one that was carried out; 0: none */
     bool was_refused;
+    bool is_used; /* after the login, so that the index names it again if it has to */
 };
 
 /* An end of all sessions, or of all but one. */
@@ -39,6 +40,8 @@ struct ending {
     int64_t above;
     struct user_index_page page;
     const struct session *spared;
+    bool lists_only;   /* it is no end, but a list, which takes names away as well */
+    const char *found; /* the name of a session that is not the user's, as was just seen; NULL: none */
 };
 
 /* -------------------- the steps of a login -------------------- */
@@ -66,9 +69,14 @@ MAY_SUSPEND static void login_renew(struct session *session)
     if (answer.finding.verdict == STORE_OK) {
         session->generation = answer.finding.header.generation;
         session->logged_in = session->number;
-        user_index_confirm(user, session->rid, session->number, 0);
     }
     commit_drop(&commit);
+}
+
+MAY_SUSPEND static void login_confirm(struct session *session)
+{
+    if (!session->was_refused)
+        user_index_confirm(user, session->rid, session->number, 0);
 }
 
 /* As at a touch: the index may have to name it again. */
@@ -97,31 +105,55 @@ MAY_SUSPEND static void end_read(struct ending *ending)
     cr_assert_eq(user_index_read(user, &(struct user_index_range){.below = ending->number}, 0, &ending->page), MID_OK);
 }
 
-/* One session of the page; the next step is the next one. */
+/* What was seen in the step before. */
+MAY_SUSPEND static void take_away(struct ending *ending)
+{
+    user_index_leave(user, ending->found, false, 0);
+    ending->found = NULL;
+}
+
+MAY_SUSPEND static void look_at(struct ending *ending, const char *key, const char *rid)
+{
+    struct store_summary summary;
+    cr_assert_eq(store_summarize(key, 0, &summary), MID_OK);
+    if (!summary.is_there)
+        user_index_forget(user, &rid, 1, 0);
+    else if (strcmp(summary.user, user) != 0)
+        ending->found = rid;
+}
+
+MAY_SUSPEND static void end_at(struct ending *ending, const char *key, const char *rid)
+{
+    struct store_ending of = {.durability = MID_DURABLE_MEMORY};
+    struct store_finding finding;
+    cr_assert_eq(store_end(key, user, ending->number, &of, &finding), MID_OK);
+    if (finding.verdict == STORE_OTHERS)
+        ending->found = rid;
+    else
+        user_index_forget(user, &rid, 1, 0);
+}
+
+/* One session of the page. False: there are no more. */
 MAY_SUSPEND static bool end_next(struct ending *ending, size_t at)
 {
     char key[STORE_KEY_BYTES];
-    struct store_ending of = {.durability = MID_DURABLE_MEMORY};
-    struct store_finding finding;
     if (at >= ending->page.count)
         return false;
     const char *rid = ending->page.names[at].rid;
-    if (ending->spared != NULL && strcmp(ending->spared->rid, rid) == 0)
-        return true;
     snprintf(key, sizeof(key), "mid:s:{%s}", rid);
-    cr_assert_eq(store_end(key, user, ending->number, &of, &finding), MID_OK);
-    if (finding.verdict == STORE_OTHERS)
-        user_index_leave(user, rid, false, 0);
-    else
-        user_index_forget(user, &rid, 1, 0);
+    if (ending->lists_only)
+        look_at(ending, key, rid);
+    else if (ending->spared == NULL || strcmp(ending->spared->rid, rid) != 0)
+        end_at(ending, key, rid);
     return true;
 }
 
 /* True: it has done a step; false: it is over. */
 MAY_SUSPEND static bool login_step(struct session *session)
 {
-    static void (*const steps[])(struct session *) = {login_enter, login_renew, login_keep};
-    if (session->next >= (int)(sizeof(steps) / sizeof(steps[0])))
+    static void (*const steps[])(struct session *) = {login_enter, login_renew, login_confirm, login_keep};
+    int count = (int)(sizeof(steps) / sizeof(steps[0])) - !session->is_used;
+    if (session->next >= count)
         return false;
     steps[session->next++](session);
     return true;
@@ -129,8 +161,14 @@ MAY_SUSPEND static bool login_step(struct session *session)
 
 MAY_SUSPEND static bool end_step(struct ending *ending)
 {
+    if (ending->found != NULL) {
+        take_away(ending);
+        return true;
+    }
     int step = ending->next++;
-    if (step == 0)
+    if (step == 0 && ending->lists_only)
+        ending->number = USER_NUMBER_MAX;
+    else if (step == 0)
         end_revoke(ending);
     else if (step == 1)
         end_read(ending);
@@ -171,7 +209,7 @@ MAY_SUSPEND static void expect_truth(const struct session *session, const struct
     bool may_have = session->logged_in > 0;
     bool has_to = session->logged_in > 0;
     for (size_t i = 0; i < count; i++) {
-        bool is_spared = ends[i].spared == session;
+        bool is_spared = ends[i].spared == session || ends[i].lists_only;
         may_have = may_have && (is_spared || session->logged_in > ends[i].number);
         has_to = has_to && (is_spared || !is_on_page(&ends[i], session));
     }
@@ -241,7 +279,7 @@ MAY_SUSPEND static void play_order(unsigned bits, int steps, bool was_logged_in)
 
 static void play_all_orders(void *arg)
 {
-    enum { STEPS = 7 };
+    enum { STEPS = 8 };
     (void)arg;
     struct redis_client *client = open_store();
     for (unsigned bits = 0; bits < 1u << STEPS; bits++)
@@ -264,13 +302,17 @@ MAY_SUSPEND static void play_round(int round)
 {
     struct session sessions[SESSIONS];
     struct ending ends[ENDS_MAX] = {{0}};
-    size_t end_count = 1 + random_below(3);
+    size_t end_count = 1 + random_below(5);
     OWNED char *order = text_printf("round %d", round);
     for (unsigned i = 0; i < SESSIONS; i++)
         make_session(&sessions[i], (unsigned)round * SESSIONS + i);
+    for (unsigned i = 0; i < SESSIONS; i++)
+        sessions[i].is_used = random_chance(50);
     for (size_t i = 0; i < end_count; i++)
         ends[i].spared = random_chance(40) ? &sessions[random_below(SESSIONS)] : NULL;
-    for (int i = 0; i < 40; i++) {
+    for (size_t i = 0; i < end_count; i++)
+        ends[i].lists_only = random_chance(30);
+    for (int i = 0; i < 60; i++) {
         if (random_chance(40)) {
             end_step(&ends[random_below(end_count)]);
             continue;

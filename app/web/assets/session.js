@@ -87,9 +87,10 @@ export class SessionWatch {
                 this.openIn(SEEK_MS);
         });
         source.addEventListener("session-ended", () => this.openIn(0));
-        source.addEventListener("reconnect", () => {
+        source.addEventListener("reconnect", (event) => {
+            const { detail, error } = JSON.parse(event.data);
             if (!wasTold)
-                this.onTrouble(new Refusal(503, "the session store did not respond in time"));
+                this.onTrouble(new Refusal(503, detail ?? error));
             this.openIn(wasTold ? RETURN_MS : TROUBLE_MS);
         });
         source.addEventListener("failed", (event) => {

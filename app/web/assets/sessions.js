@@ -37,6 +37,7 @@ export class SessionList {
     constructor(send) {
         this.send = send;
         this.hasUser = false;
+        this.readings = 0;
         byId("sessions-end-others").addEventListener("click", () => this.end("/api/sessions"));
         document.addEventListener("visibilitychange", () => this.read());
     }
@@ -54,14 +55,17 @@ export class SessionList {
         await this.read();
     }
 
+    async ask() {
+        const response = await fetch("/api/sessions", { cache: "no-store", headers: { Accept: "application/json" } });
+        return response.ok ? (await response.json()).sessions : [];
+    }
+
+    /* An answer that another reading has overtaken is of no use: it may be another user's. */
     async read() {
-        let sessions = [];
-        if (this.hasUser && !document.hidden) {
-            const response = await fetch("/api/sessions", { cache: "no-store", headers: { Accept: "application/json" } })
-                .catch(() => null);
-            if (response?.ok)
-                ({ sessions } = await response.json());
-        }
+        const reading = ++this.readings;
+        const sessions = this.hasUser && !document.hidden ? await this.ask().catch(() => []) : [];
+        if (reading !== this.readings)
+            return;
         const rows = sessions.map((session) => rowOf(session, (id) => this.end(`/api/sessions/${id}`)));
         byId("sessions").replaceChildren(...rows);
         byId("sessions-empty").hidden = sessions.length > 0;
