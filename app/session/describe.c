@@ -25,16 +25,16 @@ static bool is_control(const char *text, size_t at)
     return byte < 0x20 || byte == 0x7f || (byte == 0xc2 && next < 0xa0) || (previous == 0xc2 && byte < 0xa0);
 }
 
-/* Appends the text as it may be shown: with a '?' for what is no character. */
-static char *append_shown(char *end, const char *text, size_t most)
+/* Writes the text as it may be shown, with a '?' for what is no character, and returns its length. */
+static size_t write_shown(char *shown, const char *text, size_t most)
 {
     size_t length = text != NULL ? cut(text, most) : 0;
     bool is_utf8 = utf8_is_valid(text != NULL ? text : "", length);
     for (size_t i = 0; i < length; i++) {
         unsigned char byte = (unsigned char)text[i];
-        *end++ = !is_control(text, i) && (is_utf8 || byte < 0x80) ? text[i] : '?';
+        shown[i] = !is_control(text, i) && (is_utf8 || byte < 0x80) ? text[i] : '?';
     }
-    return end;
+    return length;
 }
 
 enum mid_error mid_session_describe(struct mid_session *session, const char *address, const char *agent)
@@ -43,10 +43,9 @@ enum mid_error mid_session_describe(struct mid_session *session, const char *add
     enum mid_error error = MID_OK;
     if (session_is_over(session))
         return MID_ENDED;
-    char *end = append_shown(about, address, STORE_ADDRESS_BYTES - 1);
-    *end++ = '\n';
-    end = append_shown(end, agent, STORE_AGENT_BYTES - 1);
-    session_record(session, OPERATION_DESCRIBE, "@about", (struct operation_text){about, (size_t)(end - about)}, 0,
-                   &error);
+    size_t length = write_shown(about, address, STORE_ADDRESS_BYTES - 1);
+    about[length++] = '\n';
+    length += write_shown(about + length, agent, STORE_AGENT_BYTES - 1);
+    session_record(session, OPERATION_DESCRIBE, "@about", (struct operation_text){about, length}, 0, &error);
     return error;
 }
