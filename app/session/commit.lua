@@ -16,6 +16,7 @@
 -- they are the values of now. With another status nothing was changed.
 
 local IS_COOKIE, KNOWS_REVISION, MUST_HOLD, IS_ACTIVITY, IS_TASK, IS_ONLY_LOOKED_FOR = 1, 2, 4, 8, 16, 32
+local IS_WITHOUT_COOKIE = 128 -- no cookie can be sent
 local STEPS_MAX = 1000 -- of a task
 
 local id, known, generation, flags, touch_before = struct.unpack('>c6I6I4BI6', ARGV[3])
@@ -78,7 +79,8 @@ for i = 2, #names do
     renewal = {user = ARGV[first + 3 * (i - 2) + 2], of = record[i] or '', number = tonumber(string.sub(code, 2))}
   end
 end
-local is_repeated_login = renewal and generation == h.generation - 1 and renewal.user ~= '' and
+local is_without_cookie = band(flags, IS_WITHOUT_COOKIE) ~= 0
+local is_repeated_login = renewal and not is_without_cookie and generation == h.generation - 1 and renewal.user ~= '' and
   h.login == h.generation and renewal.user == renewal.of and now_ms() - h.renewed <= LATE_MS
 
 -- Was it applied before?
@@ -102,8 +104,10 @@ if is_applied then -- tell what is there now
 end
 
 -- May it be applied?
-if band(flags, IS_COOKIE) ~= 0 and generation ~= h.generation and not is_repeated_login then
-  return {STALE, bytes, now_ms() - h.renewed}
+local is_cookie = band(flags, IS_COOKIE) ~= 0
+local is_exchanged = is_cookie and not is_without_cookie and exchanges(h, generation)
+if is_cookie and generation ~= h.generation and not is_exchanged and not is_repeated_login then
+  return stale(h, bytes)
 end
 if generation < h.login and not is_repeated_login then
   return {SUPERSEDED, bytes}
@@ -111,7 +115,10 @@ end
 if applied_by then
   return {SKIPPED, bytes}
 end
-local bar = renewal and renewal.user ~= '' and redis.call('GET', bar_key(renewal.user))
+if renewal and is_without_cookie and renewal.user ~= renewal.of then -- who knows the cookie might not be the visitor
+  return {ANOTHER_USER, bytes}
+end
+local bar = renewal and not is_without_cookie and renewal.user ~= '' and redis.call('GET', bar_key(renewal.user))
 if bar and renewal.number < tonumber(bar) then
   return {REVOKED, bytes}
 end
@@ -237,11 +244,18 @@ end
 -- Write.
 h.fields, h.size, h.revision = fields, size, h.revision + 1
 h.commits = id .. string.sub(h.commits, 1, COMMIT_BYTES * (COMMITS_KEPT - 1))
-if renewal and not is_repeated_login then
+if is_cookie and generation == h.generation and band(h.flags, OWES_COOKIE) ~= 0 then
+  end_exchange(h)
+end
+if renewal and is_without_cookie and band(h.flags, OWES_COOKIE) == 0 then -- otherwise the one that is owed is the new one
+  h.flags, h.generation = bor(h.flags, OWES_COOKIE), h.generation + 1
+end
+if renewal and not is_without_cookie and not is_repeated_login then
   local time = now_ms()
   h.generation = h.generation + 1
   h.login = renewal.user ~= renewal.of and h.generation or h.login
   h.flags = renewal.user ~= '' and bor(h.flags, HAS_USER) or band(h.flags, bnot(HAS_USER))
+  h.flags = band(h.flags, bnot(OWES_COOKIE))
   h.renewed, h.expires = time, time + (renewal.user ~= '' and USER_ABSOLUTE_MS or ABSOLUTE_MS)
   touch(h, time)
 elseif band(flags, IS_ACTIVITY) ~= 0 and h.touched < touch_before then

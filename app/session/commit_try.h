@@ -31,7 +31,8 @@ struct commit {
     bool is_asked_there; /* its answers are computed by Redis: when somebody else was faster too often */
     bool has_results;    /* and Redis has told them, in a try that was not confirmed to be durable */
     bool is_in_doubt;
-    bool is_heard; /* it was applied, and what is in doubt is only whether it is durable */
+    bool had_cookie; /* it was sent when a cookie could still follow */
+    bool is_heard;   /* it was applied, and what is in doubt is only whether it is durable */
     uint64_t heard_on;
     struct commit_answer heard;
     bool is_unbound; /* it rests on no revision, having been overtaken too often: it is sent once, and then only looked
@@ -46,6 +47,7 @@ struct commit_terms {
     const char *key;
     uint32_t generation;             /* that the handle was opened with */
     bool is_cookie;                  /* and it was not compared with the record yet, or has to be the one of now */
+    bool can_send_cookie;            /* otherwise a renewal leaves the record owing one, and keeps its user */
     bool is_activity;                /* a visitor is there: renew the idle lifetime */
     const struct header *header;     /* the one to believe in; NULL: none is known */
     const struct store_fence *fence; /* NULL: not of a task */

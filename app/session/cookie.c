@@ -121,8 +121,8 @@ void session_put_cookie(struct mid_session *session)
     if (session->must_clear_cookie) {
         put_cookie(session, "", 0);
         put_clear(session->rq);
-    } else if (session->must_send_cookie &&
-               session->state == SESSION_LIVE) { /* compared with the record: it is of now */
+    } else if (session->must_send_cookie && session->state == SESSION_LIVE && /* compared with the record */
+               session->generation == session->header.generation) { /* and not renewed since by another request */
         put_signed_cookie(session);
     }
 }

@@ -17,8 +17,8 @@ if not h then
   return {FOREIGN}
 end
 local generation = tonumber(ARGV[1])
-if ARGV[2] ~= '' and generation ~= h.generation then
-  return {STALE, bytes, now_ms() - h.renewed}
+if ARGV[2] ~= '' and generation ~= h.generation and not exchanges(h, generation) then
+  return stale(h, bytes)
 end
 if generation < h.login then
   return {SUPERSEDED, bytes}

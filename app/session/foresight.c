@@ -50,6 +50,8 @@ static bool may_write(const struct commit_terms *terms)
         return false;
     if (terms->is_activity && store_must_touch(terms->key, header))
         return false;
+    if (terms->is_cookie && (header->flags & HEADER_OWES_COOKIE) != 0)
+        return false; /* it may be the first that comes with the new one */
     return terms->is_cookie ? terms->generation == header->generation : terms->generation >= header->login;
 }
 

@@ -73,6 +73,11 @@ void header_pack(const struct header *header, uint8_t bytes[static HEADER_BYTES]
     memcpy(bytes + COMMITS_AT, header->commits, sizeof(header->commits));
 }
 
+bool header_exchanges(const struct header *header, uint32_t generation)
+{
+    return (header->flags & HEADER_OWES_COOKIE) != 0 && header->generation == generation + 1;
+}
+
 /* How many units ahead the mark's last one is; -1: the mark is over, or there is none. One that is two ahead is of a
  * Redis whose clock is a little further. */
 static int64_t watch_units_ahead(const struct header *header, int64_t now_ms)

@@ -22,6 +22,8 @@ enum header_flag {
     HEADER_HAS_USER = 1,      /* somebody is logged in */
     HEADER_HAS_DEADLINES = 2, /* there are fields with a lifetime of their own */
     HEADER_HAS_ABOUT = 4,     /* there is a field "@about" */
+    HEADER_OWES_COOKIE = 8,   /* it was renewed when no cookie could be sent: the one of the generation before is
+                                 exchanged for a new one, until that is first seen */
 };
 
 /*
@@ -49,6 +51,9 @@ struct header {
 bool header_parse(const void *bytes, size_t length, struct header *header);
 
 void header_pack(const struct header *header, uint8_t bytes[static HEADER_BYTES]);
+
+/* Whether a cookie of that generation is exchanged for one of the record's. */
+bool header_exchanges(const struct header *header, uint32_t generation);
 
 /* Whether it is marked as watched, and when the last unit of the mark begins, in which it has to be renewed; 0: there
  * is no mark. By Redis's clock. */

@@ -5,6 +5,7 @@
 #include "http/origin.h"
 #include "http/request.h"
 #include "session/known_headers.h"
+#include "session/limits.h"
 #include "session/session.h"
 #include "session/user_sessions.h"
 
@@ -25,9 +26,11 @@ MAY_SUSPEND static void touch_if_due(struct mid_session *session)
 /* What was read is this session's, as this handle may see it. */
 static enum store_verdict judge(const struct mid_session *session, const struct store_finding *finding)
 {
+    const struct header *header = &finding->header;
     if (finding->verdict != STORE_OK)
         return finding->verdict;
-    if (session->state == SESSION_CLAIMED && session->generation != finding->header.generation)
+    bool is_exchanged = session_can_send_cookie(session) && header_exchanges(header, session->generation);
+    if (session->state == SESSION_CLAIMED && session->generation != header->generation && !is_exchanged)
         return STORE_STALE;
     return session->generation < finding->header.login ? STORE_SUPERSEDED : STORE_OK;
 }
@@ -44,6 +47,30 @@ MAY_SUSPEND static enum mid_error confirm_end(struct mid_session *session, const
     return session_confirm(session, finding->connection);
 }
 
+/* How long the cookie has been out: the one that was exchanged for it may have come long after the renewal. */
+MAY_SUSPEND static enum mid_error note_stale(const struct mid_session *session, struct store_finding *finding)
+{
+    bool was_exchanged = false;
+    finding->renewed_ago_ms = store_unix_ms(session->key) - finding->header.renewed_ms;
+    if (finding->renewed_ago_ms > SESSION_STALE_GRACE_MS)
+        MID_TRY(store_was_exchanged(session->key, session_patience_ms(session), &was_exchanged));
+    if (was_exchanged)
+        finding->renewed_ago_ms = 0;
+    return MID_OK;
+}
+
+/* The first that comes with the cookie that the record owes puts the old one out. Should that fail, the next does it.
+ */
+MAY_SUSPEND static void settle_exchange(struct mid_session *session)
+{
+    struct store_finding finding;
+    if ((session->header.flags & HEADER_OWES_COOKIE) == 0)
+        return;
+    enum mid_error error = store_exchanged(session->key, session->generation, session_patience_ms(session), &finding);
+    if (error == MID_OK && finding.verdict == STORE_OK)
+        session_take_header(session, &finding);
+}
+
 /* What came of a load. */
 MAY_SUSPEND static enum mid_error take_loaded(struct mid_session *session, enum mid_error error,
                                               struct store_finding *finding, int64_t created_ms)
@@ -53,13 +80,16 @@ MAY_SUSPEND static enum mid_error take_loaded(struct mid_session *session, enum 
     finding->verdict = judge(session, finding);
     if (finding->verdict != STORE_OK) {
         if (finding->verdict == STORE_STALE)
-            finding->renewed_ago_ms = store_unix_ms(session->key) - finding->header.renewed_ms;
+            MID_TRY(note_stale(session, finding));
         MID_TRY(confirm_end(session, finding));
         return session_found(session, finding);
     }
+    bool is_first = session->state == SESSION_CLAIMED;
     session->state = SESSION_LIVE;
     session->created_ms = created_ms;
     session_take_header(session, finding);
+    if (is_first && !session_exchange(session))
+        settle_exchange(session);
     if (session->is_asked_for)
         session_note_read(session, &finding->header); /* and not what touching finds */
     session_preview(session);

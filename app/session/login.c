@@ -45,8 +45,6 @@ enum mid_error mid_session_renew(struct mid_session *session, const char *user)
     size_t bytes = user != NULL ? strlen(user) : 0;
     if (session_is_over(session))
         return MID_ENDED;
-    if (!session_can_send_cookie(session))
-        return MID_HEAD_SENT;
     if (bytes > SESSION_USER_BYTES_MAX)
         return mid_fail(session->rq, MID_UNPROCESSABLE, "a user name has at most %d bytes", SESSION_USER_BYTES_MAX);
     memcpy(name, user != NULL ? user : "", bytes + 1);
@@ -54,8 +52,9 @@ enum mid_error mid_session_renew(struct mid_session *session, const char *user)
     MID_TRY(session_ask(session, OPERATION_RENEW, "@user", (struct operation_text){name, bytes}, 0, &former));
     if (session->state != SESSION_LIVE)
         return MID_ENDED;
-    session->must_send_cookie = true;
     session->login_begun = 0;
+    if (!session_can_send_cookie(session)) /* the user is the same, whom the index has named at the login */
+        return MID_OK;
     settle_index(session, former, name, session->login_number);
     return MID_OK;
 }

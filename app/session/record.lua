@@ -5,10 +5,10 @@
 -- KEYS[1]  the session; every other key that a script touches has its identifier in braces, and so its slot
 
 local OK, MISSING, LOGGED_OUT, STALE, SUPERSEDED, LIMIT, NOT_A_NUMBER, MOVED = 1, 2, 3, 4, 5, 6, 7, 8
-local LOST, SKIPPED, STEPS, FOREIGN, APPLIED, OTHERS, REVOKED = 10, 11, 12, 13, 14, 15, 16
+local LOST, SKIPPED, STEPS, FOREIGN, APPLIED, OTHERS, REVOKED, ANOTHER_USER = 10, 11, 12, 13, 14, 15, 16, 17
 local VERSION, HEADER_BYTES, LAYOUT = 2, 64, '>BBI4I4I6I6I6I6HI4'
 local COMMIT_BYTES, COMMITS_KEPT, NO_COMMITS = 6, 4, string.rep('\0', 24)
-local HAS_USER, HAS_DEADLINES, HAS_ABOUT = 1, 2, 4 -- flags
+local HAS_USER, HAS_DEADLINES, HAS_ABOUT, OWES_COOKIE = 1, 2, 4, 8 -- flags
 local WATCH_SHIFT, WATCH_UNIT_MS, WATCH_UNITS = 16, 240000, 15 -- the upper four bits of them: header.h
 local NUMBER_BYTES = 20 -- the longest number: what the value of a field counts at least
 local LATE_MS = 30000 -- how long requests that were under way at a login or a logout may still come in
@@ -88,6 +88,26 @@ end
 -- Why there is no record.
 local function absence()
   return redis.call('EXISTS', tombstone()) == 1 and LOGGED_OUT or MISSING
+end
+
+-- A renewal for which no cookie could be sent leaves a record that owes one: the cookie of the generation before is
+-- exchanged for it. When the new cookie is first seen, the old one is out, and those who still come with it are late.
+local function exchanges(h, generation)
+  return band(h.flags, OWES_COOKIE) ~= 0 and generation == h.generation - 1
+end
+
+local function exchange_sign()
+  return key .. ':exchanged'
+end
+
+local function end_exchange(h)
+  h.flags = band(h.flags, bnot(OWES_COOKIE))
+  redis.call('SET', exchange_sign(), '', 'PX', LATE_MS)
+end
+
+-- What a cookie of another generation is told: how long it has been out.
+local function stale(h, bytes)
+  return {STALE, bytes, redis.call('EXISTS', exchange_sign()) == 1 and 0 or now_ms() - h.renewed}
 end
 
 -- Until when commits are published, in the upper bits of the flags: whether that is not over.

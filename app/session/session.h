@@ -149,6 +149,9 @@ bool session_is_activity(const struct mid_session *session);
 /* What Redis has told of the record. */
 void session_take_header(struct mid_session *session, const struct store_finding *finding);
 
+/* A cookie of the generation before one that is owed: this response brings the new one. False: it is not. */
+bool session_exchange(struct mid_session *session);
+
 /* The handle has read this, or has made it. */
 void session_note_read(struct mid_session *session, const struct header *header);
 

@@ -80,11 +80,14 @@ MAY_SUSPEND static enum mid_error try_commit(struct mid_session *session, struct
     if (believed == NULL && known_headers_find(session->rid, &known))
         believed = &known;
     note_revision(session);
+    bool can_send_cookie = session_can_send_cookie(session);
     return commit_try(&session->commit,
                       &(struct commit_terms){
                           .key = session->key,
                           .generation = session->generation,
-                          .is_cookie = session->state == SESSION_CLAIMED || has_operation(&session->commit, is_renewal),
+                          .is_cookie = session->state == SESSION_CLAIMED ||
+                                       (can_send_cookie && has_operation(&session->commit, is_renewal)),
+                          .can_send_cookie = can_send_cookie,
                           .is_activity = session_is_activity(session),
                           .header = believed,
                           .fence = session->fence,
@@ -136,6 +139,12 @@ static enum mid_error fail_revoked(struct mid_session *session)
     return mid_fail(session->rq, MID_ENDED, "all sessions of the user were ended during this login; log in again");
 }
 
+static enum mid_error fail_another_user(struct mid_session *session)
+{
+    return mid_fail(session->rq, MID_HEAD_SENT,
+                    "another user can log in only before the response's head, which brings the cookie");
+}
+
 MAY_SUSPEND static enum mid_error ask_index(struct mid_session *session, const char *user,
                                             struct user_entrance *entrance)
 {
@@ -145,7 +154,8 @@ MAY_SUSPEND static enum mid_error ask_index(struct mid_session *session, const c
                             entrance);
 }
 
-/* The index of the user's sessions names this one before its record does. A commit that has waited for long asks again:
+/* The index of the user's sessions names this one before its record does, and long since if the head is out, when
+ * nobody else can log in. A commit that has waited for long asks again:
  * what keeps a login out that an end of all has met is not there for ever. */
 MAY_SUSPEND static enum mid_error enter_index(struct mid_session *session)
 {
@@ -153,7 +163,7 @@ MAY_SUSPEND static enum mid_error enter_index(struct mid_session *session)
     const struct operation *renewal = find_renewal(commit);
     struct user_entrance entrance;
     bool is_entered = commit->entered_ms != 0 && loop_now_ms() - commit->entered_ms < ENTERED_MS;
-    if (renewal == NULL || renewal->value.bytes == 0 || is_entered)
+    if (renewal == NULL || renewal->value.bytes == 0 || is_entered || !session_can_send_cookie(session))
         return MID_OK;
     if (commit->login_number == 0)
         commit->login_number = session->login_begun;
@@ -192,6 +202,13 @@ static enum mid_error nobody_knows(struct mid_session *session)
     return mid_fail(session->rq, MID_FAILED, "it is unknown whether the session's changes were stored");
 }
 
+/* It was sent before the head, and its answer came after it. */
+static enum mid_error fail_cookie_lost(struct mid_session *session)
+{
+    return mid_fail(session->rq, MID_HEAD_SENT,
+                    "the session was renewed before the head, which went without its cookie");
+}
+
 /* `was_surprise`: what the preview showed may not be what was done. */
 static void show_stored(struct mid_session *session, const struct commit_answer *answer, bool was_surprise)
 {
@@ -207,6 +224,20 @@ static void show_stored(struct mid_session *session, const struct commit_answer 
     session->view.revision = was_next && answer->finding.verdict != STORE_APPLIED ? header->revision : -1;
 }
 
+/* The handle is of the record's generation now, whichever call has settled the renewal, unless another user has logged
+ * in since. Who that was is not known, if it may have been this very renewal, which has raised the generation by one.
+ */
+static void take_generation(struct mid_session *session, const struct commit_answer *answer)
+{
+    const struct header *header = &answer->finding.header;
+    bool is_newest = memcmp(header->commits[0], session->commit.id, HEADER_COMMIT_BYTES) == 0;
+    if (is_newest || session->generation >= header->login)
+        session->generation = header->generation;
+    else if (session_can_send_cookie(session))
+        session->generation++;
+    session->must_send_cookie = session_can_send_cookie(session);
+}
+
 static enum mid_error take_stored(struct mid_session *session, const struct commit_answer *answer)
 {
     struct commit *commit = &session->commit;
@@ -218,11 +249,14 @@ static enum mid_error take_stored(struct mid_session *session, const struct comm
     bool is_result_lost = was_applied_before && !commit->has_results && commit->is_asked_there;
     if (is_result_lost && has_operation(commit, operation_has_answer))
         return mid_fail(session->rq, MID_FAILED, "the session's changes were stored, but the result was lost");
-    if (has_operation(commit, is_renewal)) { /* whichever call has settled it */
-        session->generation++;
-        session->must_send_cookie = true;
-    }
+    bool was_renewal = has_operation(commit, is_renewal);
+    bool is_cookie_lost = was_renewal && commit->had_cookie && !session_can_send_cookie(session) &&
+                          (answer->finding.header.flags & HEADER_OWES_COOKIE) == 0;
+    if (was_renewal)
+        take_generation(session, answer);
     session_take_header(session, &answer->finding);
+    if (session->state == SESSION_CLAIMED && session_can_send_cookie(session))
+        session_exchange(session);
     session_news(session, &answer->finding.header); /* its own commit, if nobody has come between */
     session->state = SESSION_LIVE;
     if (session->was_step_skipped)
@@ -232,7 +266,7 @@ static enum mid_error take_stored(struct mid_session *session, const struct comm
         session_distrust_view(session); /* what the record has now was not told */
     else
         show_stored(session, answer, was_surprise);
-    return MID_OK;
+    return is_cookie_lost ? fail_cookie_lost(session) : MID_OK;
 }
 
 /* The record has moved on from the revision that the commit rests on. MID_OK: try again, on what it is now. */
@@ -266,7 +300,8 @@ static enum mid_error end(struct mid_session *session, const struct commit_answe
 static void note_touch(struct mid_session *session, const struct commit_answer *answer, int64_t sent_ms)
 {
     bool was_touched = !answer->was_fast && session->header.touched_ms + CLOCK_ERROR_MS >= sent_ms;
-    if (was_touched && find_renewal(&session->commit) == NULL)
+    bool was_login = find_renewal(&session->commit) != NULL && session_can_send_cookie(session);
+    if (was_touched && !was_login)
         session->is_keep_due = true;
 }
 
@@ -293,6 +328,9 @@ MAY_SUSPEND static enum mid_error advance(struct mid_session *session, bool is_p
     case STORE_REVOKED:
         session_take_header(session, &answer.finding);
         return fail_revoked(session);
+    case STORE_ANOTHER_USER:
+        session_take_header(session, &answer.finding);
+        return was_in_doubt ? nobody_knows(session) : fail_another_user(session);
     case STORE_LIMIT:
     case STORE_NOT_A_NUMBER:
     case STORE_STEPS:

@@ -91,6 +91,15 @@ void session_take_header(struct mid_session *session, const struct store_finding
     known_headers_tell(session->rid, &finding->header);
 }
 
+bool session_exchange(struct mid_session *session)
+{
+    if (!header_exchanges(&session->header, session->generation))
+        return false;
+    session->generation = session->header.generation;
+    session->must_send_cookie = true;
+    return true;
+}
+
 void session_note_read(struct mid_session *session, const struct header *header)
 {
     session->read.revision = header->revision;

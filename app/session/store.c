@@ -21,6 +21,9 @@ static const char create_body[] = {
 static const char touch_body[] = {
 #include "session/touch.lua.h"
 };
+static const char exchanged_body[] = {
+#include "session/exchanged.lua.h"
+};
 static const char watch_body[] = {
 #include "session/watch.lua.h"
 };
@@ -42,6 +45,7 @@ enum { TOUCH_AFTER_MS = 60 * 1000, TOUCH_FRACTION = 10 };
 static struct store_settings settings;
 static struct redis_script create_script = {.name = "session/create"};
 static struct redis_script touch_script = {.name = "session/touch"};
+static struct redis_script exchanged_script = {.name = "session/exchanged"};
 static struct redis_script watch_script = {.name = "session/watch"};
 static struct redis_script claim_script = {.name = "session/claim"};
 static struct redis_script release_script = {.name = "session/release"};
@@ -68,6 +72,7 @@ void store_init(const struct store_settings *store_settings)
     settings = *store_settings;
     store_add_script(&create_script, REFUSED_WHEN_FULL, "", create_body);
     store_add_script(&touch_script, RUNS_WHEN_FULL, "", touch_body); /* nothing grows */
+    store_add_script(&exchanged_script, RUNS_WHEN_FULL, "", exchanged_body);
     store_add_script(&watch_script, RUNS_WHEN_FULL, "", watch_body);
     store_add_script(&claim_script, RUNS_WHEN_FULL, "",
                      claim_body); /* a lease that holds is not lost because Redis is full */
@@ -163,7 +168,7 @@ void store_take_finding(const struct redisReply *reply, const char *key, struct 
     const struct redisReply *verdict = reply_element(reply, 0);
     *finding = (struct store_finding){.verdict = STORE_FOREIGN};
     if (verdict != NULL && verdict->type == REDIS_REPLY_INTEGER && verdict->integer > STORE_NO_ANSWER &&
-        verdict->integer <= STORE_REVOKED)
+        verdict->integer <= STORE_ANOTHER_USER)
         finding->verdict = (enum store_verdict)verdict->integer;
     finding->has_header =
         reply_string(reply_element(reply, 1), &bytes, &length) && header_parse(bytes, length, &finding->header);
@@ -260,6 +265,14 @@ enum mid_error store_create(const char *key, store_patience patience_ms, struct 
 enum mid_error store_touch(const char *key, store_patience patience_ms, struct store_finding *finding)
 {
     return run(&touch_script, key, 0, NULL, patience_ms, finding);
+}
+
+enum mid_error store_exchanged(const char *key, uint32_t generation, store_patience patience_ms,
+                               struct store_finding *finding)
+{
+    char text[NUMBER_TEXT_BYTES];
+    number_format(generation, text);
+    return run(&exchanged_script, key, 1, (struct redis_argument[]){REDIS_TEXT(text)}, patience_ms, finding);
 }
 
 enum mid_error store_watch(const char *key, store_patience patience_ms, struct store_finding *finding)

@@ -43,10 +43,11 @@ enum store_verdict {
     STORE_LOST,  /* the task is another worker's by now */
     STORE_SKIPPED,
     STORE_STEPS,
-    STORE_FOREIGN, /* what is at the key is no record that we understand */
-    STORE_APPLIED, /* a commit: by an earlier try */
-    STORE_OTHERS,  /* it is not the user's */
-    STORE_REVOKED, /* a login: all sessions of the user were ended after it had begun */
+    STORE_FOREIGN,      /* what is at the key is no record that we understand */
+    STORE_APPLIED,      /* a commit: by an earlier try */
+    STORE_OTHERS,       /* it is not the user's */
+    STORE_REVOKED,      /* a login: all sessions of the user were ended after it had begun */
+    STORE_ANOTHER_USER, /* a renewal that no cookie can be sent for, and that would change the user */
 };
 
 /* What an answer has told. `header` is written by every verdict of a record that is there. */
@@ -119,6 +120,14 @@ MAY_SUSPEND MID_CHECK enum mid_error store_look(const char *key, struct store_fi
 /* Makes an empty record. */
 MAY_SUSPEND MID_CHECK enum mid_error store_create(const char *key, store_patience patience_ms,
                                                   struct store_finding *finding);
+
+/* The cookie that the record owes has come: the one of the generation before is out. */
+MAY_SUSPEND MID_CHECK enum mid_error store_exchanged(const char *key, uint32_t generation, store_patience patience_ms,
+                                                     struct store_finding *finding);
+
+/* Whether that was lately, so that the old one may still come with a request that was under way. */
+MAY_SUSPEND MID_CHECK enum mid_error store_was_exchanged(const char *key, store_patience patience_ms,
+                                                         bool *was_exchanged);
 
 /* Renews the idle lifetime. */
 MAY_SUSPEND MID_CHECK enum mid_error store_touch(const char *key, store_patience patience_ms,

@@ -159,9 +159,20 @@ static enum mid_error on_loaded(const struct redisReply *reply, void *arg)
 
 static enum mid_error on_sign(const struct redisReply *reply, void *arg)
 {
-    struct store_finding *finding = arg;
-    finding->verdict = reply_integer(reply) == 1 ? STORE_LOGGED_OUT : STORE_MISSING;
+    bool *is_there = arg;
+    *is_there = reply_integer(reply) == 1;
     return MID_OK;
+}
+
+/* Whether there is such a key, which stays for some seconds as a sign. */
+MAY_SUSPEND static enum mid_error look_for_sign(const char *sign, store_patience patience_ms, bool *is_there,
+                                                uint64_t *connection)
+{
+    struct redis_call call = {.on_reply = on_sign, .arg = is_there, .patience_ms = patience_ms};
+    enum mid_error error = redis_command(store_settings()->redis, 2,
+                                         (struct redis_argument[]){REDIS_TEXT("EXISTS"), REDIS_TEXT(sign)}, &call);
+    *connection = call.connection;
+    return error;
 }
 
 /* Why there is no record: whether a logout has left its sign. */
@@ -169,12 +180,19 @@ MAY_SUSPEND static enum mid_error look_for_logout(const char *key, store_patienc
                                                   struct store_finding *finding)
 {
     char sign[STORE_KEY_BYTES];
+    bool is_there = false;
     snprintf(sign, sizeof(sign), "mid:e:%s", key + strlen("mid:s:"));
-    struct redis_call call = {.on_reply = on_sign, .arg = finding, .patience_ms = patience_ms};
-    enum mid_error error = redis_command(store_settings()->redis, 2,
-                                         (struct redis_argument[]){REDIS_TEXT("EXISTS"), REDIS_TEXT(sign)}, &call);
-    finding->connection = call.connection;
-    return error;
+    MID_TRY(look_for_sign(sign, patience_ms, &is_there, &finding->connection));
+    finding->verdict = is_there ? STORE_LOGGED_OUT : STORE_MISSING;
+    return MID_OK;
+}
+
+enum mid_error store_was_exchanged(const char *key, store_patience patience_ms, bool *was_exchanged)
+{
+    char sign[STORE_KEY_BYTES + sizeof(":exchanged")];
+    uint64_t connection;
+    snprintf(sign, sizeof(sign), "%s:exchanged", key);
+    return look_for_sign(sign, patience_ms, was_exchanged, &connection);
 }
 
 enum mid_error store_load(const char *key, struct view *view, int64_t *created_ms, store_patience patience_ms,

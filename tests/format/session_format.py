@@ -108,7 +108,7 @@ def verify_form(keys, rid, generation, text):
 
 # -------------------- the header --------------------
 
-HAS_USER, HAS_DEADLINES, HAS_ABOUT = 1, 2, 4
+HAS_USER, HAS_DEADLINES, HAS_ABOUT, OWES_COOKIE = 1, 2, 4, 8
 WATCHED = 16  # in the flags from here on: somebody waits for changes
 COMMITS_KEPT = 4
 NO_COMMITS = (bytes(6),) * COMMITS_KEPT
@@ -230,6 +230,7 @@ class Limits:
 def change(header, limits, before, changes, commit_id):
     """The header that a commit makes of this one. `before` has the values that are there now, None for none."""
     new = replace(header, revision=header.revision + 1, commits=(commit_id,) + header.commits[:3])
+    new.flags &= ~OWES_COOKIE  # the cookie is the current one
     for name, value in changes.items():
         old = before[name]
         new.fields += (value is not None) - (old is not None)
@@ -265,6 +266,8 @@ def commit_watching(redis, rid, generation, known_revision, changes, limits, com
             redis("MULTI")
             redis("HSET", key, "@", new.pack(), *written)
             redis("HDEL", key, *gone, *(b"@until:" + name for name in changes))
+            if header.flags & OWES_COOKIE:
+                redis("SET", key + b":exchanged", "", "PX", 30_000)
             if new.flags >= WATCHED:
                 redis("PUBLISH", key, new.pack())
             if redis("EXEC") is not None:
@@ -303,7 +306,7 @@ def login(redis, rid, user, idle_ms, absolute_ms):
     header, now = parse_header(raw), redis.now_ms()
     header.generation += 1
     header.login = header.generation if user != (old_user or b"") else header.login
-    header.flags |= HAS_USER
+    header.flags = header.flags & ~OWES_COOKIE | HAS_USER
     header.renewed = header.touched = now
     header.expires = now + absolute_ms
     header.revision += 1

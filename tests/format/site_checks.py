@@ -262,6 +262,30 @@ def check_login(s):
     s.expect("the user", (answer["user"], answer["expires_ms"]), ("eve", header.expires))
 
 
+def check_owed_cookie(s):
+    """A renewal by a stranger who can send no cookie."""
+    for by_script in (True, False):
+        visitor, token = s.visitor_with_session()
+        key, old = record_key(token.rid), visitor.cookie
+        header = s.site.header(token.rid)
+        header.generation, header.flags = 2, header.flags | OWES_COOKIE
+        s.site.redis("HSET", key, "@", header.pack())
+        s.expect("the old cookie", visitor.counter(), 2)
+        s.expect("is exchanged", s.site.token(visitor).generation, 2)
+        s.expect("until the new one has come", s.site.header(token.rid).flags, OWES_COOKIE)
+        known = s.site.header(token.rid).revision
+        if by_script:
+            s.expect("a commit with it", s.commit(token.rid, known, 2, {b"a": b"1"}), known + 1)
+        else:
+            commit_watching(s.site.redis, token.rid, 2, known, {b"a": b"1"}, LIMITS, new_commit_id())
+        s.expect("nothing is owed", s.counts_are_right(token.rid, "after an exchange").flags, 0)
+        s.expect("there is a sign", s.site.redis("PTTL", key + b":exchanged") > 20_000, True)
+        stale = s.site.visitor(old)
+        s.expect("and the old cookie is out", (stale.counter(), stale.cookie), (409, old))
+        s.expect("the new one is not", visitor.counter(), 3)
+
+
+
 def check_handles(s):
     """A stream that began before a login ends with it if the user is another one, and goes on if he is the same."""
     visitor, token = s.visitor_with_session()

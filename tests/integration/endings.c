@@ -12,16 +12,6 @@
 
 TestSuite(endings, .timeout = 90);
 
-/* As if the last login had been long ago. */
-static void make_renewal_old(const struct site *site, const char *key)
-{
-    uint8_t bytes[HEADER_BYTES];
-    struct header header = stored_header(site, key);
-    header.renewed_ms = 1000000;
-    header_pack(&header, bytes);
-    redis_int(site->redis, "HSET %s @ %b", key, bytes, sizeof(bytes));
-}
-
 static const char *const form[] = {"Content-Type: application/x-www-form-urlencoded", NULL};
 
 static int log_in(const struct site *site, const char *body, struct http_response *response)
@@ -100,7 +90,7 @@ Test(endings, a_cookie_from_before_the_login_is_refused)
     cr_expect_str_eq(counter, "1");
 
     /* Later it is somebody else's: as if there were none. */
-    make_renewal_old(&site, key);
+    age_renewal(&site, key);
     cr_expect_eq(get_with_cookie(&site, "/api/session", old, &response), 200);
     cr_expect_str_eq(response.body.data, "{\"session\":null}\n");
     http_response_fini(&response);

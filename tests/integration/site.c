@@ -367,6 +367,15 @@ struct header stored_header(const struct site *site, const char *key)
     return header;
 }
 
+void age_renewal(const struct site *site, const char *key)
+{
+    uint8_t bytes[HEADER_BYTES];
+    struct header header = stored_header(site, key);
+    header.renewed_ms = 1000000;
+    header_pack(&header, bytes);
+    redis_int(site->redis, "HSET %s @ %b", key, bytes, sizeof(bytes));
+}
+
 size_t stored_sessions(const struct site *site)
 {
     struct redis_texts keys = redis_texts(site->redis, "KEYS %s", "mid:s:*");

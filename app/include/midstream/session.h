@@ -163,12 +163,18 @@ MID_PUBLIC MID_CHECK enum mid_error mid_session_compare_and_set(struct mid_sessi
 
 /*
  * For login and every change of privilege: raises the session's generation, so that older cookies are rejected, stores
- * `user` (NULL: none) and sends a new cookie with the head. Commits what is recorded. May suspend. MID_HEAD_SENT: too
- * late to send a cookie. MID_ENDED: the request's cookie is older than another login.
+ * `user` (NULL: none) and sends a new cookie with the head. Commits what is recorded. May suspend. MID_ENDED: the
+ * request's cookie is older than another login.
  *
- * The absolute lifetime starts again. If the user changes, older handles end: open streams, tasks and after-response
- * functions get MID_ENDED the next time they use Redis (to commit, refresh, or read what is not loaded), and clients of
- * event streams and rows are told to reconnect. If the user stays the same (password entered again), they continue.
+ * After the head (in a stream, an after-response function or a task), `user` has to be the session's user already:
+ * otherwise MID_HEAD_SENT, and nothing is stored. The session is renewed, and its next request that has a head to come
+ * gets the new cookie for the old one, which is good for that until a request has come with the new one. Nobody can
+ * tell by then who comes with the old cookie: where others may know it, renew before the head.
+ *
+ * Before the head, the absolute lifetime starts again. If the user changes, older handles end: open streams, tasks and
+ * after-response functions get MID_ENDED the next time they use Redis (to commit, refresh, or read what is not loaded),
+ * and clients of event streams and rows are told to reconnect. If the user stays the same (password entered again),
+ * they continue.
  *
  * A login whose response was lost can be repeated with the old cookie for 30 seconds: the same renewal then gets the
  * new cookie, provided that the handler does not use the session before.
