@@ -16,6 +16,15 @@ nginx_render() {
     done
 }
 
+# nginx_hsts: prints what Strict-Transport-Security says under TLS. HSTS_SUBDOMAINS, yes or no, includes all hosts below.
+nginx_hsts() {
+    case ${HSTS_SUBDOMAINS:-no} in
+        yes) printf 'max-age=31536000; includeSubDomains' ;;
+        no) printf 'max-age=31536000' ;;
+        *) die "HSTS_SUBDOMAINS is \"$HSTS_SUBDOMAINS\"; it has to be yes or no" ;;
+    esac
+}
+
 # nginx_listen_h2 ADDRESS:PORT: prints the listener of HTTP/2 without TLS, as the installed nginx spells it.
 nginx_listen_h2() {
     local version options='backlog=4096 sndbuf=128k'

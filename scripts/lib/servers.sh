@@ -158,13 +158,14 @@ nginx_start() {
 
 # nginx_launch PORT H2_PORT PROGRAM
 nginx_launch() {
-    local open_files global='daemon off;'
+    local open_files hsts global='daemon off;'
     open_files=$(ulimit -n)
+    hsts=$(nginx_hsts)
     # Started by root, it would make its workers another user, who cannot read what belongs to root.
     ((EUID != 0 || ${#AS_USER[@]} > 0)) || global+=' user root;'
     local -a values=("DIR=$DIR" "WEB=${web:-/nonexistent}" "LISTEN=127.0.0.1:$1"
         "LISTEN_H2=$(nginx_listen_h2 "127.0.0.1:$2")" "UPSTREAM=$(midstream_upstream)"
-        "ACCESS_LOG=$(nginx_access_log)" "OPEN_FILES=$open_files"
+        "ACCESS_LOG=$(nginx_access_log)" "HSTS=$hsts" "OPEN_FILES=$open_files"
         "CONNECTIONS=$((open_files < 65536 ? open_files : 65536))")
     render "$ROOT/nginx" "$DIR/nginx" "${values[@]}"
     # An application has neither the demonstration's locations nor, without --web, its page.

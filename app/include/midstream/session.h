@@ -108,7 +108,7 @@ struct mid_session_info {
     int64_t revision; /* raised by every commit */
     int64_t created_ms;
     int64_t expires_ms; /* absolute end, regardless of activity */
-    int64_t renewed_ms; /* last mid_session_renew(), or creation */
+    int64_t renewed_ms; /* last mid_session_renew() before a head, or creation */
     const char *user;   /* NULL: not logged in. A value, as above. */
 };
 
