@@ -118,6 +118,8 @@ static void put_clear(struct mid_request *rq)
 
 void session_put_cookie(struct mid_session *session)
 {
+    if (session->must_send_cookie && session->state == SESSION_LIVE)
+        session_exchange(session); /* a task, say, has renewed it since */
     if (session->must_clear_cookie) {
         put_cookie(session, "", 0);
         put_clear(session->rq);

@@ -6,7 +6,8 @@
 -- ARGV[2]  '1' when that has to be the one of now, because it is a cookie's; '' when it only may not be from before a login
 -- ARGV[3]  the task whose handle it is, or ''
 -- ARGV[4]  that task's generation
--- Returns {status, header}, and third, with OK, whose it was; with STALE, how many milliseconds ago the record was renewed.
+-- Returns {status, header}, and third, with OK, whose it was; with STALE, for how many milliseconds the cookie
+-- has been out: 0 if it was exchanged lately.
 
 local bytes = read_header()
 if not bytes then

@@ -23,7 +23,7 @@ enum header_flag {
     HEADER_HAS_DEADLINES = 2, /* there are fields with a lifetime of their own */
     HEADER_HAS_ABOUT = 4,     /* there is a field "@about" */
     HEADER_OWES_COOKIE = 8,   /* it was renewed when no cookie could be sent: the one of the generation before is
-                                 exchanged for a new one, until that is first seen */
+                                 exchanged for a new one, until that has come back */
 };
 
 /*

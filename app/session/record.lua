@@ -90,8 +90,7 @@ local function absence()
   return redis.call('EXISTS', tombstone()) == 1 and LOGGED_OUT or MISSING
 end
 
--- A renewal for which no cookie could be sent leaves a record that owes one: the cookie of the generation before is
--- exchanged for it. When the new cookie is first seen, the old one is out, and those who still come with it are late.
+-- A renewal for which no cookie could be sent leaves a record that owes one: the cookie of the generation before is exchanged for it, by requests that can bring the new one. When that has come back, the old one is out, and those who still come with it are late.
 local function exchanges(h, generation)
   return band(h.flags, OWES_COOKIE) ~= 0 and generation == h.generation - 1
 end

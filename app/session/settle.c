@@ -154,9 +154,9 @@ MAY_SUSPEND static enum mid_error ask_index(struct mid_session *session, const c
                             entrance);
 }
 
-/* The index of the user's sessions names this one before its record does, and long since if the head is out, when
- * nobody else can log in. A commit that has waited for long asks again:
- * what keeps a login out that an end of all has met is not there for ever. */
+/* The index of the user's sessions names this one before its record does. After the head only the same user can renew
+ * it, for whom it was named at the login. A commit that has waited for long asks again: what keeps a login out that an
+ * end of all has met is not there for ever. */
 MAY_SUSPEND static enum mid_error enter_index(struct mid_session *session)
 {
     struct commit *commit = &session->commit;
@@ -202,9 +202,11 @@ static enum mid_error nobody_knows(struct mid_session *session)
     return mid_fail(session->rq, MID_FAILED, "it is unknown whether the session's changes were stored");
 }
 
-/* It was sent before the head, and its answer came after it. */
+/* It was sent before the head, and its answer came after it: it is stored, and the cookie is lost. The index has not
+ * heard of it. */
 static enum mid_error fail_cookie_lost(struct mid_session *session)
 {
+    session->is_keep_due = true;
     return mid_fail(session->rq, MID_HEAD_SENT,
                     "the session was renewed before the head, which went without its cookie");
 }
@@ -224,8 +226,9 @@ static void show_stored(struct mid_session *session, const struct commit_answer 
     session->view.revision = was_next && answer->finding.verdict != STORE_APPLIED ? header->revision : -1;
 }
 
-/* The handle is of the record's generation now, whichever call has settled the renewal, unless another user has logged
- * in since. Who that was is not known, if it may have been this very renewal, which has raised the generation by one.
+/* The handle takes the record's generation if this commit is the newest one, or nobody has logged in since the handle's
+ * own. Otherwise that login may be this very renewal, which before the head has raised the generation by one, or one of
+ * another user behind it, whose generation is not taken.
  */
 static void take_generation(struct mid_session *session, const struct commit_answer *answer)
 {

@@ -2,7 +2,7 @@
  * What a session is, for the request that has it, and what makes it something else.
  *
  *     CLAIMED   the cookie is genuine; Redis was not asked yet
- *               -> LIVE by the first load or commit
+ *               -> LIVE by the first load or commit; a cookie that is exchanged takes the generation of the new one
  *               -> ABSENT when there is no record any more, and a cookie can still be sent
  *               -> ENDED when there is none and no cookie can be sent, or the visitor has just logged in or out
  *     LIVE      Redis has it

@@ -55,7 +55,7 @@ struct store_finding {
     enum store_verdict verdict;
     bool has_header;
     struct header header;
-    int64_t renewed_ago_ms; /* STORE_STALE */
+    int64_t renewed_ago_ms; /* STORE_STALE: how long the cookie has been out; 0 if it was exchanged lately */
     uint64_t connection;    /* to Redis, on which it was answered */
 };
 

@@ -230,7 +230,7 @@ class Limits:
 def change(header, limits, before, changes, commit_id):
     """The header that a commit makes of this one. `before` has the values that are there now, None for none."""
     new = replace(header, revision=header.revision + 1, commits=(commit_id,) + header.commits[:3])
-    new.flags &= ~OWES_COOKIE  # the cookie is the current one
+    new.flags &= ~OWES_COOKIE  # whoever commits has a current cookie
     for name, value in changes.items():
         old = before[name]
         new.fields += (value is not None) - (old is not None)

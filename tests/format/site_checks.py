@@ -285,7 +285,6 @@ def check_owed_cookie(s):
         s.expect("the new one is not", visitor.counter(), 3)
 
 
-
 def check_handles(s):
     """A stream that began before a login ends with it if the user is another one, and goes on if he is the same."""
     visitor, token = s.visitor_with_session()

@@ -163,6 +163,30 @@ Test(late_renewals, a_task_and_what_follows_the_response_may_ask_for_it)
     stage_close(&stage);
 }
 
+/* The head that is still to come brings the newest cookie. */
+Test(late_renewals, a_head_brings_the_cookie_of_a_renewal_that_came_meanwhile)
+{
+    struct stage stage = stage_open(NULL);
+    log_in(&stage, "grace", "first");
+    struct http_stream *request = stage_stream(&stage, "renew:grace,gate:go,refresh,return&who=r");
+    stage_await_gate(&stage, "r", "go");
+    OWNED char *key = site_key(&stage.site);
+    uint8_t bytes[HEADER_BYTES];
+    struct header header = stored_header(&stage.site, key);
+    header.flags |= HEADER_OWES_COOKIE;
+    header.generation++;
+    header.revision++;
+    header_pack(&header, bytes);
+    redis_int(stage.site.redis, "HSET %s @ %b", key, bytes, sizeof(bytes));
+    stage_open_gate(&stage, "r", "go");
+    EXPECT_NOTE(&stage, "r.3", "refresh MID_OK");
+    cr_assert(http_stream_wait_end(request, PATIENCE_MS));
+    http_stream_close(request, NULL);
+    EXPECT_PLAY(&stage, "user", "grace");
+    cr_expect_not(changes_cookie(&stage, "user"));
+    stage_close(&stage);
+}
+
 Test(late_renewals, a_login_with_the_old_cookie_puts_out_what_came_before)
 {
     struct stage stage = stage_open(NULL);

@@ -12,7 +12,7 @@ TestSuite(security_headers, .timeout = 90);
 static const char *const expected[] = {
     "\r\nX-Content-Type-Options: nosniff\r\n",           "\r\nReferrer-Policy: same-origin\r\n",
     "\r\nCross-Origin-Opener-Policy: same-origin\r\n",   "\r\nCross-Origin-Resource-Policy: same-origin\r\n",
-    "\r\nContent-Security-Policy: default-src 'none'; ",
+    "\r\nContent-Security-Policy: default-src 'none'; ", "base-uri 'none'; frame-ancestors 'none'\r\n",
 };
 
 static void expect_protected(const char *what, const char *response)
@@ -21,7 +21,7 @@ static void expect_protected(const char *what, const char *response)
     cr_assert_not_null(end, "%s: %s", what, response);
     OWNED char *head = strndup(response, (size_t)(end - response) + 2);
     for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++)
-        cr_expect_eq(text_count(head, expected[i]), 1, "%s: %s%s", what, expected[i] + 2, head);
+        cr_expect_eq(text_count(head, expected[i]), 1, "%s: %s%s", what, expected[i], head);
     static const char *const once[] = {
         "\r\nContent-Type:", "\r\nCache-Control:", "\r\nAllow:", "\r\nContent-Range:", "\r\nETag:"};
     for (size_t i = 0; i < sizeof(once) / sizeof(once[0]); i++)

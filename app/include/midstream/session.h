@@ -108,7 +108,7 @@ struct mid_session_info {
     int64_t revision; /* raised by every commit */
     int64_t created_ms;
     int64_t expires_ms; /* absolute end, regardless of activity */
-    int64_t renewed_ms; /* last mid_session_renew() before a head, or creation */
+    int64_t renewed_ms; /* last mid_session_renew() before a response's head, or creation */
     const char *user;   /* NULL: not logged in. A value, as above. */
 };
 
@@ -167,9 +167,11 @@ MID_PUBLIC MID_CHECK enum mid_error mid_session_compare_and_set(struct mid_sessi
  * request's cookie is older than another login.
  *
  * After the head (in a stream, an after-response function or a task), `user` has to be the session's user already:
- * otherwise MID_HEAD_SENT, and nothing is stored. The session is renewed, and its next request that has a head to come
- * gets the new cookie for the old one, which is good for that until a request has come with the new one. Nobody can
- * tell by then who comes with the old cookie: where others may know it, renew before the head.
+ * otherwise MID_HEAD_SENT, and nothing is stored. The session is renewed, and its next request that reads or commits it
+ * before a head gets the new cookie for the old one, which is good for that until the new one has come back. Until
+ * then, more of these renewals bring no other cookie. Nobody can tell by then who comes with the old cookie: where
+ * others may know it, renew before the head. MID_HEAD_SENT of a commit: a renewal from before the head, whose reply was
+ * lost, was stored after all, and the head went without its cookie.
  *
  * Before the head, the absolute lifetime starts again. If the user changes, older handles end: open streams, tasks and
  * after-response functions get MID_ENDED the next time they use Redis (to commit, refresh, or read what is not loaded),
