@@ -138,12 +138,21 @@ Test(live_ends, the_end_of_the_idle_lifetime)
     stage_close(&stage);
 }
 
+/* The visitor is there until shortly before it, so that the idle lifetime would end later. */
 Test(live_ends, the_end_of_the_absolute_lifetime)
 {
+    enum { LIFETIME_MS = 3000 };
     struct stage stage =
-        stage_open(SETTINGS(QUIET, "MIDSTREAM_SESSION_USER_ABSOLUTE_MS=2000", "MIDSTREAM_SESSION_USER_IDLE_MS=2000"));
+        stage_open(SETTINGS(QUIET, "MIDSTREAM_SESSION_USER_ABSOLUTE_MS=3000", "MIDSTREAM_SESSION_USER_IDLE_MS=3000"));
     cr_assert_eq(stage_act(&stage, "renew:grace&who=m", NULL), 200);
-    expect_session_ended(open_waiting(&stage, "s"));
+    OWNED char *key = site_key(&stage.site);
+    struct http_stream *stream = open_waiting(&stage, "s");
+    usleep(1000000);
+    cr_assert_eq(stage_act(&stage, "get:a", NULL), 200);
+    struct header header = stored_header(&stage.site, key);
+    cr_expect_gt(header.touched_ms + LIFETIME_MS, header.expires_ms);
+    cr_expect_eq(redis_int(stage.site.redis, "PEXPIRETIME %s", key), header.expires_ms);
+    expect_session_ended(stream);
     stage_close(&stage);
 }
 
