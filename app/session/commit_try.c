@@ -99,7 +99,7 @@ static void pack_terms(const struct commit *commit, const struct commit_terms *t
         (terms->is_cookie ? TERMS_IS_COOKIE : 0u) | (commit->knows_revision ? TERMS_KNOWS_REVISION : 0u) |
         (commit->must_hold ? TERMS_MUST_HOLD : 0u) | (terms->is_activity ? TERMS_IS_ACTIVITY : 0u) |
         (terms->fence != NULL ? TERMS_IS_TASK : 0u) | (commit->is_only_looked_for ? TERMS_IS_ONLY_LOOKED_FOR : 0u) |
-        (is_watched(terms) ? TERMS_IS_WATCHED : 0u) | (terms->can_send_cookie ? 0u : TERMS_IS_WITHOUT_COOKIE);
+        (is_watched(terms) ? TERMS_IS_WATCHED : 0u) | (terms->is_without_cookie ? TERMS_IS_WITHOUT_COOKIE : 0u);
     unsigned hash_fields = 0;
     if (terms->header != NULL)
         hash_fields = terms->header->fields + OWN_HASH_FIELDS + ((terms->header->flags & HEADER_HAS_USER) != 0) +
@@ -275,7 +275,7 @@ enum mid_error commit_try(struct commit *commit, const struct commit_terms *term
     struct redis_argument *arguments;
     struct header next;
     give_id(commit);
-    commit->had_cookie = commit->had_cookie || terms->can_send_cookie;
+    commit->had_cookie = commit->had_cookie || !terms->is_without_cookie;
     *answer = (struct commit_answer){0};
     bool is_foreseen = foresee(commit, terms, &next);
     size_t count = make_arguments(commit, terms, is_foreseen ? &next : NULL, &arguments);

@@ -47,7 +47,8 @@ struct commit_terms {
     const char *key;
     uint32_t generation;             /* that the handle was opened with */
     bool is_cookie;                  /* and it was not compared with the record yet, or has to be the one of now */
-    bool can_send_cookie;            /* otherwise a renewal leaves the record owing one, and may not change the user */
+    bool is_without_cookie;          /* none can be sent: a renewal leaves the record owing one, and may not change the
+                                        user */
     bool is_activity;                /* a visitor is there: renew the idle lifetime */
     const struct header *header;     /* the one to believe in; NULL: none is known */
     const struct store_fence *fence; /* NULL: not of a task */

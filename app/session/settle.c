@@ -87,7 +87,7 @@ MAY_SUSPEND static enum mid_error try_commit(struct mid_session *session, struct
                           .generation = session->generation,
                           .is_cookie = session->state == SESSION_CLAIMED ||
                                        (can_send_cookie && has_operation(&session->commit, is_renewal)),
-                          .can_send_cookie = can_send_cookie,
+                          .is_without_cookie = !can_send_cookie,
                           .is_activity = session_is_activity(session),
                           .header = believed,
                           .fence = session->fence,

@@ -256,6 +256,7 @@ static struct commit_terms terms_of(const struct sent *sent, const char *key)
         .key = key,
         .generation = sent->generation,
         .is_cookie = sent->is_cookie,
+        .is_without_cookie = sent->is_without_cookie,
         .is_activity = sent->is_activity,
     };
 }

@@ -23,6 +23,7 @@ struct sent {
     bool is_in_doubt;
     uint32_t generation;
     bool is_cookie;
+    bool is_without_cookie;
     bool is_activity;
     bool is_believed;
     struct header believed;
@@ -49,7 +50,7 @@ extern struct world {
     bool has_earlier;
     long tries;
     long fast;
-    long verdicts[STORE_APPLIED + 1];
+    long verdicts[STORE_ANOTHER_USER + 1];
 } world;
 
 /* Which commit of which seed it is. */

@@ -126,7 +126,8 @@ static void choose_terms(void)
     struct sent *sent = &world.sent;
     uint32_t generation = world.record.has_header ? world.record.header.generation : 3;
     sent->generation = generation - (random_chance(3) && generation > 1);
-    sent->is_cookie = random_chance(30) || has_code(&sent->operations, OPERATION_RENEW);
+    sent->is_without_cookie = random_chance(30);
+    sent->is_cookie = random_chance(30) || (!sent->is_without_cookie && has_code(&sent->operations, OPERATION_RENEW));
     sent->is_activity = random_chance(40);
     sent->is_in_doubt = random_chance(8);
     new_id(sent->id);
@@ -286,11 +287,13 @@ Test(two_speeds, random_operations_come_to_the_same_the_fast_way_and_the_slow_on
     speeds_run(go_both_ways);
     fprintf(stderr,
             "two_speeds: %ld commits, %ld of them the fast way (%ld %%); applied %ld, found applied %ld, moved %ld, "
-            "limits %ld, not a number %ld, stale %ld, superseded %ld\n",
+            "limits %ld, not a number %ld, stale %ld, superseded %ld, another user %ld\n",
             world.tries, world.fast, 100 * world.fast / world.tries, world.verdicts[STORE_OK],
             world.verdicts[STORE_APPLIED], world.verdicts[STORE_MOVED], world.verdicts[STORE_LIMIT],
-            world.verdicts[STORE_NOT_A_NUMBER], world.verdicts[STORE_STALE], world.verdicts[STORE_SUPERSEDED]);
+            world.verdicts[STORE_NOT_A_NUMBER], world.verdicts[STORE_STALE], world.verdicts[STORE_SUPERSEDED],
+            world.verdicts[STORE_ANOTHER_USER]);
     cr_assert_gt(100 * world.fast, FAST_SHARE_MIN * world.tries);
+    cr_expect(world.verdicts[STORE_ANOTHER_USER] > 0 || world.count < COMMITS);
     for (enum store_verdict verdict = STORE_OK; verdict <= STORE_MOVED && world.count >= COMMITS; verdict++)
         cr_expect(world.verdicts[verdict] > 0 || verdict == STORE_MISSING || verdict == STORE_LOGGED_OUT,
                   "no commit ended with %d", verdict);

@@ -144,3 +144,15 @@ Test(foresight, what_redis_has_to_do_by_its_clock_goes_the_slow_way)
     header.flags = HEADER_HAS_DEADLINES;
     cr_expect_not(is_fast());
 }
+
+/* It may be the first that comes with the new one, which puts the old one out. */
+Test(foresight, a_cookie_of_a_record_that_owes_one_goes_the_slow_way)
+{
+    record(OPERATION_SET, "name", "Ada");
+    header.flags |= HEADER_OWES_COOKIE;
+    cr_expect(is_fast());
+    terms.is_cookie = true;
+    cr_expect_not(is_fast());
+    header.flags = 0;
+    cr_expect(is_fast());
+}
