@@ -208,7 +208,7 @@ Test(page, ends_the_session_of_another_browser_and_its_stream)
     SEEN(&desk, TEXT_OF("#session-state") " === 'No session yet'");
     json_decref(browser_console_errors(phone.browser, NULL));
     browser_close(phone.browser);
-    close_page(&desk, NULL);
+    close_page(&desk, "/watch"); /* which was cut with its session, perhaps before the page had closed it */
 }
 
 /* What another tab has changed is told, and not asked for again and again. */
