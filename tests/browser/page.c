@@ -167,8 +167,8 @@ Test(page, shows_a_login_and_a_logout_in_the_middle_of_a_stream)
     SEEN(&page, STREAM_STATE " === 'cut'");
     SEEN(&page, TEXT_OF("#session-state") " === 'No session yet'");
     SEEN(&page, "document.querySelector('#fields tbody').rows.length === 0");
-    SEEN(&page, TEXT_OF("#field-answer") " === ''"); /* it was of the session that has ended */
-    close_page(&page, "/stream?");
+    SEEN(&page, TEXT_OF("#field-answer") " === ''");      /* it was of the session that has ended */
+    close_page(&page, "ERR_INCOMPLETE_CHUNKED_ENCODING"); /* of the stream, and perhaps of /watch */
 }
 
 static void log_in(struct page *page, const char *user)
