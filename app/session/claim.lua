@@ -10,13 +10,9 @@
 -- Returns {status, header}: LOST when a later generation of the task has claimed it, SUPERSEDED when another visitor has
 -- logged in since the task was added.
 
-local bytes = read_header()
-if not bytes then
-  return {MISSING}
-end
-local h = unpack_header(bytes)
+local h, bytes, refusal = open_record()
 if not h then
-  return {FOREIGN}
+  return refusal
 end
 if tonumber(ARGV[4]) < h.login then
   return {SUPERSEDED}

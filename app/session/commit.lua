@@ -30,13 +30,9 @@ for at = first, #ARGV, 3 do
   names[#names + 1] = ARGV[at + 1]
 end
 local record = redis.call('HMGET', key, unpack(names))
-local bytes = record[1] or read_header()
-if not bytes then
-  return {absence()}
-end
-local h = unpack_header(bytes)
+local h, bytes, refusal = open_record(record[1])
 if not h then
-  return {FOREIGN}
+  return refusal
 end
 
 -- Fields whose lifetime is over go before anybody sees them.

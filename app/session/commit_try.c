@@ -275,7 +275,6 @@ enum mid_error commit_try(struct commit *commit, const struct commit_terms *term
     struct redis_argument *arguments;
     struct header next;
     give_id(commit);
-    commit->had_cookie = commit->had_cookie || !terms->is_without_cookie;
     *answer = (struct commit_answer){0};
     bool is_foreseen = foresee(commit, terms, &next);
     size_t count = make_arguments(commit, terms, is_foreseen ? &next : NULL, &arguments);

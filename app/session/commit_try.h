@@ -31,8 +31,9 @@ struct commit {
     bool is_asked_there; /* its answers are computed by Redis: when somebody else was faster too often */
     bool has_results;    /* and Redis has told them, in a try that was not confirmed to be durable */
     bool is_in_doubt;
-    bool had_cookie; /* it was sent when a cookie could still follow */
-    bool is_heard;   /* it was applied, and what is in doubt is only whether it is durable */
+    bool had_cookie; /* it was to be sent when a cookie could still follow, and when the record was last renewed then */
+    int64_t renewed_ms;
+    bool is_heard; /* it was applied, and what is in doubt is only whether it is durable */
     uint64_t heard_on;
     struct commit_answer heard;
     bool is_unbound; /* it rests on no revision, having been overtaken too often: it is sent once, and then only looked

@@ -9,13 +9,9 @@
 -- Returns {status, header}, and third, with OK, whose it was; with STALE, for how many milliseconds the cookie
 -- has been out: 0 if it was exchanged lately.
 
-local bytes = read_header()
-if not bytes then
-  return {absence()}
-end
-local h = unpack_header(bytes)
+local h, bytes, refusal = open_record()
 if not h then
-  return {FOREIGN}
+  return refusal
 end
 local generation = tonumber(ARGV[1])
 if ARGV[2] ~= '' and generation ~= h.generation and not exchanges(h, generation) then

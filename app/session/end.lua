@@ -10,13 +10,9 @@
 
 local BAR_MS = 600000 -- no login is under way for so long
 
-local bytes = read_header()
-if not bytes then
-  return {absence()}
-end
-local h = unpack_header(bytes)
+local h, bytes, refusal = open_record()
 if not h then
-  return {FOREIGN}
+  return refusal
 end
 local user = band(h.flags, HAS_USER) ~= 0 and redis.call('HGET', key, '@user') or ''
 if ARGV[1] ~= '' and user ~= ARGV[1] then

@@ -4,13 +4,9 @@
 -- ARGV[1]  the generation of the cookie
 -- Returns {status, header}.
 
-local bytes = read_header()
-if not bytes then
-  return {absence()}
-end
-local h = unpack_header(bytes)
+local h, bytes, refusal = open_record()
 if not h then
-  return {FOREIGN}
+  return refusal
 end
 if band(h.flags, OWES_COOKIE) ~= 0 and tonumber(ARGV[1]) == h.generation then
   end_exchange(h)

@@ -90,7 +90,19 @@ local function absence()
   return redis.call('EXISTS', tombstone()) == 1 and LOGGED_OUT or MISSING
 end
 
--- A renewal for which no cookie could be sent leaves a record that owes one: the cookie of the generation before is exchanged for it, by requests that can bring the new one. When that has come back, the old one is out, and those who still come with it are late.
+-- The header and its bytes, if they were not read before; or nil, and what the script returns instead.
+local function open_record(read)
+  local bytes = read or read_header()
+  if not bytes then
+    return nil, nil, {absence()}
+  end
+  local h = unpack_header(bytes)
+  return h, bytes, not h and {FOREIGN} or nil
+end
+
+-- A renewal for which no cookie could be sent leaves a record that owes one: the cookie of the generation before is
+-- exchanged for it, by requests that can bring the new one. When that has come back, the old one is out, and those who
+-- still come with it are late.
 local function exchanges(h, generation)
   return band(h.flags, OWES_COOKIE) ~= 0 and generation == h.generation - 1
 end

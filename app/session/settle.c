@@ -81,6 +81,10 @@ MAY_SUSPEND static enum mid_error try_commit(struct mid_session *session, struct
         believed = &known;
     note_revision(session);
     bool can_send_cookie = session_can_send_cookie(session);
+    if (can_send_cookie && session->has_header && !session->commit.is_in_doubt) {
+        session->commit.had_cookie = true;
+        session->commit.renewed_ms = session->header.renewed_ms;
+    }
     return commit_try(&session->commit,
                       &(struct commit_terms){
                           .key = session->key,
@@ -202,6 +206,14 @@ static enum mid_error nobody_knows(struct mid_session *session)
     return mid_fail(session->rq, MID_FAILED, "it is unknown whether the session's changes were stored");
 }
 
+/* A renewal from before the head, of which is heard after it. One that was applied after it does not count as the
+ * record's last renewal, and leaves a cookie that is owed. */
+static bool is_settled_late(const struct mid_session *session, const struct header *header)
+{
+    const struct commit *commit = &session->commit;
+    return commit->had_cookie && !session_can_send_cookie(session) && header->renewed_ms != commit->renewed_ms;
+}
+
 /* It was sent before the head, and its answer came after it: it is stored, and the cookie is lost. The index has not
  * heard of it. */
 static enum mid_error fail_cookie_lost(struct mid_session *session)
@@ -228,8 +240,7 @@ static void show_stored(struct mid_session *session, const struct commit_answer 
 
 /* The handle takes the record's generation if this commit is the newest one, or nobody has logged in since the handle's
  * own. Otherwise that login may be this very renewal, which before the head has raised the generation by one, or one of
- * another user behind it, whose generation is not taken.
- */
+ * another user behind it, whose generation is not taken. */
 static void take_generation(struct mid_session *session, const struct commit_answer *answer)
 {
     const struct header *header = &answer->finding.header;
@@ -253,8 +264,7 @@ static enum mid_error take_stored(struct mid_session *session, const struct comm
     if (is_result_lost && has_operation(commit, operation_has_answer))
         return mid_fail(session->rq, MID_FAILED, "the session's changes were stored, but the result was lost");
     bool was_renewal = has_operation(commit, is_renewal);
-    bool is_cookie_lost = was_renewal && commit->had_cookie && !session_can_send_cookie(session) &&
-                          (answer->finding.header.flags & HEADER_OWES_COOKIE) == 0;
+    bool is_cookie_lost = was_renewal && is_settled_late(session, &answer->finding.header);
     if (was_renewal)
         take_generation(session, answer);
     session_take_header(session, &answer->finding);

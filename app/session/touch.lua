@@ -3,13 +3,9 @@
 -- KEYS[1]  the session
 -- Returns {status, header}.
 
-local bytes = read_header()
-if not bytes then
-  return {MISSING}
-end
-local h = unpack_header(bytes)
+local h, bytes, refusal = open_record()
 if not h then
-  return {FOREIGN}
+  return refusal
 end
 touch(h, now_ms())
 bytes = pack_header(h)

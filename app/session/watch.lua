@@ -3,13 +3,9 @@
 -- KEYS[1]  the session
 -- Returns {status, header}.
 
-local bytes = read_header()
-if not bytes then
-  return {absence()}
-end
-local h = unpack_header(bytes)
+local h, bytes, refusal = open_record()
 if not h then
-  return {FOREIGN}
+  return refusal
 end
 local flags = h.flags
 watch_until(h, math.floor(now_ms() / WATCH_UNIT_MS) + 1)

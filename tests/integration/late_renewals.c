@@ -3,6 +3,7 @@
  * gets.
  */
 #include <criterion/criterion.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -52,6 +53,17 @@ static bool changes_cookie(const struct stage *stage, const char *acts)
     OWNED char *after = cookie_of(stage);
     cr_expect_neq(strncmp(value, "status", strlen("status")), 0, "%s: %s", acts, value);
     return strcmp(before, after) != 0;
+}
+
+/* The header of a commit that somebody else has made. */
+static void store_commit(const struct stage *stage, const char *key, struct header *header)
+{
+    uint8_t bytes[HEADER_BYTES];
+    header->revision++;
+    memmove(header->commits[1], header->commits[0], sizeof(header->commits) - HEADER_COMMIT_BYTES);
+    memset(header->commits[0], 0x77, HEADER_COMMIT_BYTES);
+    header_pack(header, bytes);
+    redis_int(stage->site.redis, "HSET %s @ %b", key, bytes, sizeof(bytes));
 }
 
 Test(late_renewals, the_next_request_gets_the_new_cookie)
@@ -163,27 +175,45 @@ Test(late_renewals, a_task_and_what_follows_the_response_may_ask_for_it)
     stage_close(&stage);
 }
 
+/* As another handle of the session does it, with a commit behind it. */
+static void renew_elsewhere(const struct stage *stage, const char *key)
+{
+    struct header header = stored_header(&stage->site, key);
+    header.flags |= HEADER_OWES_COOKIE;
+    header.generation++;
+    store_commit(stage, key, &header);
+}
+
 /* The head that is still to come brings the newest cookie. */
 Test(late_renewals, a_head_brings_the_cookie_of_a_renewal_that_came_meanwhile)
 {
     struct stage stage = stage_open(NULL);
     log_in(&stage, "grace", "first");
+    OWNED char *key = site_key(&stage.site);
     struct http_stream *request = stage_stream(&stage, "renew:grace,gate:go,refresh,return&who=r");
     stage_await_gate(&stage, "r", "go");
-    OWNED char *key = site_key(&stage.site);
-    uint8_t bytes[HEADER_BYTES];
-    struct header header = stored_header(&stage.site, key);
-    header.flags |= HEADER_OWES_COOKIE;
-    header.generation++;
-    header.revision++;
-    header_pack(&header, bytes);
-    redis_int(stage.site.redis, "HSET %s @ %b", key, bytes, sizeof(bytes));
+    renew_elsewhere(&stage, key);
     stage_open_gate(&stage, "r", "go");
     EXPECT_NOTE(&stage, "r.3", "refresh MID_OK");
     cr_assert(http_stream_wait_end(request, PATIENCE_MS));
     http_stream_close(request, NULL);
     EXPECT_PLAY(&stage, "user", "grace");
     cr_expect_not(changes_cookie(&stage, "user"));
+    stage_close(&stage);
+}
+
+Test(late_renewals, the_cookie_is_owed_also_when_the_worker_is_killed)
+{
+    struct stage stage = stage_open(NULL);
+    log_in(&stage, "grace", "first");
+    struct http_stream *stream = stage_stream(&stage, "open,begin:bytes,renew:grace,gate:on&who=s");
+    stage_await_gate(&stage, "s", "on");
+    pid_t worker = site_worker(&stage.site);
+    cr_assert_eq(kill(worker, SIGKILL), 0);
+    http_stream_close(stream, NULL);
+    site_wait_new_worker(&stage.site, worker);
+    cr_expect(changes_cookie(&stage, "user"));
+    EXPECT_PLAY(&stage, "user", "grace");
     stage_close(&stage);
 }
 
@@ -269,18 +299,14 @@ Test(late_renewals, a_renewal_whose_answer_is_lost_is_one)
     }
 }
 
-/* Another user logs in, and another commit comes behind it. */
+/* Another user logs in. */
 static void log_in_elsewhere(const struct stage *stage, const char *key)
 {
-    uint8_t bytes[HEADER_BYTES];
     struct header header = stored_header(&stage->site, key);
     header.flags = HEADER_HAS_USER;
     header.login = ++header.generation;
-    header.revision++;
-    memmove(header.commits[1], header.commits[0], sizeof(header.commits) - HEADER_COMMIT_BYTES);
-    memset(header.commits[0], 0x77, HEADER_COMMIT_BYTES);
-    header_pack(&header, bytes);
-    redis_int(stage->site.redis, "HSET %s @ %b @user ada secret treasure", key, bytes, sizeof(bytes));
+    redis_int(stage->site.redis, "HSET %s @user ada secret treasure", key);
+    store_commit(stage, key, &header);
 }
 
 /* The second one, which raises no generation, is found to be stored only when somebody else has logged in. */
@@ -308,20 +334,46 @@ Test(late_renewals, a_renewal_in_doubt_does_not_become_the_next_users)
     stage_close(&stage);
 }
 
-/* It was sent before the head, and its answer was lost: nobody has its cookie. */
+/* It was sent before the head, and its answer was lost: nobody has its cookie, also if another renewal has come behind
+ * it, whose cookie is owed. */
 Test(late_renewals, a_renewal_from_before_the_head_without_its_cookie_is_not_ok)
+{
+    for (int others = 0; others < 2; others++) {
+        struct stage stage = stage_open(NULL);
+        log_in(&stage, "grace", "first");
+        OWNED char *key = site_key(&stage.site);
+        struct proxy *proxy = proxy_open(&stage.site);
+        cr_assert_eq(stage_act(&stage, "ping&who=p", NULL), 200);
+        proxy_lose_next(proxy, LOSE_ANSWER);
+        struct http_stream *stream =
+            stage_stream(&stage, "open,get:x,renew:grace,ping,gate:go,begin:bytes,commit,set:x:1,commit&who=s");
+        stage_await_gate(&stage, "s", "go");
+        EXPECT_NOTE(&stage, "s.3", "renew:grace MID_UNAVAILABLE");
+        if (others > 0)
+            renew_elsewhere(&stage, key);
+        stage_open_gate(&stage, "s", "go");
+        EXPECT_NOTE(&stage, "s.7", "commit MID_HEAD_SENT");
+        EXPECT_NOTE(&stage, "s.9", "commit MID_OK");
+        http_stream_close(stream, NULL);
+        proxy_close(proxy);
+        stage_close(&stage);
+    }
+}
+
+/* Whose first try never came: it is applied as a late one. */
+Test(late_renewals, a_renewal_from_before_the_head_may_become_a_late_one)
 {
     struct stage stage = stage_open(NULL);
     log_in(&stage, "grace", "first");
     struct proxy *proxy = proxy_open(&stage.site);
     cr_assert_eq(stage_act(&stage, "ping&who=p", NULL), 200);
-    proxy_lose_next(proxy, LOSE_ANSWER);
-    struct http_stream *stream =
-        stage_stream(&stage, "open,get:x,renew:grace,ping,begin:bytes,commit,set:x:1,commit&who=s");
+    proxy_lose_next(proxy, LOSE_COMMIT);
+    struct http_stream *stream = stage_stream(&stage, "open,get:x,renew:grace,ping,begin:bytes,commit&who=s");
     EXPECT_NOTE(&stage, "s.3", "renew:grace MID_UNAVAILABLE");
-    EXPECT_NOTE(&stage, "s.6", "commit MID_HEAD_SENT");
-    EXPECT_NOTE(&stage, "s.8", "commit MID_OK");
+    EXPECT_NOTE(&stage, "s.6", "commit MID_OK");
     http_stream_close(stream, NULL);
+    cr_expect(changes_cookie(&stage, "user"));
+    EXPECT_PLAY(&stage, "user", "grace");
     proxy_close(proxy);
     stage_close(&stage);
 }
