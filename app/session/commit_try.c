@@ -284,6 +284,8 @@ enum mid_error commit_try(struct commit *commit, const struct commit_terms *term
         .on_reply = on_answer, .arg = &hearing, .patience_ms = terms->patience_ms, .durability = terms->durability};
     hearing.call = &call;
     enum mid_error error = redis_script_run(store_settings()->redis, &script, terms->key, count, arguments, &call);
+    answer->had_cookie = answer->finding.verdict == STORE_APPLIED ? commit->had_cookie : !terms->is_without_cookie;
+    commit->had_cookie = commit->had_cookie || (call.was_sent && !terms->is_without_cookie);
     if (error == MID_OK)
         commit->is_in_doubt = false;
     else if (call.was_sent)

@@ -17,6 +17,7 @@ struct commit_answer {
     struct store_finding finding;
     const char *refused; /* the sentence, at STORE_LIMIT and the like, in the operations' arena */
     bool was_fast;
+    bool had_cookie;  /* a cookie could follow the try that was answered; of STORE_APPLIED: one of those before it */
     bool is_outdated; /* of a commit that was heard before: the record has been read since, and its header is newer */
 };
 
@@ -31,9 +32,8 @@ struct commit {
     bool is_asked_there; /* its answers are computed by Redis: when somebody else was faster too often */
     bool has_results;    /* and Redis has told them, in a try that was not confirmed to be durable */
     bool is_in_doubt;
-    bool had_cookie; /* it was to be sent when a cookie could still follow, and when the record was last renewed then */
-    int64_t renewed_ms;
-    bool is_heard; /* it was applied, and what is in doubt is only whether it is durable */
+    bool had_cookie; /* it was sent when a cookie could still follow */
+    bool is_heard;   /* it was applied, and what is in doubt is only whether it is durable */
     uint64_t heard_on;
     struct commit_answer heard;
     bool is_unbound; /* it rests on no revision, having been overtaken too often: it is sent once, and then only looked

@@ -41,7 +41,7 @@ struct header {
     int64_t revision;                                          /* raised by every commit */
     int64_t touched_ms;                                        /* when the idle lifetime was last renewed */
     int64_t expires_ms;                                        /* the absolute end */
-    int64_t renewed_ms;                                        /* when the generation was last raised */
+    int64_t renewed_ms;                                        /* when it was last renewed by who could send a cookie */
     uint32_t fields;                                           /* the visitor's */
     uint32_t size;                                             /* the sum of their header_field_size() */
     uint8_t commits[HEADER_COMMITS_KEPT][HEADER_COMMIT_BYTES]; /* identifiers of the last ones, newest first */

@@ -34,8 +34,10 @@ void session_init(const struct session_settings *settings)
 MAY_SUSPEND static enum mid_error before_head(struct mid_request *rq, bool is_stream)
 {
     struct mid_session *session = rq->session;
-    if (is_stream && rq->is_head)
-        return MID_OK; /* nothing begins */
+    if (is_stream && rq->is_head) { /* nothing begins */
+        session_put_cookie(session);
+        return MID_OK;
+    }
     if (is_stream && session->state == SESSION_CLAIMED)
         MID_TRY(session_load(session));
     if (is_stream && session->state == SESSION_ABSENT && session->is_in_use)

@@ -81,10 +81,8 @@ MAY_SUSPEND static enum mid_error try_commit(struct mid_session *session, struct
         believed = &known;
     note_revision(session);
     bool can_send_cookie = session_can_send_cookie(session);
-    if (can_send_cookie && session->has_header && !session->commit.is_in_doubt) {
-        session->commit.had_cookie = true;
-        session->commit.renewed_ms = session->header.renewed_ms;
-    }
+    if (can_send_cookie && session->state == SESSION_LIVE && !session->commit.is_in_doubt)
+        session_exchange(session);
     return commit_try(&session->commit,
                       &(struct commit_terms){
                           .key = session->key,
@@ -206,16 +204,8 @@ static enum mid_error nobody_knows(struct mid_session *session)
     return mid_fail(session->rq, MID_FAILED, "it is unknown whether the session's changes were stored");
 }
 
-/* A renewal from before the head, of which is heard after it. One that was applied after it does not count as the
- * record's last renewal, and leaves a cookie that is owed. */
-static bool is_settled_late(const struct mid_session *session, const struct header *header)
-{
-    const struct commit *commit = &session->commit;
-    return commit->had_cookie && !session_can_send_cookie(session) && header->renewed_ms != commit->renewed_ms;
-}
-
-/* It was sent before the head, and its answer came after it: it is stored, and the cookie is lost. The index has not
- * heard of it. */
+/* It was sent before the head, and its answer came after it: it is stored, and the cookie is lost, if it was not a
+ * later try that came through. The index has not heard of it. */
 static enum mid_error fail_cookie_lost(struct mid_session *session)
 {
     session->is_keep_due = true;
@@ -264,7 +254,7 @@ static enum mid_error take_stored(struct mid_session *session, const struct comm
     if (is_result_lost && has_operation(commit, operation_has_answer))
         return mid_fail(session->rq, MID_FAILED, "the session's changes were stored, but the result was lost");
     bool was_renewal = has_operation(commit, is_renewal);
-    bool is_cookie_lost = was_renewal && is_settled_late(session, &answer->finding.header);
+    bool is_cookie_lost = was_renewal && answer->had_cookie && !session_can_send_cookie(session);
     if (was_renewal)
         take_generation(session, answer);
     session_take_header(session, &answer->finding);

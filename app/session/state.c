@@ -190,11 +190,13 @@ static enum mid_error found_missing(struct mid_session *session)
     return MID_OK;
 }
 
-static enum mid_error found_stale(struct mid_session *session, int64_t ago_ms)
+static enum mid_error found_stale(struct mid_session *session, const struct store_finding *finding)
 {
-    if (ago_ms > SESSION_STALE_GRACE_MS)
+    bool is_exchanged = finding->has_header && header_exchanges(&finding->header, session->generation);
+    if (!is_exchanged && finding->renewed_ago_ms > SESSION_STALE_GRACE_MS)
         return found_missing(session);
-    /* A request that was under way when the visitor logged in: a cookie now would replace the one of the login. */
+    /* A request that was under way when the visitor logged in: a cookie now would replace the one of the login. Or one
+     * whose cookie is still good to be exchanged, but not here, where none can be sent. */
     session->state = SESSION_ENDED;
     session->lives_on = true;
     return mid_fail(session->rq, MID_ENDED,
@@ -211,7 +213,7 @@ enum mid_error session_found(struct mid_session *session, const struct store_fin
         session->state = SESSION_ENDED;
         return MID_ENDED;
     case STORE_STALE:
-        return found_stale(session, finding->renewed_ago_ms);
+        return found_stale(session, finding);
     case STORE_SUPERSEDED:
         session->state = SESSION_ENDED;
         session->lives_on = true;
