@@ -79,6 +79,7 @@ MAY_SUSPEND static enum mid_error take_loaded(struct mid_session *session, enum 
     MID_TRY(error);
     finding->verdict = judge(session, finding);
     if (finding->verdict != STORE_OK) {
+        session_distrust_view(session); /* it may show what is not this handle's to see */
         if (finding->verdict == STORE_STALE)
             MID_TRY(note_stale(session, finding));
         MID_TRY(confirm_end(session, finding));
