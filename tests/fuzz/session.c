@@ -65,6 +65,8 @@ static void let_others_write(uint8_t how)
     if (how >> 4 & 1)
         redis.header.login = redis.header.generation;
     redis.header.flags = (uint8_t)(how >> 5 & (HEADER_HAS_USER | HEADER_HAS_DEADLINES));
+    if (how >> 7 & 1)
+        redis.header.flags |= HEADER_OWES_COOKIE;
 }
 
 static void say_verdict(struct buffer *out, enum store_verdict verdict, bool is_commit, bool is_fast)
@@ -109,9 +111,9 @@ static bool answer(struct buffer *out, size_t count, const struct fake_word word
         let_others_write(bytes_take(&redis.bytes));
     if (is_script) {
         static const enum store_verdict verdicts[] = {
-            STORE_OK,      STORE_OK,         STORE_OK,           STORE_OK,    STORE_MISSING, STORE_LOGGED_OUT,
-            STORE_STALE,   STORE_SUPERSEDED, STORE_LIMIT,        STORE_MOVED, STORE_MOVED,   STORE_APPLIED,
-            STORE_SKIPPED, STORE_FOREIGN,    STORE_NOT_A_NUMBER, STORE_OK};
+            STORE_OK,      STORE_OK,         STORE_OK,           STORE_OK,          STORE_MISSING, STORE_LOGGED_OUT,
+            STORE_STALE,   STORE_SUPERSEDED, STORE_LIMIT,        STORE_MOVED,       STORE_MOVED,   STORE_APPLIED,
+            STORE_SKIPPED, STORE_FOREIGN,    STORE_NOT_A_NUMBER, STORE_ANOTHER_USER};
         say_verdict(out, verdicts[how & 15], is_commit, is_fast);
     } else if (words[0].bytes == 7 && memcmp(words[0].data, "HGETALL", 7) == 0) {
         if ((how & 15) == 15)
