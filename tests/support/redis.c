@@ -169,17 +169,13 @@ static redisReply *ask_all(struct redis_probe *probe, const char *bytes, size_t 
     return sum;
 }
 
-static redisReply *ask_cluster(struct redis_probe *probe, const char *format, va_list arguments)
+static redisReply *ask_cluster(struct redis_probe *probe, const char *bytes, size_t count)
 {
-    char *bytes;
-    int count = redisvFormatCommand(&bytes, format, arguments);
     struct redis_argument words[WORDS_MAX];
-    ENSURE(count > 0);
     bool has_key = redis_command_key(split(bytes, words), words) != NULL;
-    redisReply *reply = has_key ? ask(probe->context, bytes, (size_t)count) : ask_all(probe, bytes, (size_t)count);
+    redisReply *reply = has_key ? ask(probe->context, bytes, count) : ask_all(probe, bytes, count);
     if (reply != NULL && reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, "MOVED ", 6) == 0)
-        reply = follow(probe, reply, bytes, (size_t)count);
-    redisFreeCommand(bytes);
+        reply = follow(probe, reply, bytes, count);
     return reply;
 }
 
@@ -187,8 +183,12 @@ static redisReply *ask_cluster(struct redis_probe *probe, const char *format, va
 
 static redisReply *command(struct redis_probe *probe, const char *format, va_list arguments)
 {
+    char *bytes;
+    int count = redisvFormatCommand(&bytes, format, arguments);
+    ENSURE(count > 0);
     redisReply *reply =
-        probe->count > 0 ? ask_cluster(probe, format, arguments) : redisvCommand(probe->context, format, arguments);
+        probe->count > 0 ? ask_cluster(probe, bytes, (size_t)count) : ask(probe->context, bytes, (size_t)count);
+    redisFreeCommand(bytes);
     if (!reply)
         panic("redis \"%s\": %s", format, probe->context->errstr);
     if (reply->type == REDIS_REPLY_ERROR)
