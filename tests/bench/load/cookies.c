@@ -11,22 +11,7 @@
 #include "base/panic.h"
 #include "response.h"
 
-enum {
-    REQUESTS_PER_CONNECTION = 100, /* well below nginx's keepalive_requests */
-    READ_TIMEOUT_S = 10,
-};
-
-static int server_connect(const struct sockaddr_in *address)
-{
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    ENSURE(fd >= 0);
-    struct timeval timeout = {.tv_sec = READ_TIMEOUT_S};
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
-    if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0)
-        return fd;
-    close(fd);
-    return -1;
-}
+enum { REQUESTS_PER_CONNECTION = 100 }; /* well below nginx's keepalive_requests */
 
 /* Keeps the first cookie, without its attributes. */
 static void take_cookie(const char *name, const char *value, void *arg)
@@ -59,17 +44,14 @@ static bool read_answer(int fd, struct response *response, char **cookie)
 }
 
 /* NULL when there was none; *status says what the server answered, 0 for nothing that is a response. */
-static char *fetch_one(int fd, const char *path, int *status)
+static char *fetch_one(int fd, const struct request *request, int *status)
 {
-    char request[1024];
-    int length = snprintf(request, sizeof(request), "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", path);
-    ENSURE(length > 0 && (size_t)length < sizeof(request));
     *status = 0;
-    if (send(fd, request, (size_t)length, MSG_NOSIGNAL) != length)
+    if (!request_send(fd, request))
         return NULL;
     struct response response;
     char *cookie = NULL;
-    if (read_answer(fd, &response, &cookie) && response.status == 200) {
+    if (read_answer(fd, &response, &cookie) && response.status / 100 == 2) {
         *status = response.status;
         return cookie;
     }
@@ -78,7 +60,8 @@ static char *fetch_one(int fd, const char *path, int *status)
     return NULL;
 }
 
-bool cookies_fetch(struct cookies *cookies, const struct sockaddr_in *address, const char *path, unsigned count)
+bool cookies_fetch(struct cookies *cookies, const struct sockaddr_in *address, const struct request *request,
+                   unsigned count)
 {
     *cookies = (struct cookies){.texts = calloc(count, sizeof(char *))};
     ENSURE(cookies->texts != NULL || count == 0);
@@ -88,9 +71,9 @@ bool cookies_fetch(struct cookies *cookies, const struct sockaddr_in *address, c
         if (cookies->count % REQUESTS_PER_CONNECTION == 0) {
             if (fd >= 0)
                 close(fd);
-            fd = server_connect(address);
+            fd = request_connect(address);
         }
-        char *cookie = fd >= 0 ? fetch_one(fd, path, &status) : NULL;
+        char *cookie = fd >= 0 ? fetch_one(fd, request, &status) : NULL;
         if (cookie == NULL)
             break;
         cookies->texts[cookies->count++] = cookie;
@@ -98,7 +81,7 @@ bool cookies_fetch(struct cookies *cookies, const struct sockaddr_in *address, c
     if (fd >= 0)
         close(fd);
     if (cookies->count < count)
-        fprintf(stderr, "streams: no cookie from %s (status %d)\n", path, status);
+        fprintf(stderr, "streams: no cookie from %s (status %d)\n", request->path, status);
     return cookies->count == count;
 }
 

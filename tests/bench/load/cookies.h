@@ -6,7 +6,7 @@
 
 #include <netinet/in.h>
 
-#include "midstream.h"
+#include "request.h"
 
 /* Heap; give it back with cookies_free(). */
 struct cookies {
@@ -15,10 +15,10 @@ struct cookies {
 };
 
 /*
- * Asks for `path` `count` times, one after the other, and takes the first Set-Cookie of each answer. Blocks. False,
- * with a line on standard error, when the server did not answer 200 with a cookie.
+ * Sends the request `count` times, one after the other, and takes the first Set-Cookie of each answer. Blocks. False,
+ * with a line on standard error, when the server did not answer 2xx with a cookie.
  */
-MID_CHECK bool cookies_fetch(struct cookies *cookies, const struct sockaddr_in *address, const char *path,
+MID_CHECK bool cookies_fetch(struct cookies *cookies, const struct sockaddr_in *address, const struct request *request,
                              unsigned count);
 
 /* One a line. False when the file cannot be written. */

@@ -11,11 +11,12 @@
 #include "base/panic.h"
 
 enum {
+    ACTS = -1, /* among the indices of streams: the connection of the acts */
     EVENTS_PER_TURN = 256,
     TURN_MAX_MS = 100,
     OPENING_MAX = 512,             /* connections without a first event: a slow server slows the opening down */
     STREAMS_PER_SOURCE = 20000,    /* of the 28,232 ports of one address, some are in use or in TIME_WAIT */
-    MEMORY_SETTLE_US = 2000000,    /* allocators and kernel batches come to rest */
+    SETTLE_US = 2000000,           /* allocators, kernel batches and subscriptions come to rest */
     SILENCE_MAX_US = 30 * 1000000, /* beyond the schedule */
 };
 
@@ -26,6 +27,7 @@ void load_init(struct load *load, const struct options *options, const struct co
     ENSURE(load->epoll_fd >= 0);
     load->streams = calloc(options->streams, sizeof(struct stream));
     ENSURE(load->streams != NULL || options->streams == 0);
+    acts_init(&load->acts, options, cookies);
     for (unsigned i = 0; i < options->streams; i++)
         stream_init(&load->streams[i], options->interval_us);
 }
@@ -34,6 +36,7 @@ void load_fini(struct load *load)
 {
     for (unsigned i = 0; i < load->options->streams; i++)
         stream_fini(&load->streams[i]);
+    acts_fini(&load->acts);
     free(load->streams);
     close(load->epoll_fd);
 }
@@ -84,10 +87,15 @@ static void open_due(struct load *load, int64_t now_us)
 static void handle(struct load *load, const struct epoll_event *event)
 {
     unsigned index = event->data.u32;
+    if (index == (unsigned)ACTS) {
+        acts_read(&load->acts, clock_monotonic_us());
+        return;
+    }
     struct stream *stream = &load->streams[index];
     if (stream_is_over(stream))
         return;
     enum stream_state before = stream->state;
+    int64_t last_event_at_us = stream->event_at_us;
     if ((event->events & EPOLLOUT) != 0) {
         stream_request(stream, load->options->path, stream_cookie(load, index));
         if (!stream_is_over(stream))
@@ -95,15 +103,18 @@ static void handle(struct load *load, const struct epoll_event *event)
     } else {
         stream_read(stream, clock_monotonic_us());
     }
+    if (stream->event_at_us != last_event_at_us)
+        acts_see(&load->acts, index, stream->event_at_us);
     note_change(load, stream, before);
 }
 
-/* Milliseconds until the next stream is to be opened, rounded up; a longer pause is not needed by anybody. */
+/* Milliseconds until the next stream is to be opened, or the next act, rounded up; a longer pause is not needed by
+ * anybody. */
 static int pause_ms(const struct load *load, int64_t now_us)
 {
-    if (load->opened == load->options->streams || still_opening(load) >= OPENING_MAX)
-        return TURN_MAX_MS;
-    int64_t due_us = load->started_at_us + (int64_t)load->opened * 1000000 / load->options->opens_per_second;
+    bool is_opening = load->opened < load->options->streams && still_opening(load) < OPENING_MAX;
+    int64_t opening_us = load->started_at_us + (int64_t)load->opened * 1000000 / load->options->opens_per_second;
+    int64_t due_us = is_opening ? opening_us : acts_next_us(&load->acts);
     int64_t left_ms = (due_us - now_us + 999) / 1000;
     if (left_ms < 0)
         return 0;
@@ -113,7 +124,7 @@ static int pause_ms(const struct load *load, int64_t now_us)
 static bool wants_memory(const struct load *load, int64_t now_us)
 {
     return load->options->group_count > 0 && !load->has_memory && load->all_open_at_us != 0 &&
-           now_us >= load->all_open_at_us + MEMORY_SETTLE_US;
+           now_us >= load->all_open_at_us + SETTLE_US;
 }
 
 static void look_at_memory(struct load *load)
@@ -134,6 +145,14 @@ static void close_all(struct load *load, enum stream_state state)
     }
 }
 
+static void run_acts(struct load *load, int64_t now_us)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.u32 = (uint32_t)ACTS};
+    if (load->acts.fd < 0 && acts_connect(&load->acts))
+        ENSURE(epoll_ctl(load->epoll_fd, EPOLL_CTL_ADD, load->acts.fd, &event) == 0);
+    acts_turn(&load->acts, now_us);
+}
+
 static void check_time(struct load *load, int64_t now_us)
 {
     const struct options *options = load->options;
@@ -141,11 +160,16 @@ static void check_time(struct load *load, int64_t now_us)
         load->all_open_at_us = now_us;
     if (wants_memory(load, now_us))
         look_at_memory(load);
+    if (load->all_open_at_us != 0 && now_us >= load->all_open_at_us + SETTLE_US && !acts_are_over(&load->acts))
+        run_acts(load, now_us);
+    if (options->acts > 0 && acts_are_over(&load->acts))
+        close_all(load, STREAM_HELD);
     if (load->all_open_at_us != 0 && options->hold_us >= 0 && now_us >= load->all_open_at_us + options->hold_us)
         close_all(load, STREAM_HELD);
     int64_t opening_us = (int64_t)options->streams * 1000000 / options->opens_per_second;
     int64_t schedule_us = opening_us + (int64_t)options->expected_events * options->interval_us;
-    if (options->hold_us < 0 && now_us > load->started_at_us + schedule_us + SILENCE_MAX_US)
+    bool has_schedule = options->hold_us < 0 && (options->acts == 0 || load->all_open_at_us == 0);
+    if (has_schedule && now_us > load->started_at_us + schedule_us + SILENCE_MAX_US)
         close_all(load, STREAM_TRUNCATED);
 }
 
@@ -155,7 +179,7 @@ void load_run(struct load *load)
         !memory_read(&load->memory_before, load->options->groups, load->options->group_count))
         fprintf(stderr, "streams: one of the processes of --memory cannot be looked at\n");
     load->started_at_us = clock_monotonic_us();
-    while (load->over < load->options->streams) {
+    while (load->over < load->options->streams || !acts_are_over(&load->acts)) {
         int64_t now_us = clock_monotonic_us();
         open_due(load, now_us);
         check_time(load, now_us);

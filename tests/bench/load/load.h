@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "acts.h"
 #include "cookies.h"
 #include "memory.h"
 #include "options.h"
@@ -18,6 +19,7 @@ struct load {
     const struct options *options;
     const struct cookies *cookies;
     struct stream *streams; /* heap, options->streams of them */
+    struct acts acts;
     int epoll_fd;
     unsigned opened;
     unsigned over;

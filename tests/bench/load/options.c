@@ -17,7 +17,12 @@ static const char usage[] =
     "  --open-rate R        opened per second (default 500)\n"
     "  --cookies N          fetch so many sessions first; stream i sends cookie i modulo N (default: none is sent)\n"
     "  --cookie-path PATH   where a visitor without a session gets one (default /counter)\n"
+    "  --login USER         each of these logs in as USER instead, at POST /login\n"
     "  --cookie-file FILE   write the cookies, one a line, for wrk.lua\n"
+    "  --act 'METHOD PATH'  when all are open, send this, and measure how soon it is answered and seen by the streams of the\n"
+    "                       same session; with more cookies than streams, by all streams. Then the streams are closed\n"
+    "  --acts N             so many times, by one session after the other (default 1)\n"
+    "  --act-interval-ms M  from one to the next, at least (default 0)\n"
     "  --hold-s S           close all streams S seconds after the last was opened, instead of reading them to the end\n"
     "  --memory NAME=PIDS   memory of these processes (comma-separated) before the streams and while all are open;\n"
     "                       may be given several times. Looking costs time: do not ask for it where lateness counts\n"
@@ -72,7 +77,23 @@ static void add_group(struct options *options, const char *text)
     options->group_count++;
 }
 
-enum { URL, PATH, STREAMS, OPEN_RATE, COOKIES, COOKIE_PATH, COOKIE_FILE, HOLD, MEMORY, JSON, HELP };
+enum {
+    URL,
+    PATH,
+    STREAMS,
+    OPEN_RATE,
+    COOKIES,
+    COOKIE_PATH,
+    COOKIE_FILE,
+    LOGIN,
+    ACT,
+    ACTS,
+    ACT_INTERVAL,
+    HOLD,
+    MEMORY,
+    JSON,
+    HELP
+};
 static const struct option names[] = {
     {"url", required_argument, NULL, URL},
     {"path", required_argument, NULL, PATH},
@@ -81,6 +102,10 @@ static const struct option names[] = {
     {"cookies", required_argument, NULL, COOKIES},
     {"cookie-path", required_argument, NULL, COOKIE_PATH},
     {"cookie-file", required_argument, NULL, COOKIE_FILE},
+    {"login", required_argument, NULL, LOGIN},
+    {"act", required_argument, NULL, ACT},
+    {"acts", required_argument, NULL, ACTS},
+    {"act-interval-ms", required_argument, NULL, ACT_INTERVAL},
     {"hold-s", required_argument, NULL, HOLD},
     {"memory", required_argument, NULL, MEMORY},
     {"json", required_argument, NULL, JSON},
@@ -113,6 +138,20 @@ static void set_option(struct options *options, int option, const char *value)
     case COOKIE_FILE:
         options->cookie_file = value;
         break;
+    case LOGIN:
+        options->login = value;
+        break;
+    case ACT:
+        if (strchr(value, ' ') == NULL)
+            refuse("--act wants 'METHOD PATH'", value);
+        options->act = value;
+        break;
+    case ACTS:
+        options->acts = number("--acts", value, 100000000);
+        break;
+    case ACT_INTERVAL:
+        options->act_interval_us = (int64_t)number("--act-interval-ms", value, 3600000) * 1000;
+        break;
     case HOLD:
         options->hold_us = (int64_t)number("--hold-s", value, 86400) * 1000000;
         break;
@@ -137,6 +176,7 @@ void options_read(struct options *options, int argc, char **argv)
         .streams = 100,
         .opens_per_second = 500,
         .cookie_path = "/counter",
+        .acts = 1,
         .hold_us = -1,
     };
     int option;
@@ -146,6 +186,10 @@ void options_read(struct options *options, int argc, char **argv)
         refuse("not an option", argv[optind]);
     if (options->url == NULL)
         refuse("missing", "--url");
+    if (options->act == NULL)
+        options->acts = 0;
+    if (options->acts > 0 && options->cookies == 0)
+        refuse("missing, for --act", "--cookies");
     if (options->opens_per_second == 0)
         refuse("--open-rate", "0");
     options->expected_events = query_number(options->path, "count");

@@ -19,8 +19,12 @@ struct options {
     unsigned opens_per_second;
     unsigned cookies;
     const char *cookie_path;
+    const char *login;       /* who logs in to get a cookie; NULL: nobody, cookie_path is asked for */
     const char *cookie_file; /* NULL: the cookies are not written */
-    int64_t hold_us;         /* -1: until the streams end by themselves */
+    const char *act;         /* "METHOD PATH" */
+    unsigned acts;
+    int64_t act_interval_us;
+    int64_t hold_us; /* -1: until the streams end by themselves */
     struct memory_group groups[MEMORY_GROUPS_MAX];
     unsigned group_count;
     const char *json_path; /* NULL: no JSON */

@@ -4,7 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-void report_init(struct report *report, const struct load *load)
+void report_init(struct report *report, struct load *load)
 {
     *report = (struct report){.load = load};
     for (unsigned i = 0; i < load->options->streams; i++) {
@@ -68,10 +68,12 @@ static void print_memory(const struct load *load)
 
 void report_print(struct report *report)
 {
-    const struct load *load = report->load;
-    printf("streams %u: %u complete, %u truncated, %u failed, %u held; at most %u open at once, opened in %.1f s\n",
-           load->options->streams, report->by_state[STREAM_COMPLETE], report->by_state[STREAM_TRUNCATED],
-           report->by_state[STREAM_FAILED], report->by_state[STREAM_HELD], load->most_open, opening_s(load));
+    struct load *load = report->load;
+    printf(
+        "streams %u: %u complete, %u truncated, %u ended, %u failed, %u held; at most %u open at once, opened in %.1f s\n",
+        load->options->streams, report->by_state[STREAM_COMPLETE], report->by_state[STREAM_TRUNCATED],
+        report->by_state[STREAM_ENDED], report->by_state[STREAM_FAILED], report->by_state[STREAM_HELD], load->most_open,
+        opening_s(load));
     printf("events %" PRIu64 ": %" PRIu64 " lost, %" PRIu64 " with an id out of order\n", report->events, report->lost,
            report->misnumbered);
     print_samples("late, from first event", &report->lateness.from_first);
@@ -79,6 +81,11 @@ void report_print(struct report *report)
     print_samples("late, gap to predecessor", &report->lateness.gap);
     print_samples("interval drift per event", &report->lateness.drift);
     print_samples("connect to first event", &report->first_event);
+    if (load->options->acts > 0) {
+        printf("acts %u: %u refused, %" PRIu64 " not seen\n", load->acts.begun, load->acts.refused, load->acts.lost);
+        print_samples("answered", &load->acts.answered);
+        print_samples("seen by a stream", &load->acts.seen);
+    }
     if (load->has_memory)
         print_memory(load);
 }
@@ -110,22 +117,29 @@ static void json_memory(FILE *file, const struct load *load)
 
 bool report_write_json(struct report *report, const char *path)
 {
-    const struct load *load = report->load;
+    struct load *load = report->load;
     FILE *file = fopen(path, "we");
     if (file == NULL)
         return false;
     fprintf(file,
-            "{\n  \"streams\": %u, \"complete\": %u, \"truncated\": %u, \"failed\": %u, \"held\": %u,\n"
+            "{\n  \"streams\": %u, \"complete\": %u, \"truncated\": %u, \"ended\": %u, \"failed\": %u, \"held\": %u,\n"
             "  \"most_open\": %u, \"opening_s\": %.3f, \"run_s\": %.3f,\n"
             "  \"events\": %" PRIu64 ", \"lost\": %" PRIu64 ", \"misnumbered\": %" PRIu64 ",\n",
             load->options->streams, report->by_state[STREAM_COMPLETE], report->by_state[STREAM_TRUNCATED],
-            report->by_state[STREAM_FAILED], report->by_state[STREAM_HELD], load->most_open, opening_s(load),
-            (double)(load->ended_at_us - load->started_at_us) / 1e6, report->events, report->lost, report->misnumbered);
+            report->by_state[STREAM_ENDED], report->by_state[STREAM_FAILED], report->by_state[STREAM_HELD],
+            load->most_open, opening_s(load), (double)(load->ended_at_us - load->started_at_us) / 1e6, report->events,
+            report->lost, report->misnumbered);
     json_samples(file, "late_from_first_ms", &report->lateness.from_first);
     json_samples(file, "late_best_fit_ms", &report->lateness.best_fit);
     json_samples(file, "late_gap_ms", &report->lateness.gap);
     json_samples(file, "drift_per_event_ms", &report->lateness.drift);
     json_samples(file, "first_event_ms", &report->first_event);
+    if (load->options->acts > 0) {
+        fprintf(file, "  \"acts\": %u, \"acts_refused\": %u, \"acts_not_seen\": %" PRIu64 ",\n", load->acts.begun,
+                load->acts.refused, load->acts.lost);
+        json_samples(file, "answered_ms", &load->acts.answered);
+        json_samples(file, "seen_ms", &load->acts.seen);
+    }
     if (load->has_memory)
         json_memory(file, load);
     fprintf(file, "  \"interval_ms\": %" PRId64 "\n}\n", load->options->interval_us / 1000);

@@ -10,7 +10,7 @@
 #include "load.h"
 
 struct report {
-    const struct load *load;
+    struct load *load; /* whose samples are sorted */
     unsigned by_state[STREAM_STATES];
     uint64_t events;      /* numbered ones, of all streams */
     uint64_t lost;        /* asked for, and not received by a stream that was not held */
@@ -20,7 +20,7 @@ struct report {
 };
 
 /* Counts up a finished run; `load` has to outlive the report. */
-void report_init(struct report *report, const struct load *load);
+void report_init(struct report *report, struct load *load);
 
 void report_print(struct report *report);
 /* False when the file cannot be written. */

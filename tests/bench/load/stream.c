@@ -9,8 +9,9 @@
 #include <unistd.h>
 
 #include "base/panic.h"
+#include "request.h"
 
-enum { FIRST_DEVIATIONS = 8, REQUEST_MAX = 2048 };
+enum { FIRST_DEVIATIONS = 8 };
 
 void stream_init(struct stream *stream, int64_t interval_us)
 {
@@ -58,13 +59,7 @@ void stream_open(struct stream *stream, const struct sockaddr_in *server, unsign
 
 void stream_request(struct stream *stream, const char *path, const char *cookie)
 {
-    char request[REQUEST_MAX];
-    int length = snprintf(request, sizeof(request),
-                          "GET %s HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n%s%s%s\r\n", path,
-                          cookie != NULL ? "Cookie: " : "", cookie != NULL ? cookie : "", cookie != NULL ? "\r\n" : "");
-    ENSURE(length > 0 && (size_t)length < sizeof(request));
-    /* A fresh connection takes so few bytes whole, or is none. */
-    if (send(stream->fd, request, (size_t)length, MSG_NOSIGNAL) != length)
+    if (!request_send(stream->fd, &(struct request){.method = "GET", .path = path, .cookie = cookie}))
         stream_close(stream, STREAM_FAILED);
 }
 
@@ -95,7 +90,6 @@ static void take_numbered(struct stream *stream, int64_t id)
     if (stream->received == 0) {
         stream->first_at_us = stream->read_at_us;
         stream->first_id = stream->last_id = id;
-        stream->state = STREAM_OPEN;
     } else if (id != stream->last_id + 1) {
         stream->misnumbered++;
     }
@@ -108,9 +102,13 @@ static void take_numbered(struct stream *stream, int64_t id)
 static void take_event(const struct event *event, void *arg)
 {
     struct stream *stream = arg;
+    stream->state = STREAM_OPEN;
+    stream->event_at_us = stream->read_at_us;
     if (strcmp(event->name, "end") == 0)
         stream->saw_end = true;
-    else if (strcmp(event->name, "failed") == 0 || strcmp(event->name, "session-ended") == 0)
+    else if (strcmp(event->name, "session-ended") == 0)
+        stream->saw_session_end = true;
+    else if (strcmp(event->name, "failed") == 0)
         stream->saw_error = true;
     else if (event->has_id)
         take_numbered(stream, event->id);
@@ -125,7 +123,10 @@ static void take_body(const char *data, size_t bytes, void *arg)
 
 static void cut(struct stream *stream)
 {
-    stream_close(stream, stream->received > 0 ? STREAM_TRUNCATED : STREAM_FAILED);
+    if (stream->saw_session_end)
+        stream_close(stream, STREAM_ENDED);
+    else
+        stream_close(stream, stream->state == STREAM_OPEN ? STREAM_TRUNCATED : STREAM_FAILED);
 }
 
 static void take_bytes(struct stream *stream, const char *data, size_t bytes)

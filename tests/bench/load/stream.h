@@ -4,7 +4,8 @@
  *     WAITING -> OPENING (connecting, or no event yet) -> OPEN -> one of the ends
  *
  * COMPLETE   the event "end", then the end of the chunked coding, and as many events as were asked for
- * TRUNCATED  the connection ended before that, or an event "error" or "session-ended" said that it will
+ * TRUNCATED  the connection ended before that, or an event "failed" said that it will
+ * ENDED      the event "session-ended" said that the session has
  * FAILED     no stream at all: not connected, another status than 200, or not HTTP
  * HELD       still open when we closed it, as we were asked to
  */
@@ -24,6 +25,7 @@ enum stream_state {
     STREAM_OPEN,
     STREAM_COMPLETE,
     STREAM_TRUNCATED,
+    STREAM_ENDED,
     STREAM_FAILED,
     STREAM_HELD,
     STREAM_STATES,
@@ -37,13 +39,15 @@ struct stream {
     int64_t interval_us;
     int64_t read_at_us;   /* when the bytes at hand were read */
     int64_t opened_at_us; /* connect() */
-    int64_t first_at_us;  /* the arrival of the first event */
+    int64_t event_at_us;  /* the arrival of the last event, of any kind */
+    int64_t first_at_us;  /* the arrival of the first numbered event */
     int64_t first_id;
     int64_t last_id;
     unsigned received;    /* numbered events */
     unsigned misnumbered; /* of these, how many did not have the id of their predecessor plus one */
     bool saw_end;
     bool saw_error;
+    bool saw_session_end;
     int32_t *deviation_us; /* see lateness.h; heap, the stream's own */
     unsigned deviation_capacity;
 };

@@ -1,8 +1,9 @@
 /*
  * streams: the load client for server-sent events. One process, one thread, one epoll loop; HTTP/1.1 over loopback.
  *
- * It answers three questions about N concurrent streams: does every one arrive whole, how late are its events
- * (lateness.h says what that means), and what does a waiting stream cost in memory (memory.h).
+ * It answers four questions about N concurrent streams: does every one arrive whole, how late are its events
+ * (lateness.h says what that means), what does a waiting stream cost in memory (memory.h), and how soon does it show
+ * what happens to its session (acts.h).
  */
 #include <stdio.h>
 #include <sys/resource.h>
@@ -31,7 +32,12 @@ static bool descriptors_suffice(unsigned streams)
 
 static bool get_cookies(struct cookies *cookies, const struct options *options)
 {
-    if (!cookies_fetch(cookies, &options->address, options->cookie_path, options->cookies))
+    char form[256];
+    struct request request = {.method = "GET", .path = options->cookie_path};
+    snprintf(form, sizeof(form), "user=%s", options->login != NULL ? options->login : "");
+    if (options->login != NULL)
+        request = (struct request){.method = "POST", .path = "/login", .form = form};
+    if (!cookies_fetch(cookies, &options->address, &request, options->cookies))
         return false;
     if (options->cookie_file == NULL || cookies_write(cookies, options->cookie_file))
         return true;
@@ -39,7 +45,7 @@ static bool get_cookies(struct cookies *cookies, const struct options *options)
     return false;
 }
 
-/* Runs and reports; true when no stream was truncated or failed and no event lost. */
+/* Runs and reports; true when no stream was truncated or failed, no event lost, and each act answered and seen. */
 static bool measure(const struct options *options, const struct cookies *cookies)
 {
     struct load load;
@@ -49,8 +55,10 @@ static bool measure(const struct options *options, const struct cookies *cookies
     struct report report;
     report_init(&report, &load);
     report_print(&report);
-    bool is_good = report.by_state[STREAM_COMPLETE] + report.by_state[STREAM_HELD] == options->streams &&
-                   report.lost == 0 && report.misnumbered == 0;
+    unsigned good = report.by_state[STREAM_COMPLETE] + report.by_state[STREAM_HELD] +
+                    (options->acts > 0 ? report.by_state[STREAM_ENDED] : 0);
+    bool is_good = good == options->streams && report.lost == 0 && report.misnumbered == 0 &&
+                   load.acts.answered.count == options->acts && load.acts.lost == 0;
     if (options->json_path != NULL && !report_write_json(&report, options->json_path)) {
         fprintf(stderr, "streams: cannot write %s\n", options->json_path);
         is_good = false;
@@ -66,7 +74,7 @@ int main(int argc, char **argv)
     options_read(&options, argc, argv);
     struct cookies cookies = {.texts = NULL};
     bool is_good = descriptors_suffice(options.streams) && get_cookies(&cookies, &options);
-    if (is_good && options.streams > 0)
+    if (is_good && (options.streams > 0 || options.acts > 0))
         is_good = measure(&options, &cookies);
     cookies_free(&cookies);
     return is_good ? 0 : 1;
