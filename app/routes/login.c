@@ -11,6 +11,7 @@ enum mid_error login_route(struct mid_request *rq)
     if (user == NULL || user[0] == '\0')
         return mid_fail(rq, MID_BAD_REQUEST, "the form field \"user\" is missing");
     MID_TRY(mid_session_open(rq, &session));
+    MID_TRY(mid_user_begin_login(session, user)); /* here a password would be checked, which may just be changed */
     MID_TRY(mid_session_set(session, "user", user));
     MID_TRY(mid_session_describe(session, mid_remote_address(rq), mid_header(rq, "User-Agent")));
     MID_TRY(mid_session_renew(session, user));

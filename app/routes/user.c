@@ -3,20 +3,6 @@
 
 #include "routes/routes.h"
 
-/* The visitor's session, if somebody is logged in to it; his name lives as long as its values. */
-static enum mid_error find_user(struct mid_request *rq, struct mid_session **session, const char **user)
-{
-    struct mid_session_info info;
-    MID_TRY(mid_session_find(rq, session));
-    if (*session == NULL)
-        return mid_fail(rq, MID_UNAUTHORIZED, "nobody is logged in");
-    MID_TRY(mid_session_info(*session, &info));
-    if (info.user == NULL)
-        return mid_fail(rq, MID_UNAUTHORIZED, "nobody is logged in");
-    *user = info.user;
-    return MID_OK;
-}
-
 static void add_session(const struct mid_user_session *session, void *list)
 {
     json_array_append_new(list,
@@ -32,31 +18,29 @@ static void free_json(void *value)
 
 enum mid_error user_sessions_route(struct mid_request *rq)
 {
-    struct mid_session *session = NULL;
-    const char *user = NULL;
+    const char *user;
     json_t *list = json_array();
     mid_defer(rq, free_json, list);
-    MID_TRY(find_user(rq, &session, &user));
+    MID_TRY(mid_require_login(rq, -1, &user));
     MID_TRY(mid_user_sessions(rq, user, add_session, list));
     return mid_respond_json(rq, 200, "{s:O}", "sessions", list);
 }
 
 enum mid_error end_user_session_route(struct mid_request *rq)
 {
-    struct mid_session *session = NULL;
-    const char *user = NULL;
+    const char *user;
     int64_t ended;
-    MID_TRY(find_user(rq, &session, &user));
+    MID_TRY(mid_require_login(rq, -1, &user));
     MID_TRY(mid_user_end_session(rq, user, mid_param(rq, "id"), &ended));
     return mid_respond_json(rq, 200, "{s:I}", "ended", (json_int_t)ended);
 }
 
 enum mid_error end_other_sessions_route(struct mid_request *rq)
 {
-    struct mid_session *session = NULL;
-    const char *user = NULL;
+    struct mid_session *session;
     int64_t ended;
-    MID_TRY(find_user(rq, &session, &user));
+    MID_TRY(mid_require_login(rq, -1, NULL));
+    MID_TRY(mid_session_find(rq, &session));
     MID_TRY(mid_user_end_others(session, &ended));
     return mid_respond_json(rq, 200, "{s:I}", "ended", (json_int_t)ended);
 }

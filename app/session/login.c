@@ -1,6 +1,7 @@
 /*
  * Login and logout, and what they mean for the index of the user's sessions (user/index.h). See session.h.
  */
+#include <inttypes.h>
 #include <string.h>
 
 #include "http/request.h"
@@ -8,6 +9,26 @@
 #include "session/session.h"
 #include "session/user_sessions.h"
 #include "user/index.h"
+
+enum mid_error mid_require_login(struct mid_request *rq, int64_t max_age_ms, const char **user)
+{
+    struct mid_session *session;
+    struct mid_session_info info = {.user = NULL};
+    if (user != NULL)
+        *user = NULL;
+    MID_TRY(mid_session_find(rq, &session));
+    if (session != NULL)
+        MID_TRY(mid_session_info(session, &info));
+    if (info.user == NULL)
+        return mid_fail(rq, MID_UNAUTHORIZED, "nobody is logged in");
+    int64_t age_ms = store_unix_ms(session->key) - info.renewed_ms;
+    if (max_age_ms >= 0 && age_ms > max_age_ms)
+        return mid_fail(rq, MID_UNAUTHORIZED, "the last login was %" PRId64 " s ago, which is too long for this",
+                        age_ms / 1000);
+    if (user != NULL)
+        *user = info.user;
+    return MID_OK;
+}
 
 /* Whoever meets the name of a session that is not there, or is another's, takes it away; so this may fail. */
 MAY_SUSPEND static void leave_index(const struct mid_session *session, const char *user, bool is_gone)

@@ -24,13 +24,7 @@ static bool is_same(const char *a, const char *b)
 /* Before each handler that needs it. */
 static enum mid_error require_login(struct mid_request *rq)
 {
-    struct mid_session *session;
-    struct mid_session_info info;
-    MID_TRY(mid_session_find(rq, &session));
-    if (session == NULL)
-        return mid_fail(rq, MID_UNAUTHORIZED, "log in first");
-    MID_TRY(mid_session_info(session, &info));
-    return info.user != NULL ? MID_OK : mid_fail(rq, MID_UNAUTHORIZED, "log in first");
+    return mid_require_login(rq, -1, NULL);
 }
 
 static enum mid_error login(struct mid_request *rq)

@@ -27,17 +27,6 @@ static struct http_stream *open_waiting(const struct stage *stage, const char *w
     return stream;
 }
 
-/* The connection for notifications stands, and hears of ends. */
-static void await_ears(const struct stage *stage, long long connections)
-{
-    long long heard = 0;
-    for (int i = 0; i < PATIENCE_MS / 10 && heard != connections; i++) {
-        heard = redis_int(stage->site.redis, "EVAL %s 0", "return redis.call('PUBSUB', 'NUMSUB', 'mid:ended')[2]");
-        usleep(10000);
-    }
-    cr_assert_eq(heard, connections, "%lld connections hear of ends", heard);
-}
-
 /* Its body, when it has ended. */
 static char *body_of_end(struct http_stream *stream)
 {
@@ -75,7 +64,7 @@ Test(live_ends, a_logout)
     make_session(&stage);
     struct http_stream *one = open_waiting(&stage, "s1");
     struct http_stream *two = open_waiting(&stage, "s2");
-    await_ears(&stage, 1);
+    stage_await_listeners(&stage, "mid:ended", 1);
     cr_assert_eq(stage_act(&stage, "destroy", NULL), 200);
     expect_session_ended(one);
     expect_session_ended(two);
@@ -99,7 +88,7 @@ Test(live_ends, a_login_of_another_user)
     struct stage stage = stage_open(SETTINGS(QUIET));
     make_session(&stage);
     struct http_stream *stream = open_waiting(&stage, "s");
-    await_ears(&stage, 1);
+    stage_await_listeners(&stage, "mid:ended", 1);
     cr_assert_eq(stage_act(&stage, "renew:grace", NULL), 200);
     expect_reconnect(stream);
     stage_close(&stage);
@@ -110,7 +99,7 @@ Test(live_ends, not_a_login_of_the_same_user)
     struct stage stage = stage_open(SETTINGS(QUIET));
     cr_assert_eq(stage_act(&stage, "renew:grace&who=m", NULL), 200);
     struct http_stream *stream = open_waiting(&stage, "s");
-    await_ears(&stage, 1);
+    stage_await_listeners(&stage, "mid:ended", 1);
     cr_assert_eq(stage_act(&stage, "renew:grace", NULL), 200);
     expect_to_go_on(stream);
     stage_close(&stage);
@@ -121,7 +110,7 @@ Test(live_ends, not_the_logout_of_somebody_else)
     struct stage stage = stage_open(SETTINGS(QUIET));
     make_session(&stage);
     struct http_stream *stream = open_waiting(&stage, "s");
-    await_ears(&stage, 1);
+    stage_await_listeners(&stage, "mid:ended", 1);
     struct site other = stage.site;
     other.visitor = cookie_jar_new();
     cr_assert_eq(site_send(&other, "POST", "/act?acts=set:a:1,commit,destroy&who=o", "", NULL), 200);
@@ -194,7 +183,7 @@ Test(live_ends, a_stream_that_sends_without_waiting_ends)
     make_session(&stage);
     struct http_stream *stream = stage_stream(&stage, "open,begin:events,chatter,return&who=s");
     cr_assert(http_stream_wait_text(stream, "line", PATIENCE_MS));
-    await_ears(&stage, 1);
+    stage_await_listeners(&stage, "mid:ended", 1);
     cr_assert_eq(stage_act(&stage, "destroy", NULL), 200);
     EXPECT_NOTE(&stage, "s.3", "chatter MID_ENDED");
     expect_session_ended(stream);
@@ -207,7 +196,7 @@ Test(live_ends, nobody_listens_without_a_stream)
     struct stage stage = stage_open(SETTINGS(QUIET));
     make_session(&stage);
     cr_assert_eq(stage_act(&stage, "destroy", NULL), 200);
-    await_ears(&stage, 0);
+    stage_await_listeners(&stage, "mid:ended", 0);
     stage_close(&stage);
 }
 
@@ -219,7 +208,7 @@ Test(live_ends, a_logout_while_the_connection_is_cut)
     for (int i = 0; i < 10; i++) {
         make_session(&stage);
         struct http_stream *stream = open_waiting(&stage, "s");
-        await_ears(&stage, 1);
+        stage_await_listeners(&stage, "mid:ended", 1);
         redis_int(stage.site.redis, "CLIENT KILL TYPE pubsub");
         cr_assert_eq(stage_act(&stage, "destroy", NULL), 200);
         expect_session_ended(stream);
@@ -233,11 +222,11 @@ Test(live_ends, a_logout_after_redis_was_restarted)
     site_needs_one_redis(&stage.site);
     make_session(&stage);
     struct http_stream *stream = open_waiting(&stage, "s");
-    await_ears(&stage, 1);
+    stage_await_listeners(&stage, "mid:ended", 1);
     site_await_written(&stage.site);
     site_kill_redis(&stage.site);
     site_start_redis(&stage.site);
-    await_ears(&stage, 1);
+    stage_await_listeners(&stage, "mid:ended", 1);
     cr_assert_eq(stage_act(&stage, "ping,destroy,return", NULL), 200); /* by the other connection */
     expect_session_ended(stream);
     stage_close(&stage);

@@ -29,33 +29,6 @@ static struct http_stream *open_stream(const struct stage *stage, const char *ac
     return stream;
 }
 
-/* How many connections listen to the visitor's session. */
-static long long listeners(const struct stage *stage, const char *key)
-{
-    return redis_int(stage->site.redis, "EVAL %s 0 %s", "return redis.call('PUBSUB', 'NUMSUB', ARGV[1])[2]", key);
-}
-
-static void await_listeners(const struct stage *stage, const char *key, long long count)
-{
-    for (int i = 0; i < PATIENCE_MS / 10 && listeners(stage, key) != count; i++)
-        usleep(10000);
-    cr_assert_eq(listeners(stage, key), count);
-}
-
-static bool is_marked(const struct stage *stage, const char *key)
-{
-    return (stored_header(&stage->site, key).flags >> HEADER_WATCH_SHIFT) != 0;
-}
-
-/* It waits: it is subscribed, and has marked the record. */
-static void await_wait(const struct stage *stage, const char *key)
-{
-    await_listeners(stage, key, 1);
-    for (int i = 0; i < PATIENCE_MS / 10 && !is_marked(stage, key); i++)
-        usleep(10000);
-    cr_assert(is_marked(stage, key));
-}
-
 static long long published(const struct stage *stage)
 {
     OWNED char *info = redis_text(stage->site.redis, "INFO commandstats");
@@ -72,7 +45,7 @@ Test(live_waits, anothers_change_ends_it_and_is_there)
     OWNED char *key = site_key(&stage.site);
     struct http_stream *stream = open_stream(
         &stage, "get:a,wait:60000,get:a,changed:a,changed:b,changed:c,wait:60000,get:c,changed:c,changed:a");
-    await_wait(&stage, key);
+    stage_await_wait(&stage, key);
     stage_act(&stage, "set:a:2,commit", NULL);
     EXPECT_NOTE(&stage, "s.4", "wait:60000 MID_OK");
     EXPECT_NOTE(&stage, "s.5", "get:a MID_OK 2");
@@ -84,7 +57,7 @@ Test(live_waits, anothers_change_ends_it_and_is_there)
     EXPECT_NOTE(&stage, "s.11", "changed:c MID_OK yes");
     EXPECT_NOTE(&stage, "s.12", "changed:a MID_OK no");
     http_stream_close(stream, NULL);
-    await_listeners(&stage, key, 0);
+    stage_await_listeners(&stage, key, 0);
     stage_close(&stage);
 }
 
@@ -101,7 +74,7 @@ Test(live_waits, a_change_of_any_kind_ends_it)
     OWNED char *key = site_key(&stage.site);
     struct http_stream *stream = open_stream(
         &stage, "wait:60000,wait:60000,wait:60000,wait:60000,wait:60000,wait:60000,wait:60000,wait:60000,get:a");
-    await_wait(&stage, key);
+    stage_await_wait(&stage, key);
     for (int i = 0; i < CHANGES; i++) {
         OWNED char *acts = text_printf("%s&who=h%d", changes[i], i);
         OWNED char *note = text_printf("s.%d", 3 + i);
@@ -164,7 +137,7 @@ Test(live_waits, what_is_recorded_is_kept)
     make_session(&stage);
     OWNED char *key = site_key(&stage.site);
     struct http_stream *stream = open_stream(&stage, "set:b:mine,wait:60000,get:b,commit,get:a");
-    await_wait(&stage, key);
+    stage_await_wait(&stage, key);
     stage_act(&stage, "set:a:2,commit", NULL);
     EXPECT_NOTE(&stage, "s.4", "wait:60000 MID_OK");
     EXPECT_NOTE(&stage, "s.5", "get:b MID_OK mine");
@@ -183,13 +156,13 @@ Test(live_waits, a_logout_and_anothers_login_end_it)
     make_session(&stage);
     OWNED char *key = site_key(&stage.site);
     struct http_stream *stream = open_stream(&stage, "wait:60000");
-    await_wait(&stage, key);
+    stage_await_wait(&stage, key);
     stage_act(&stage, "renew:grace", NULL);
     EXPECT_NOTE(&stage, "s.3", "wait:60000 MID_ENDED");
     http_stream_close(stream, NULL);
     stream = stage_stream(&stage, "open,begin:events,wait:60000&who=t");
     cr_assert_eq(http_stream_wait_head(stream, PATIENCE_MS), 200);
-    await_listeners(&stage, key, 1);
+    stage_await_listeners(&stage, key, 1);
     stage_act(&stage, "destroy&who=i", NULL);
     EXPECT_NOTE(&stage, "t.3", "wait:60000 MID_ENDED");
     http_stream_close(stream, NULL);
@@ -202,12 +175,12 @@ Test(live_waits, a_client_that_leaves_and_a_worker_that_drains_end_it)
     make_session(&stage);
     OWNED char *key = site_key(&stage.site);
     struct http_stream *stream = open_stream(&stage, "wait:60000");
-    await_wait(&stage, key);
+    stage_await_wait(&stage, key);
     http_stream_close(stream, NULL);
     EXPECT_NOTE(&stage, "s.3", "wait:60000 MID_GONE");
     stream = stage_stream(&stage, "open,begin:events,wait:60000&who=t");
     cr_assert_eq(http_stream_wait_head(stream, PATIENCE_MS), 200);
-    await_listeners(&stage, key, 1);
+    stage_await_listeners(&stage, key, 1);
     process_signal(stage.site.stack->master, SIGHUP);
     EXPECT_NOTE(&stage, "t.3", "wait:60000 MID_DRAINING");
     http_stream_close(stream, NULL);
@@ -223,7 +196,7 @@ Test(live_waits, before_the_head_as_in_long_polling)
     make_session(&stage);
     OWNED char *key = site_key(&stage.site);
     struct http_stream *poll = stage_stream(&stage, "get:a,wait:60000,get:a&who=s");
-    await_wait(&stage, key);
+    stage_await_wait(&stage, key);
     stage_act(&stage, "set:a:2,commit", NULL);
     cr_assert(http_stream_wait_end(poll, PATIENCE_MS));
     http_stream_close(poll, &response);
@@ -263,7 +236,7 @@ Test(live_waits, in_a_task)
     make_session(&stage);
     OWNED char *key = site_key(&stage.site);
     stage_add_task(&stage, "get:a,wait:60000,get:a");
-    await_wait(&stage, key);
+    stage_await_wait(&stage, key);
     stage_act(&stage, "set:a:2,commit", NULL);
     EXPECT_NOTE(&stage, "t1.2", "wait:60000 MID_OK");
     EXPECT_NOTE(&stage, "t1.3", "get:a MID_OK 2");
@@ -278,7 +251,7 @@ Test(live_waits, a_large_session_of_which_a_part_was_read)
     stage_act(&stage, "rounds:2&who=r", NULL);
     stage_act(&stage, "get:a&who=r2", NULL);
     struct http_stream *stream = open_stream(&stage, "get:a,wait:60000,get:a,changed:a,get:b");
-    await_wait(&stage, key);
+    stage_await_wait(&stage, key);
     stage_act(&stage, "set:a:2,commit", NULL);
     EXPECT_NOTE(&stage, "s.4", "wait:60000 MID_OK");
     EXPECT_NOTE(&stage, "s.5", "get:a MID_OK 2");
@@ -313,11 +286,11 @@ Test(live_waits, a_mark_that_is_over_publishes_nothing_and_goes)
     header.flags |= (uint8_t)((1 + unit % HEADER_WATCH_UNITS) << HEADER_WATCH_SHIFT);
     header_pack(&header, bytes);
     redis_int(stage.site.redis, "HSET %s @ %b", key, bytes, sizeof(bytes));
-    cr_assert(is_marked(&stage, key));
+    cr_assert(stage_is_watched(&stage, key));
     stage_act(&stage, "get:a,set:a:2,commit,increment:n,commit", NULL);
     stage_act(&stage, "set:a:2,set:a:3,commit&who=i", NULL);
     cr_expect_eq(published(&stage), 0);
-    cr_expect_not(is_marked(&stage, key));
+    cr_expect_not(stage_is_watched(&stage, key));
     stage_close(&stage);
 }
 
@@ -333,12 +306,12 @@ Test(live_waits, a_change_while_the_connection_is_cut)
         OWNED char *note = text_printf("s%d.4", i);
         OWNED char *change = text_printf("increment:n,commit&who=h%d", i);
         struct http_stream *stream = stage_stream(&stage, acts);
-        await_wait(&stage, key);
+        stage_await_wait(&stage, key);
         redis_int(stage.site.redis, "CLIENT KILL TYPE pubsub");
         stage_act(&stage, change, NULL);
         EXPECT_NOTE(&stage, note, "wait:60000 MID_OK");
         http_stream_close(stream, NULL);
-        await_listeners(&stage, key, 0);
+        stage_await_listeners(&stage, key, 0);
     }
     stage_close(&stage);
 }
@@ -350,7 +323,7 @@ Test(live_waits, a_change_after_redis_was_restarted)
     make_session(&stage);
     OWNED char *key = site_key(&stage.site);
     struct http_stream *stream = open_stream(&stage, "get:a,wait:60000,get:a");
-    await_wait(&stage, key);
+    stage_await_wait(&stage, key);
     site_await_written(&stage.site);
     site_kill_redis(&stage.site);
     site_start_redis(&stage.site);
@@ -369,7 +342,7 @@ Test(live_waits, a_wait_is_over_in_time_without_redis)
     make_session(&stage);
     OWNED char *key = site_key(&stage.site);
     struct http_stream *stream = open_stream(&stage, "wait:1000,deaf:go,wait:2000,wait:100");
-    await_wait(&stage, key);
+    stage_await_wait(&stage, key);
     stage_await_gate(&stage, "s", "go");
     site_await_written(&stage.site);
     stage_open_gate(&stage, "s", "go");
@@ -387,7 +360,7 @@ Test(live_waits, a_redis_that_is_silent_for_long_is_waited_for)
     make_session(&stage);
     OWNED char *key = site_key(&stage.site);
     struct http_stream *stream = open_stream(&stage, "get:a,wait:60000,get:a");
-    await_wait(&stage, key);
+    stage_await_wait(&stage, key);
     site_stop_redis(&stage.site);
     cr_assert(site_wait_log(&stage.site, "reason=\"no answer in time\" use=notifications"));
     site_resume_redis(&stage.site);
@@ -418,6 +391,6 @@ Test(live_waits, nothing_is_lost_whatever_comes_between)
     OWNED char *expected = text_printf("follow:n:%d MID_OK followed", CHANGES);
     EXPECT_NOTE(&stage, "s.3", expected);
     http_stream_close(stream, NULL);
-    await_listeners(&stage, key, 0);
+    stage_await_listeners(&stage, key, 0);
     stage_close(&stage);
 }

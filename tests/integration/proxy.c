@@ -32,6 +32,8 @@ struct proxy {
     _Atomic enum loss loss; /* of the next `left` commits */
     atomic_int left;
     _Atomic(const char *) reply; /* of the proxy's own to the next command about a session; NULL: none */
+    atomic_bool swallows_messages;
+    atomic_int swallowed;
     atomic_bool is_closing;
     pthread_t thread;
 };
@@ -153,10 +155,12 @@ static void pass_answers(struct proxy *proxy, struct pair *pair)
 {
     static char piece[PIECE_BYTES];
     ssize_t got = recv(pair->redis_fd, piece, sizeof(piece), 0);
-    if (got > 0)
-        pass_answer(proxy, pair, piece, (size_t)got);
-    else
+    if (got <= 0)
         hang_up(pair);
+    else if (proxy->swallows_messages && has(piece, (size_t)got, "\r\n$7\r\nmessage\r\n"))
+        proxy->swallowed++;
+    else
+        pass_answer(proxy, pair, piece, (size_t)got);
 }
 
 static void turn(struct proxy *proxy)
@@ -219,6 +223,16 @@ void proxy_lose_next(struct proxy *proxy, enum loss loss)
 void proxy_answer_next(struct proxy *proxy, const char *reply)
 {
     proxy->reply = reply;
+}
+
+void proxy_swallow_messages(struct proxy *proxy)
+{
+    proxy->swallows_messages = true;
+}
+
+int proxy_swallowed(struct proxy *proxy)
+{
+    return proxy->swallowed;
 }
 
 static bool is_done(void *arg)

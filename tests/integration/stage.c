@@ -145,3 +145,30 @@ pid_t stage_start_task_workers(const struct stage *stage, const char *setting)
     free(dir), free(keys);
     return pid;
 }
+
+/* -------------------- notifications -------------------- */
+
+static long long listeners(const struct stage *stage, const char *channel)
+{
+    return redis_int(stage->site.redis, "EVAL %s 0 %s", "return redis.call('PUBSUB', 'NUMSUB', ARGV[1])[2]", channel);
+}
+
+void stage_await_listeners(const struct stage *stage, const char *channel, long long count)
+{
+    for (int i = 0; i < PATIENCE_MS / 10 && listeners(stage, channel) != count; i++)
+        usleep(10000);
+    cr_assert_eq(listeners(stage, channel), count, "%lld connections hear %s", listeners(stage, channel), channel);
+}
+
+bool stage_is_watched(const struct stage *stage, const char *key)
+{
+    return (stored_header(&stage->site, key).flags >> HEADER_WATCH_SHIFT) != 0;
+}
+
+void stage_await_wait(const struct stage *stage, const char *key)
+{
+    stage_await_listeners(stage, key, 1);
+    for (int i = 0; i < PATIENCE_MS / 10 && !stage_is_watched(stage, key); i++)
+        usleep(10000);
+    cr_assert(stage_is_watched(stage, key));
+}

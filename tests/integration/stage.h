@@ -44,6 +44,14 @@ char *stage_notes(const struct stage *stage);
         free(expect_note);                                                                                             \
     } while (0)
 
+/* Waits until so many connections listen to the channel: "mid:ended", or the key of a session. */
+void stage_await_listeners(const struct stage *stage, const char *channel, long long count);
+
+/* Whether commits of the session are published; waits until a handler waits for them: it is subscribed, and has marked
+ * the record. */
+bool stage_is_watched(const struct stage *stage, const char *key);
+void stage_await_wait(const struct stage *stage, const char *key);
+
 /* The processes that do tasks: the one of the site, and another pool of them, as in another container, which is the
  * caller's to end. */
 pid_t stage_task_worker(const struct stage *stage);

@@ -166,3 +166,41 @@ Test(user_logins, a_login_that_meets_an_end_of_all_ends_or_never_begins)
     }
     stage_close(&stage);
 }
+
+/* -------------------- requiring one -------------------- */
+
+Test(user_logins, a_login_is_required_whoever_the_visitor_is)
+{
+    struct stage stage = stage_open(NULL);
+    EXPECT_PLAY(&stage, "require-login:-1", "status 401");
+    cr_expect_eq(stored_sessions(&stage.site), 0, "the question has made a session");
+    EXPECT_PLAY(&stage, "set:a:1,commit,require-login:-1", "status 401");
+    log_in(&stage, "grace", "desk");
+    EXPECT_PLAY(&stage, "require-login:-1", "grace");
+    EXPECT_PLAY(&stage, "renew:,require-login:-1", "status 401");
+    log_in(&stage, "grace", "desk");
+    EXPECT_PLAY(&stage, "destroy,require-login:-1", "status 401");
+    log_in(&stage, "grace", "desk");
+    OWNED char *key = site_key(&stage.site);
+    redis_int(stage.site.redis, "DEL %s", key);
+    EXPECT_PLAY(&stage, "require-login:-1", "status 401");
+    stage_close(&stage);
+}
+
+/* Before a password is changed, the old one is asked for, however long the session lives. What renews the session
+ * without anybody having entered something, in a stream, is no login. */
+Test(user_logins, a_login_can_be_too_old)
+{
+    struct stage stage = stage_open(NULL);
+    log_in(&stage, "grace", "desk");
+    EXPECT_PLAY(&stage, "require-login:30000", "grace");
+    usleep(1100000);
+    EXPECT_PLAY(&stage, "require-login:1000", "status 401");
+    EXPECT_PLAY(&stage, "require-login:30000", "grace");
+    cr_expect_eq(stage_act(&stage, "open,begin:bytes,renew:grace&who=late", NULL), 200);
+    EXPECT_NOTE(&stage, "late.3", "renew:grace MID_OK");
+    EXPECT_PLAY(&stage, "require-login:1000", "status 401");
+    EXPECT_PLAY(&stage, "renew:grace", "");
+    EXPECT_PLAY(&stage, "require-login:1000", "grace");
+    stage_close(&stage);
+}

@@ -1,5 +1,5 @@
 /*
- * The sessions of a user: who is logged in where, and logging out elsewhere.
+ * The user who is logged in, and his sessions: where they are used, and logging out elsewhere.
  */
 #ifndef MIDSTREAM_USER_H
 #define MIDSTREAM_USER_H
@@ -17,8 +17,17 @@ struct mid_request;
 struct mid_session;
 
 /*
+ * For handlers, or before them (`before` of a route): only those who are logged in, and whose login is not older than
+ * `max_age_ms`; -1: of any age. The login is the last mid_session_renew() before a head, so an application that renews
+ * sessions only after it has seen credentials asks for them again with this. *user (may be NULL) is a value of the
+ * session (mid_session_get()). May suspend. MID_UNAUTHORIZED: nobody is logged in, or not recently enough; *user is
+ * NULL. Other errors as of mid_session_find() and mid_session_get().
+ */
+MID_PUBLIC MID_CHECK enum mid_error mid_require_login(struct mid_request *rq, int64_t max_age_ms, const char **user);
+
+/*
  * A user is who was named in mid_session_renew(). From the login on, his session is in an index in Redis until it ends;
- * how many he may have is the setting user-sessions-max. Everything below may be called by any request, task or
+ * how many he may have is the setting user-sessions-max. What follows may be called by any request, task or
  * after-response function for any user: whether the visitor may do that is the application's to decide.
  *
  * All but mid_session_describe() send at least one command for each session: of thousands of sessions, better in a

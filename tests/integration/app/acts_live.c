@@ -34,6 +34,11 @@ enum mid_error follow_act(struct player *player, const char *const words[])
 
 /* -------------------- the sessions of a user -------------------- */
 
+enum mid_error require_login_act(struct player *player, const char *const words[])
+{
+    return mid_require_login(player->rq, strtoll(words[1], NULL, 10), &player->value);
+}
+
 enum mid_error begin_login_act(struct player *player, const char *const words[])
 {
     return mid_user_begin_login(player->session, words[1]);
@@ -69,10 +74,22 @@ enum mid_error sessions_act(struct player *player, const char *const words[])
     return MID_OK;
 }
 
+static void count_session(const struct mid_user_session *session, void *count)
+{
+    *(int64_t *)count += session->id[0] != '\0';
+}
+
 static enum mid_error tell_count(struct player *player, enum mid_error error, int64_t count)
 {
     player->value = mid_printf(player->rq, "%" PRId64, count);
     return error;
+}
+
+enum mid_error count_sessions_act(struct player *player, const char *const words[])
+{
+    int64_t count = 0;
+    enum mid_error error = mid_user_sessions(player->rq, words[1], count_session, &count);
+    return tell_count(player, error, count);
 }
 
 enum mid_error end_session_act(struct player *player, const char *const words[])

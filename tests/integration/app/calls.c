@@ -138,6 +138,7 @@ static const struct mid_redis_argument ping[] = {{"PING", 4}};
     X(mid_session_compare_and_set, mid_session_compare_and_set(c->session, "a", "1", "2", &got.flag))                  \
     X(mid_session_renew, mid_session_renew(c->session, "grace"))                                                       \
     X(mid_session_describe, mid_session_describe(c->session, "127.0.0.1", "a\xff\n"))                                  \
+    X(mid_require_login, mid_require_login(c->rq, 0, &got.text))                                                       \
     X(mid_user_begin_login, mid_user_begin_login(c->session, "grace"))                                                 \
     X(mid_user_sessions, mid_user_sessions(c->rq, "grace", do_nothing_with_session, NULL))                             \
     X(mid_user_end_session, mid_user_end_session(c->rq, "grace", "00112233445566778899aabbccddeeff", NULL))            \
