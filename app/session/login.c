@@ -17,12 +17,14 @@ enum mid_error mid_require_login(struct mid_request *rq, int64_t max_age_ms, con
     if (user != NULL)
         *user = NULL;
     MID_TRY(mid_session_find(rq, &session));
+    if (session == NULL && rq->session != NULL && rq->session->lives_on)
+        return mid_fail(rq, MID_ENDED, "the session was renewed meanwhile; repeat the request with the new cookie");
     if (session != NULL)
         MID_TRY(mid_session_info(session, &info));
     if (info.user == NULL)
         return mid_fail(rq, MID_UNAUTHORIZED, "nobody is logged in");
     int64_t age_ms = store_unix_ms(session->key) - info.renewed_ms;
-    if (max_age_ms >= 0 && age_ms > max_age_ms)
+    if (max_age_ms != -1 && age_ms > max_age_ms)
         return mid_fail(rq, MID_UNAUTHORIZED, "the last login was %" PRId64 " s ago, which is too long for this",
                         age_ms / 1000);
     if (user != NULL)

@@ -19,9 +19,12 @@ struct mid_session;
 /*
  * For handlers, or before them (`before` of a route): only those who are logged in, and whose login is not older than
  * `max_age_ms`; -1: of any age. The login is the last mid_session_renew() before a head, so an application that renews
- * sessions only after it has seen credentials asks for them again with this. *user (may be NULL) is a value of the
- * session (mid_session_get()). May suspend. MID_UNAUTHORIZED: nobody is logged in, or not recently enough; *user is
- * NULL. Other errors as of mid_session_find() and mid_session_get().
+ * sessions only after it has seen credentials asks for them again with this. As of the last load: in a stream,
+ * mid_session_refresh() first. Not before a handler that logs in, which could not be repeated when its response was
+ * lost (mid_session_renew()). *user (may be NULL) is a value of the session (mid_session_get()). May suspend.
+ * MID_UNAUTHORIZED: nobody is logged in, or not recently enough; *user is NULL. MID_ENDED: the cookie is from before a
+ * renewal that has just been; the request can be repeated with the new one. Other errors as of mid_session_find() and
+ * mid_session_get().
  */
 MID_PUBLIC MID_CHECK enum mid_error mid_require_login(struct mid_request *rq, int64_t max_age_ms, const char **user);
 

@@ -19,10 +19,10 @@ class Stack:
     """Use it with `with`: what it started is stopped at the end, also after an error.
 
     nginx writes no access log, as those of the peers do not, and all visitors come from one address. `program` is run in
-    place of build/release/midstream, with `settings` besides, as environment variables.
+    place of build/release/midstream.
     """
 
-    def __init__(self, workers, program=None, task_workers=0, settings=None):
+    def __init__(self, workers, program=None, task_workers=0):
         self.workers = workers
         self.task_workers = task_workers
         self.environment = {
@@ -31,7 +31,6 @@ class Stack:
             "MIDSTREAM_SESSION_NEW_MAX": "0",
             "MIDSTREAM_CORE_FILES": "yes",  # or nobody but root could look at their memory
             **({"MIDSTREAM": str(program)} if program else {}),
-            **(settings or {}),
         }
 
     def __enter__(self):

@@ -41,21 +41,23 @@ def of_streams(streams):
 
 
 def of_quantiles(value):
-    return f"{value['p50']:.2f} / {value['p99']:.2f} / {value['max']:.2f}"
+    return f"{value['p50']:.2f} / {value['p99']:.2f} / {value['max']:.2f}" if value["count"] > 0 else "-"
 
 
 def of_live(live):
     yield "Live sessions: from sending a request until a stream of the session shows what it did; p50 / p99 / max ms"
-    yield f"  {'a commit, by number of streams':<34} {'answered':<24} {'seen by its stream':<24} not seen"
+    yield f"  {'a commit, by number of streams':<34} {'answered':<24} {'seen by its stream':<24} failed"
     for run in live["seen"]:
         name = f"{run['streams']}, each of its own session"
         answered, seen = of_quantiles(run["answered_ms"]), of_quantiles(run["seen_ms"])
-        yield f"  {name:<34} {answered:<24} {seen:<24} {run['acts_not_seen']}"
+        yield f"  {name:<34} {answered:<24} {seen:<24} {run['not_done']}"
     for run in live["watched"]:
         answered, seen = of_quantiles(run["answered_ms"]), of_quantiles(run["seen_ms"])
-        yield f"  {str(run['watchers']) + ' of the one session':<34} {answered:<24} {seen:<24} {run['not_seen']}"
+        yield f"  {str(run['watchers']) + ' of the one session':<34} {answered:<24} {seen:<24} {run['not_done']}"
     yield "  what such a commit costs, with its streams"
     for run in live["watched"]:
+        if run["not_done"] > 0:
+            continue
         cpu = ", ".join(f"{group} {value:.0f}" for group, value in run["cpu_us"].items())
         commands = ", ".join(f"{command} {count:g}" for command, count in run["redis_commands"].items())
         yield f"    {run['watchers']:>3} streams: CPU microseconds {cpu}; Redis commands {commands}"
@@ -63,7 +65,7 @@ def of_live(live):
     answered = run["answered_ms"]["max"]
     yield (
         f"  {run['streams']} sessions of a user, ended by one request: answered after {answered:.0f} ms,"
-        f" their streams ended after {of_quantiles(run['seen_ms'])}; {run['acts_not_seen']} not"
+        f" their streams ended after {of_quantiles(run['seen_ms'])}; {run['not_done']} failed"
     )
 
 

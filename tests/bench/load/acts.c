@@ -15,7 +15,7 @@ enum { PATIENCE_US = 20 * 1000000 }; /* longer than a heartbeat, which finds wha
 
 void acts_init(struct acts *acts, const struct options *options, const struct cookies *cookies)
 {
-    *acts = (struct acts){.options = options, .cookies = cookies, .fd = -1};
+    *acts = (struct acts){.options = options, .cookies = cookies, .fd = -1, .next_at_us = INT64_MAX};
     acts->has_shown = calloc(options->streams + 1, sizeof(acts->has_shown[0]));
     ENSURE(acts->has_shown != NULL);
 }
@@ -120,6 +120,7 @@ bool acts_connect(struct acts *acts)
 {
     acts->fd = request_connect(&acts->options->address);
     acts->is_cut_off = acts->fd < 0;
+    acts->next_at_us = 0;
     return acts->fd >= 0;
 }
 
@@ -132,8 +133,7 @@ void acts_turn(struct acts *acts, int64_t now_us)
 {
     if (acts->is_under_way && now_us > acts->sent_at_us + PATIENCE_US)
         give_up(acts, now_us);
-    bool is_next = !acts->is_under_way && acts->begun < acts->options->acts && now_us >= acts->next_at_us;
-    if (is_next && acts->fd >= 0)
+    if (!acts_are_over(acts) && !acts->is_under_way && now_us >= acts->next_at_us)
         send_next(acts, now_us);
 }
 
@@ -158,6 +158,11 @@ void acts_read(struct acts *acts, int64_t now_us)
         hang_up(acts, now_us);
         break;
     }
+}
+
+void acts_cut_off(struct acts *acts)
+{
+    acts->is_cut_off = true;
 }
 
 void acts_see(struct acts *acts, unsigned stream, int64_t at_us)

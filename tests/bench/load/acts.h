@@ -29,7 +29,7 @@ struct acts {
     bool *has_shown; /* by stream, heap */
     int64_t sent_at_us;
     int64_t next_at_us;
-    bool is_cut_off;  /* nobody listens */
+    bool is_cut_off;  /* they cannot go on: nobody listens, or a stream is gone */
     unsigned refused; /* answered with another status than 2xx, or not at all */
     uint64_t lost;    /* times that a stream has not shown one */
     struct samples answered;
@@ -39,7 +39,7 @@ struct acts {
 void acts_init(struct acts *acts, const struct options *options, const struct cookies *cookies);
 void acts_fini(struct acts *acts);
 
-/* Whether all of them are over, or one was not seen; true when none were asked for. */
+/* Whether all of them are over, or one was not seen, or they are cut off; true when none were asked for. */
 bool acts_are_over(const struct acts *acts);
 
 /* Afterwards there is something to be waited for, `fd`; false: nobody listens. Blocks, which is why it is done first.
@@ -49,13 +49,16 @@ MID_CHECK bool acts_connect(struct acts *acts);
 /* When it is to be called next, at the latest: INT64_MAX when there is nothing to do but to wait. */
 int64_t acts_next_us(const struct acts *acts);
 
-/* The streams are open: sends what is due, and gives up what has taken too long. */
+/* The streams are open, and there is a connection: sends what is due, and gives up what has taken too long. */
 void acts_turn(struct acts *acts, int64_t now_us);
 
 /* There is something to be read from `fd`. */
 void acts_read(struct acts *acts, int64_t now_us);
 
-/* A stream has had an event, or has come to its end. */
+/* A stream that has to show them is not open, or has ended by itself. */
+void acts_cut_off(struct acts *acts);
+
+/* A stream has had an event. */
 void acts_see(struct acts *acts, unsigned stream, int64_t at_us);
 
 #endif

@@ -77,10 +77,12 @@ static void open_due(struct load *load, int64_t now_us)
         unsigned index = load->opened++;
         struct stream *stream = &load->streams[index];
         stream_open(stream, &load->options->address, 1 + index / STREAMS_PER_SOURCE, now_us);
-        if (stream_is_over(stream))
+        if (stream_is_over(stream)) {
             load->over++;
-        else
+            acts_cut_off(&load->acts);
+        } else {
             watch(load, index, EPOLL_CTL_ADD, EPOLLOUT);
+        }
     }
 }
 
@@ -106,6 +108,8 @@ static void handle(struct load *load, const struct epoll_event *event)
     if (stream->event_at_us != last_event_at_us)
         acts_see(&load->acts, index, stream->event_at_us);
     note_change(load, stream, before);
+    if (stream_is_over(stream) && stream->state != STREAM_ENDED)
+        acts_cut_off(&load->acts);
 }
 
 /* Milliseconds until the next stream is to be opened, or the next act, rounded up; a longer pause is not needed by
@@ -140,17 +144,19 @@ static void close_all(struct load *load, enum stream_state state)
     for (unsigned i = 0; i < load->options->streams; i++) {
         if (stream_is_over(&load->streams[i]))
             continue;
-        stream_close(&load->streams[i], load->streams[i].state == STREAM_OPEN ? state : STREAM_FAILED);
-        load->over++;
+        enum stream_state before = load->streams[i].state;
+        stream_close(&load->streams[i], before == STREAM_OPEN ? state : STREAM_FAILED);
+        note_change(load, &load->streams[i], before);
     }
 }
 
 static void run_acts(struct load *load, int64_t now_us)
 {
     struct epoll_event event = {.events = EPOLLIN, .data.u32 = (uint32_t)ACTS};
-    if (load->acts.fd < 0 && acts_connect(&load->acts))
+    if (load->acts.fd >= 0)
+        acts_turn(&load->acts, now_us);
+    else if (acts_connect(&load->acts))
         ENSURE(epoll_ctl(load->epoll_fd, EPOLL_CTL_ADD, load->acts.fd, &event) == 0);
-    acts_turn(&load->acts, now_us);
 }
 
 static void check_time(struct load *load, int64_t now_us)
@@ -169,8 +175,10 @@ static void check_time(struct load *load, int64_t now_us)
     int64_t opening_us = (int64_t)options->streams * 1000000 / options->opens_per_second;
     int64_t schedule_us = opening_us + (int64_t)options->expected_events * options->interval_us;
     bool has_schedule = options->hold_us < 0 && (options->acts == 0 || load->all_open_at_us == 0);
-    if (has_schedule && now_us > load->started_at_us + schedule_us + SILENCE_MAX_US)
+    if (has_schedule && now_us > load->started_at_us + schedule_us + SILENCE_MAX_US) {
+        acts_cut_off(&load->acts);
         close_all(load, STREAM_TRUNCATED);
+    }
 }
 
 void load_run(struct load *load)

@@ -28,7 +28,8 @@ static const char usage[] =
     "                       may be given several times. Looking costs time: do not ask for it where lateness counts\n"
     "  --json FILE          write the figures there\n"
     "\n"
-    "Exit status: 0 when every stream was complete (or held), 1 when one was not, 2 for a wrong option.\n";
+    "Exit status: 0 when every stream was complete (or held, or ended by an act) and every act answered and seen, 1 when\n"
+    "one was not, 2 for a wrong option.\n";
 
 static _Noreturn void refuse(const char *what, const char *value)
 {

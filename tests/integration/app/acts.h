@@ -42,9 +42,10 @@ act_fn describe_act;      /* "describe:ADDRESS:AGENT" */
 /* "sessions:USER": the latest login first, each as its address, "*" behind it for this one. */
 act_fn sessions_act;
 
+act_fn count_sessions_act; /* "count-sessions:USER" */
+
 /* "end-session:USER:ADDRESS" (the first with that address, or "ID" as it stands), "end-others", "end-all:USER": how
  * many. */
-act_fn count_sessions_act; /* "count-sessions:USER" */
 act_fn end_session_act;
 act_fn end_others_act;
 act_fn end_all_act;
