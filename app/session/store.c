@@ -168,7 +168,7 @@ void store_take_finding(const struct redisReply *reply, const char *key, struct 
     const struct redisReply *verdict = reply_element(reply, 0);
     *finding = (struct store_finding){.verdict = STORE_FOREIGN};
     if (verdict != NULL && verdict->type == REDIS_REPLY_INTEGER && verdict->integer > STORE_NO_ANSWER &&
-        verdict->integer <= STORE_ANOTHER_USER)
+        verdict->integer <= STORE_VERDICT_LAST)
         finding->verdict = (enum store_verdict)verdict->integer;
     finding->has_header =
         reply_string(reply_element(reply, 1), &bytes, &length) && header_parse(bytes, length, &finding->header);

@@ -48,6 +48,7 @@ enum store_verdict {
     STORE_OTHERS,       /* it is not the user's */
     STORE_REVOKED,      /* a login: all sessions of the user were ended after it had begun */
     STORE_ANOTHER_USER, /* a renewal that no cookie can be sent for, and that would change the user */
+    STORE_VERDICT_LAST = STORE_ANOTHER_USER,
 };
 
 /* What an answer has told. `header` is written by every verdict of a record that is there. */

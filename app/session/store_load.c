@@ -115,7 +115,7 @@ static bool take_fields(struct load *load, const struct redisReply *reply)
         size_t name_bytes;
         size_t bytes;
         if (!reply_string(reply->element[i], &name, &name_bytes) ||
-            !reply_string(reply->element[i + 1], &value, &bytes))
+            !reply_string(reply->element[i + 1], &value, &bytes) || strlen(name) != name_bytes)
             return false;
         if (name[0] == '@' && !take_own_field(load, name, value, bytes))
             return false;

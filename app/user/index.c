@@ -227,6 +227,11 @@ void user_index_forget(const char *user, const char *const rids[], size_t count,
 
 /* -------------------- reading -------------------- */
 
+static bool is_rid(const char *text, size_t bytes)
+{
+    return bytes == USER_RID_BYTES - 1 && strspn(text, "0123456789abcdef") == bytes;
+}
+
 /* Name and number, one after the other. */
 static enum mid_error on_page(const struct redisReply *reply, void *arg)
 {
@@ -236,7 +241,7 @@ static enum mid_error on_page(const struct redisReply *reply, void *arg)
     for (size_t i = 0; i + 1 < reply_count(reply) && page->count < USER_INDEX_PAGE; i += 2) {
         struct user_index_name *name = &page->names[page->count];
         page->end = reply_integer(reply_element(reply, i + 1));
-        if (!reply_string(reply_element(reply, i), &rid, &bytes) || bytes != sizeof(name->rid) - 1)
+        if (!reply_string(reply_element(reply, i), &rid, &bytes) || !is_rid(rid, bytes))
             continue; /* somebody else's */
         stpcpy(name->rid, rid);
         name->number = page->end;

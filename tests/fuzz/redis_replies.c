@@ -63,7 +63,7 @@ static void check_finding(enum mid_error error, const struct store_finding *find
 {
     check_error(error);
     if (error == MID_OK)
-        CLAIM(finding->verdict >= STORE_NO_ANSWER && finding->verdict <= STORE_REVOKED);
+        CLAIM(finding->verdict >= STORE_NO_ANSWER && finding->verdict <= STORE_VERDICT_LAST);
 }
 
 static void check_view(struct view *view)

@@ -50,7 +50,7 @@ extern struct world {
     bool has_earlier;
     long tries;
     long fast;
-    long verdicts[STORE_ANOTHER_USER + 1];
+    long verdicts[STORE_VERDICT_LAST + 1];
 } world;
 
 /* Which commit of which seed it is. */
