@@ -7,6 +7,7 @@
 
 #include <hiredis/hiredis.h>
 
+#include "durable/durable.h"
 #include "redis/value.h"
 #include "session/commit_try.h"
 #include "session/memory_info.h"
@@ -342,10 +343,52 @@ static void value(void)
     arena_fini(&arena);
 }
 
-static void (*const calls[])(void) = {load,        load_part, look,        create,      destroy,   claim,
-                                      commit,      add,       read_stream, start,       heartbeat, recover,
-                                      sweep,       show,      list_tasks,  stats,       cancel,    value,
-                                      end_of_user, watch,     summarize,   enter_index, read_index};
+/* -------------------- durable streams -------------------- */
+
+static const struct durable_terms durable_terms = {.durability = MID_DURABLE_MEMORY};
+
+static void check_state(enum mid_error error, const struct durable_state *state)
+{
+    check_error(error);
+    if (error != MID_OK)
+        return;
+    CLAIM(state->verdict >= DURABLE_OK && state->verdict < DURABLE_VERDICTS);
+    CLAIM(strlen(state->incarnation) < DURABLE_INCARNATION_BYTES && strlen(state->type) < DURABLE_TYPE_BYTES);
+}
+
+static void check_entry(const struct durable_entry *entry, void *end)
+{
+    CLAIM(entry->end > *(int64_t *)end && entry->bytes <= (size_t)entry->end);
+    check_text(entry->event);
+    *(int64_t *)end = entry->end;
+}
+
+static void create_durable(void)
+{
+    struct durable_state state;
+    const struct durable_creation creation = {.type = "text/plain", .ttl_ms = 5, .until_ms = -1, .bytes_max = 9};
+    check_state(durable_create(key, &creation, &durable_terms, &state), &state);
+}
+
+static void append_durable(void)
+{
+    struct durable_state state;
+    const struct durable_append append = {.data = "x", .bytes = 1, .producer = "p"};
+    check_state(durable_append(key, &append, &durable_terms, &state), &state);
+}
+
+static void read_durable(void)
+{
+    struct durable_state state;
+    int64_t end = INT64_MIN;
+    const struct durable_reading reading = {.bytes_least = 9, .on_entry = check_entry, .arg = &end};
+    check_state(durable_read(key, &reading, &durable_terms, &state), &state);
+}
+
+static void (*const calls[])(void) = {
+    load,      load_part,   look,       create,         destroy,        claim,       commit, add,   read_stream, start,
+    heartbeat, recover,     sweep,      show,           list_tasks,     stats,       cancel, value, end_of_user, watch,
+    summarize, enter_index, read_index, create_durable, append_durable, read_durable};
 
 static void ask(void *arg)
 {
@@ -365,6 +408,7 @@ static void set_up(void)
                                         .size_max = 10000});
     commit_init();
     user_index_init(&(struct user_index_settings){.redis = client, .lifetime_ms = 600000});
+    durable_init(&(struct durable_settings){.redis = client, .lifetime_ms = 600000});
     queue_init(&(struct queue_settings){.redis = client, .tasks_max = 100, .lease_ms = 1000});
 }
 

@@ -1,0 +1,113 @@
+-- Appends an entry, closes the stream, or both. A producer's append that was stored before is not stored again.
+--
+-- KEYS[1]  the stream
+-- ARGV[1]  the entry, or '' for none
+-- ARGV[2]  the name of the event that it is, or ''
+-- ARGV[3]  its content type, which has to be the stream's, or '' when that is known
+-- ARGV[4]  the Stream-Seq, which has to be above the last one, byte by byte, or ''
+-- ARGV[5]  the producer, or ''
+-- ARGV[6]  its epoch
+-- ARGV[7]  the number of this append in the epoch, from 0
+-- ARGV[8]  '1' when it closes the stream
+-- Returns {status, tail, start, closed, incarnation, epoch, seq}; the last two as the producer has them now.
+
+local PRODUCERS_MAX = 256
+
+local data, producer, closes = ARGV[1], ARGV[5], ARGV[8] == '1'
+local there = redis.call('HMGET', key, 'tail', 'start', 'closed', 'incarnation', 'type', 'seq', 'by', 'life', 'most', 'trims',
+  'until', 'p:' .. producer)
+if not there[1] then
+  return {MISSING}
+end
+local tail, start, most = tonumber(there[1]), tonumber(there[2] or '0'), tonumber(there[9])
+local epoch, seq = tonumber(ARGV[6]), tonumber(ARGV[7])
+local known_epoch, known_seq = nil, nil
+if there[12] then
+  known_epoch, known_seq = string.match(there[12], '^(%d+) (%d+)$')
+  known_epoch, known_seq = tonumber(known_epoch), tonumber(known_seq)
+end
+
+local function answer(status)
+  return {status, tail, start, there[3] and 1 or 0, there[4], known_epoch or 0, known_seq or 0}
+end
+
+-- Lua's own comparison is that of the server's locale.
+local function is_above(a, b)
+  for i = 1, math.min(#a, #b) do
+    local x, y = string.byte(a, i), string.byte(b, i)
+    if x ~= y then
+      return x > y
+    end
+  end
+  return #a > #b
+end
+
+local tuple = producer ~= '' and ARGV[6] .. ' ' .. ARGV[7] .. ' ' .. producer
+if there[3] then
+  if known_epoch and epoch < known_epoch then
+    return answer(STALE)
+  end
+  local is_again = tuple and tuple == there[7] or not tuple and data == ''
+  return answer(is_again and DUPLICATE or CLOSED)
+end
+if data ~= '' and ARGV[3] ~= '' and ARGV[3] ~= there[5] then
+  return answer(TYPE)
+end
+if known_epoch and epoch < known_epoch then
+  return answer(STALE)
+elseif known_epoch and epoch > known_epoch and seq ~= 0 then
+  return answer(NEW_EPOCH)
+elseif known_epoch == epoch and seq and seq <= known_seq then
+  return answer(DUPLICATE)
+elseif seq and seq ~= (known_epoch == epoch and known_seq + 1 or 0) then
+  known_seq = known_epoch == epoch and known_seq or -1
+  return answer(GAP)
+end
+if ARGV[4] ~= '' and there[6] and not is_above(ARGV[4], there[6]) then
+  return answer(ORDER)
+end
+if #data > most or (not there[10] and tail - start + #data > most) then
+  return answer(FULL)
+end
+if producer ~= '' and not known_epoch then
+  local producers = 0
+  for _, name in ipairs(redis.call('HKEYS', key)) do
+    producers = producers + (string.sub(name, 1, 2) == 'p:' and 1 or 0)
+  end
+  if producers >= PRODUCERS_MAX then
+    return answer(CROWDED)
+  end
+end
+
+local had_entries = tail > 0
+local new_start = start
+if data ~= '' then
+  tail, new_start = add(data, ARGV[2], tail, start, there[10] and most)
+end
+local fields = {'tail', whole(tail)}
+local function set(name, value)
+  fields[#fields + 1] = name
+  fields[#fields + 1] = value
+end
+if new_start ~= start then
+  start = new_start
+  set('start', whole(start))
+end
+if ARGV[4] ~= '' then
+  set('seq', ARGV[4])
+end
+if tuple then
+  known_epoch, known_seq = epoch, seq
+  set('p:' .. producer, whole(epoch) .. ' ' .. whole(seq))
+end
+if closes then
+  there[3] = '1'
+  set('closed', '1')
+  set('by', tuple or '')
+end
+redis.call('HSET', key, unpack(fields))
+if there[11] and not had_entries then
+  redis.call('PEXPIREAT', log, there[11])
+end
+keep(there[8])
+return answer(OK)

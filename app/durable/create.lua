@@ -1,0 +1,51 @@
+-- Creates a stream, with its first entry if there is one. A stream that is there, and is as it would be created, is taken
+-- for it, whatever it has by now.
+--
+-- KEYS[1]  the stream
+-- ARGV[1]  the content type
+-- ARGV[2]  the lifetime since the last use that was asked for, in ms, or ''
+-- ARGV[3]  the time at which it is to end, in ms, or ''
+-- ARGV[4]  its lifetime since the last use if nothing was asked for
+-- ARGV[5]  how many bytes it may have
+-- ARGV[6]  '1' when the oldest entries go for new ones
+-- ARGV[7]  the incarnation
+-- ARGV[8]  '1' when it is closed at once
+-- ARGV[9]  the first entry, or ''
+-- ARGV[10] its name
+-- ARGV[11] its owner
+-- Returns {status, tail, start, closed, incarnation}.
+
+local ttl, ends, most, closed, data = ARGV[2], ARGV[3], tonumber(ARGV[5]), ARGV[8], ARGV[9]
+local there = redis.call('HMGET', key, 'tail', 'start', 'closed', 'incarnation', 'type', 'ttl', 'until')
+if there[1] then
+  local is_same = there[5] == ARGV[1] and (there[6] or '') == ttl and (there[7] or '') == ends and (there[3] or '') == closed
+  return {is_same and EXISTS or CONFLICT, there[1], there[2] or 0, there[3] or 0, there[4]}
+end
+if #data > most then
+  return {FULL}
+end
+
+local fields = {'type', ARGV[1], 'tail', whole(#data), 'most', ARGV[5], 'incarnation', ARGV[7], 'name', ARGV[10], 'owner', ARGV[11]}
+local function set(name, value)
+  if value ~= '' then
+    fields[#fields + 1] = name
+    fields[#fields + 1] = value
+  end
+end
+set('ttl', ttl)
+set('until', ends)
+set('life', ends ~= '' and '' or ttl ~= '' and ttl or ARGV[4])
+set('trims', ARGV[6])
+set('closed', closed)
+redis.call('HSET', key, unpack(fields))
+redis.call('DEL', log) -- of a stream before it, if only that was lost
+if data ~= '' then
+  add(data, '', 0, 0, nil)
+end
+if ends ~= '' then
+  redis.call('PEXPIREAT', key, ends)
+  redis.call('PEXPIREAT', log, ends)
+else
+  keep(ttl ~= '' and ttl or ARGV[4])
+end
+return {OK, #data, 0, closed ~= '' and 1 or 0, ARGV[7]}

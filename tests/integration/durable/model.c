@@ -1,0 +1,134 @@
+/* A durable stream in memory. See model.h. */
+#include "model.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+
+const char *model_producer_name(int number)
+{
+    static const char *const names[MODEL_PRODUCERS] = {"a", "a b 1", "{%s}"};
+    return names[number];
+}
+
+int64_t model_tail(const struct model *model)
+{
+    return (int64_t)model->data.length;
+}
+
+/* The beginning of the first entry that is kept is the end of the last one that is not. */
+int64_t model_start(const struct model *model)
+{
+    return model->first == 0 ? 0 : model->ends[model->first - 1];
+}
+
+static void add_entry(struct model *model, const void *data, size_t bytes, const char *event)
+{
+    cr_assert_lt(model->entries, MODEL_ENTRIES_MAX);
+    buffer_append(&model->data, data, bytes);
+    model->ends[model->entries] = model_tail(model);
+    model->events[model->entries++] = event != NULL ? event : "";
+    while (model->trims && model_tail(model) - model_start(model) > model->bytes_max)
+        model->first++;
+}
+
+enum durable_verdict model_create(struct model *model, const struct durable_creation *creation)
+{
+    if (model->is_there) {
+        bool is_same = strcmp(model->type, creation->type) == 0 && model->is_closed == creation->is_closed;
+        return is_same ? DURABLE_EXISTS : DURABLE_CONFLICT;
+    }
+    if ((int64_t)creation->bytes > creation->bytes_max)
+        return DURABLE_FULL;
+    struct buffer data = model->data;
+    data.length = 0;
+    *model = (struct model){.is_there = true,
+                            .is_closed = creation->is_closed,
+                            .trims = creation->trims,
+                            .type = creation->type,
+                            .bytes_max = creation->bytes_max,
+                            .data = data};
+    if (creation->bytes > 0)
+        add_entry(model, creation->data, creation->bytes, NULL);
+    return DURABLE_OK;
+}
+
+/* 5.2.1, Validation Logic. */
+static enum durable_verdict check_producer(const struct model_producer *known, const struct durable_append *append)
+{
+    if (!known->is_known)
+        return append->number == 0 ? DURABLE_OK : DURABLE_GAP;
+    if (append->epoch < known->epoch)
+        return DURABLE_STALE;
+    if (append->epoch > known->epoch)
+        return append->number == 0 ? DURABLE_OK : DURABLE_NEW_EPOCH;
+    if (append->number <= known->number)
+        return DURABLE_DUPLICATE;
+    return append->number == known->number + 1 ? DURABLE_OK : DURABLE_GAP;
+}
+
+static enum durable_verdict append_to_closed(const struct model *model, const struct durable_append *append,
+                                             int producer)
+{
+    if (producer < 0)
+        return append->bytes == 0 ? DURABLE_DUPLICATE : DURABLE_CLOSED;
+    const struct model_producer *known = &model->producers[producer];
+    if (known->is_known && append->epoch < known->epoch)
+        return DURABLE_STALE;
+    bool is_the_closing_one = model->was_closed_by_producer && model->closer == producer &&
+                              model->closed_at.epoch == append->epoch && model->closed_at.number == append->number;
+    return is_the_closing_one ? DURABLE_DUPLICATE : DURABLE_CLOSED;
+}
+
+static enum durable_verdict check_append(const struct model *model, const struct durable_append *append, int producer)
+{
+    if (!model->is_there)
+        return DURABLE_MISSING;
+    if (model->is_closed)
+        return append_to_closed(model, append, producer);
+    if (append->bytes > 0 && append->type != NULL && strcmp(append->type, model->type) != 0)
+        return DURABLE_TYPE;
+    enum durable_verdict verdict = producer >= 0 ? check_producer(&model->producers[producer], append) : DURABLE_OK;
+    if (verdict != DURABLE_OK)
+        return verdict;
+    if (append->order != NULL && model->order[0] != '\0' && strcmp(append->order, model->order) <= 0)
+        return DURABLE_ORDER;
+    int64_t kept = model->trims ? 0 : model_tail(model) - model_start(model);
+    return kept + (int64_t)append->bytes > model->bytes_max ? DURABLE_FULL : DURABLE_OK;
+}
+
+enum durable_verdict model_append(struct model *model, const struct durable_append *append, int producer)
+{
+    enum durable_verdict verdict = check_append(model, append, producer);
+    if (verdict != DURABLE_OK)
+        return verdict;
+    if (append->bytes > 0)
+        add_entry(model, append->data, append->bytes, append->event);
+    if (append->order != NULL)
+        snprintf(model->order, sizeof(model->order), "%s", append->order);
+    struct model_producer now = {.is_known = true, .epoch = append->epoch, .number = append->number};
+    if (producer >= 0)
+        model->producers[producer] = now;
+    if (append->closes) {
+        model->is_closed = true;
+        model->was_closed_by_producer = producer >= 0;
+        model->closer = producer;
+        model->closed_at = now;
+    }
+    return DURABLE_OK;
+}
+
+enum durable_verdict model_delete(struct model *model)
+{
+    enum durable_verdict verdict = model->is_there ? DURABLE_OK : DURABLE_MISSING;
+    model->is_there = false;
+    return verdict;
+}
+
+size_t model_entry_at(const struct model *model, int64_t offset)
+{
+    size_t i = model->first;
+    while (i < model->entries && model->ends[i] <= offset)
+        i++;
+    return i;
+}
