@@ -19,6 +19,19 @@ void browser_leave(struct stage *browser)
     cookie_jar_free(browser->site.visitor);
 }
 
+char *browser_cookie(const struct stage *browser)
+{
+    return cookie_jar_get(browser->site.visitor, "mid");
+}
+
+struct stage browser_with_same_cookie(const struct stage *browser)
+{
+    struct stage other = browser_beside(browser);
+    OWNED char *cookie = browser_cookie(browser);
+    cookie_jar_set(other.site.visitor, "mid", cookie);
+    return other;
+}
+
 char *play(const struct stage *stage, const char *acts)
 {
     struct http_response response;

@@ -10,6 +10,11 @@
 struct stage browser_beside(const struct stage *stage);
 void browser_leave(struct stage *browser);
 
+/* The session's cookie that the browser has; the caller's to free. And the same browser's other connection, or a thief:
+ * with the cookie that it has now. */
+char *browser_cookie(const struct stage *browser);
+struct stage browser_with_same_cookie(const struct stage *browser);
+
 /* Plays acts, and gives the value of the last one, or "status N" when it has failed; the caller's to free. */
 char *play(const struct stage *stage, const char *acts);
 

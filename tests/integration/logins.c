@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "browsers.h"
 #include "proxy.h"
-#include "stage.h"
 
 TestSuite(logins, .timeout = 120);
 
@@ -19,32 +19,16 @@ struct fixation {
     char *key;
 };
 
-/* Another visitor with the same cookie. */
-static struct stage with_cookie(const struct stage *stage, const char *cookie)
-{
-    struct stage other = *stage;
-    other.site.visitor = cookie_jar_new();
-    cookie_jar_set(other.site.visitor, "mid", cookie);
-    return other;
-}
-
-static struct stage with_same_cookie(const struct stage *stage)
-{
-    OWNED char *cookie = cookie_jar_get(stage->site.visitor, "mid");
-    struct stage other = with_cookie(stage, cookie);
-    return other;
-}
-
 static struct fixation fixation_open(const char *const settings[])
 {
     struct fixation fixation = {.stage = stage_open(settings)};
     cr_assert_eq(stage_act(&fixation.stage, "set:cart:empty,commit&who=m", NULL), 200);
     fixation.key = site_key(&fixation.stage.site);
-    fixation.victim = with_same_cookie(&fixation.stage);
+    fixation.victim = browser_with_same_cookie(&fixation.stage);
     return fixation;
 }
 
-static void log_in(const struct fixation *fixation)
+static void victim_logs_in(const struct fixation *fixation)
 {
     cr_assert_eq(stage_act(&fixation->victim, "set:secret:treasure,renew:victim,return&who=v", NULL), 200);
 }
@@ -53,7 +37,7 @@ static void fixation_close(struct fixation *fixation)
 {
     cr_expect_eq(stage_act(&fixation->victim, "get:secret,return&who=v", NULL), 200);
     cr_expect_eq(redis_int(fixation->stage.site.redis, "HEXISTS %s x", fixation->key), 0, "the attacker has written");
-    cookie_jar_free(fixation->victim.site.visitor);
+    browser_leave(&fixation->victim);
     free(fixation->key);
     stage_close(&fixation->stage);
 }
@@ -81,7 +65,7 @@ Test(logins, a_stream_that_was_opened_before_a_login_ends_at_its_next_refresh)
     struct http_stream *stream =
         stage_stream(&fixation.stage, "open,begin:bytes,gate:login,refresh,get:secret,user,increment:x,commit");
     stage_await_gate(&fixation.stage, "h", "login");
-    log_in(&fixation);
+    victim_logs_in(&fixation);
     stage_open_gate(&fixation.stage, "h", "login");
     EXPECT_ENDED(&fixation.stage, "h", 4, "refresh", "get:secret", "user", "increment:x");
     http_stream_close(stream, NULL);
@@ -94,7 +78,7 @@ Test(logins, a_stream_that_was_opened_before_a_login_ends_at_its_next_commit)
     struct http_stream *stream =
         stage_stream(&fixation.stage, "open,begin:bytes,gate:login,increment:x,commit,get:cart,user,refresh");
     stage_await_gate(&fixation.stage, "h", "login");
-    log_in(&fixation);
+    victim_logs_in(&fixation);
     stage_open_gate(&fixation.stage, "h", "login");
     EXPECT_ENDED(&fixation.stage, "h", 5, "commit", "get:cart", "user", "refresh");
     http_stream_close(stream, NULL);
@@ -106,7 +90,7 @@ Test(logins, a_stream_that_was_opened_before_a_login_gets_no_answer_to_its_next_
     struct fixation fixation = fixation_open(NULL);
     struct http_stream *stream = stage_stream(&fixation.stage, "open,begin:bytes,gate:login,take:secret,get:secret");
     stage_await_gate(&fixation.stage, "h", "login");
-    log_in(&fixation);
+    victim_logs_in(&fixation);
     stage_open_gate(&fixation.stage, "h", "login");
     EXPECT_ENDED(&fixation.stage, "h", 4, "take:secret", "get:secret");
     http_stream_close(stream, NULL);
@@ -131,7 +115,7 @@ Test(logins, an_event_stream_that_was_opened_before_a_login_is_told_to_reconnect
     struct fixation fixation = fixation_open(NULL);
     struct http_stream *stream = stage_stream(&fixation.stage, "open,begin:events,gate:login,refresh,return");
     stage_await_gate(&fixation.stage, "h", "login");
-    log_in(&fixation);
+    victim_logs_in(&fixation);
     stage_open_gate(&fixation.stage, "h", "login");
     expect_reconnect(stream);
     fixation_close(&fixation);
@@ -143,7 +127,7 @@ Test(logins, an_event_stream_whose_last_commit_comes_after_a_login_is_told_to_re
     struct fixation fixation = fixation_open(NULL);
     struct http_stream *stream = stage_stream(&fixation.stage, "open,begin:events,deaf:login,increment:x");
     stage_await_gate(&fixation.stage, "h", "login");
-    log_in(&fixation);
+    victim_logs_in(&fixation);
     stage_open_gate(&fixation.stage, "h", "login");
     expect_reconnect(stream);
     fixation_close(&fixation);
@@ -154,7 +138,7 @@ Test(logins, an_event_stream_that_only_waits_is_told_to_reconnect)
     struct fixation fixation = fixation_open(SETTINGS("MIDSTREAM_HEARTBEAT_MS=100"));
     struct http_stream *stream = stage_stream(&fixation.stage, "open,begin:events,gate:login,return");
     stage_await_gate(&fixation.stage, "h", "login");
-    log_in(&fixation);
+    victim_logs_in(&fixation);
     expect_reconnect(stream); /* the gate is never opened */
     fixation_close(&fixation);
 }
@@ -165,7 +149,7 @@ Test(logins, an_after_response_function_of_a_request_before_a_login_has_no_sessi
     cr_assert_eq(stage_act(&fixation.stage, "get:cart&after=gate:login,refresh,get:secret,user,increment:x", NULL),
                  200);
     stage_await_gate(&fixation.stage, "a", "login");
-    log_in(&fixation);
+    victim_logs_in(&fixation);
     stage_open_gate(&fixation.stage, "a", "login");
     EXPECT_ENDED(&fixation.stage, "a", 2, "refresh", "get:secret", "user", "increment:x");
     fixation_close(&fixation);
@@ -176,7 +160,7 @@ Test(logins, the_commit_of_an_after_response_function_that_waited_for_a_login_is
     struct fixation fixation = fixation_open(NULL);
     cr_assert_eq(stage_act(&fixation.stage, "get:cart&after=gate:login,increment:x,commit,get:cart", NULL), 200);
     stage_await_gate(&fixation.stage, "a", "login");
-    log_in(&fixation);
+    victim_logs_in(&fixation);
     stage_open_gate(&fixation.stage, "a", "login");
     EXPECT_ENDED(&fixation.stage, "a", 3, "commit", "get:cart");
     fixation_close(&fixation);
@@ -187,7 +171,7 @@ Test(logins, a_task_that_was_added_before_a_login_has_no_session_after_it)
     struct fixation fixation = fixation_open(NULL);
     stage_add_task(&fixation.stage, "gate:login,get:secret,user,increment:x,return");
     stage_await_gate(&fixation.stage, "t1", "login");
-    log_in(&fixation);
+    victim_logs_in(&fixation);
     stage_open_gate(&fixation.stage, "t1", "login");
     EXPECT_ENDED(&fixation.stage, "t1", 2, "get:secret", "user", "increment:x");
     fixation_close(&fixation);
@@ -198,7 +182,7 @@ Test(logins, a_task_that_opened_its_session_before_a_login_loses_it)
     struct fixation fixation = fixation_open(NULL);
     stage_add_task(&fixation.stage, "get:cart,gate:login,increment:x,step:one,refresh,get:secret,return");
     stage_await_gate(&fixation.stage, "t1", "login");
-    log_in(&fixation);
+    victim_logs_in(&fixation);
     stage_open_gate(&fixation.stage, "t1", "login");
     EXPECT_ENDED(&fixation.stage, "t1", 4, "step:one", "refresh", "get:secret");
     fixation_close(&fixation);
@@ -209,7 +193,7 @@ Test(logins, a_task_that_opened_its_session_and_has_not_read_it_before_a_login_r
     struct fixation fixation = fixation_open(NULL);
     stage_add_task(&fixation.stage, "session,gate:login,get:secret,user,return");
     stage_await_gate(&fixation.stage, "t1", "login");
-    log_in(&fixation);
+    victim_logs_in(&fixation);
     stage_open_gate(&fixation.stage, "t1", "login");
     EXPECT_ENDED(&fixation.stage, "t1", 3, "get:secret", "user");
     fixation_close(&fixation);
@@ -261,7 +245,7 @@ Test(logins, a_form_from_before_a_renewal_is_refused)
 {
     struct stage stage = stage_open(NULL);
     OWNED char *token = site_get(&stage.site, "/form");
-    struct stage old = with_same_cookie(&stage);
+    struct stage old = browser_with_same_cookie(&stage);
     cr_assert_eq(send_form(&stage, token), 200);
     cr_assert_eq(stage_act(&stage, "renew:grace,return", NULL), 200);
     expect_refused(&stage, token, "with the new cookie");
@@ -276,7 +260,7 @@ Test(logins, a_form_from_before_a_logout_is_refused)
 {
     struct stage stage = stage_open(NULL);
     OWNED char *token = site_get(&stage.site, "/form");
-    struct stage old = with_same_cookie(&stage);
+    struct stage old = browser_with_same_cookie(&stage);
     cr_assert_eq(stage_act(&stage, "destroy,return", NULL), 200);
     expect_refused(&stage, token, "without a cookie");
     expect_refused(&old, token, "with the old cookie");
@@ -311,7 +295,7 @@ Test(logins, a_form_for_a_visitor_without_a_session_is_accepted)
 static void expect_login_repeated(const struct stage *stage, const char *key)
 {
     struct http_response response;
-    struct stage other = with_same_cookie(stage);
+    struct stage other = browser_with_same_cookie(stage);
     int status = stage_act(&other, "renew:mallory,return&who=other", NULL);
     cr_expect_eq(status, 409, "another user has the session: %d", status);
 
