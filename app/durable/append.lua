@@ -9,14 +9,15 @@
 -- ARGV[6]  its epoch
 -- ARGV[7]  the number of this append in the epoch, from 0
 -- ARGV[8]  '1' when it closes the stream
+-- ARGV[9]  the incarnation that is meant, or '' for any
 -- Returns {status, tail, start, closed, incarnation, epoch, seq}; the last two as the producer has them now.
 
 local PRODUCERS_MAX = 256
 
 local data, producer, closes = ARGV[1], ARGV[5], ARGV[8] == '1'
 local there = redis.call('HMGET', key, 'tail', 'start', 'closed', 'incarnation', 'type', 'seq', 'by', 'life', 'most', 'trims',
-  'until', 'p:' .. producer)
-if not there[1] then
+  'until', 'p:' .. producer, 'largest')
+if not there[1] or (ARGV[9] ~= '' and ARGV[9] ~= there[4]) then
   return {MISSING}
 end
 local tail, start, most = tonumber(there[1]), tonumber(there[2] or '0'), tonumber(there[9])
@@ -42,6 +43,7 @@ local function is_above(a, b)
   return #a > #b
 end
 
+-- A closed stream takes nothing, but what closed it may come again.
 local tuple = producer ~= '' and ARGV[6] .. ' ' .. ARGV[7] .. ' ' .. producer
 if there[3] then
   if known_epoch and epoch < known_epoch then
@@ -53,6 +55,8 @@ end
 if data ~= '' and ARGV[3] ~= '' and ARGV[3] ~= there[5] then
   return answer(TYPE)
 end
+
+-- The producer's numbers: PROTOCOL.md, 5.2.1.
 if known_epoch and epoch < known_epoch then
   return answer(STALE)
 elseif known_epoch and epoch > known_epoch and seq ~= 0 then
@@ -63,10 +67,14 @@ elseif seq and seq ~= (known_epoch == epoch and known_seq + 1 or 0) then
   known_seq = known_epoch == epoch and known_seq or -1
   return answer(GAP)
 end
+
+-- What is new: is it in order, and is there room?
 if ARGV[4] ~= '' and there[6] and not is_above(ARGV[4], there[6]) then
   return answer(ORDER)
 end
-if #data > most or (not there[10] and tail - start + #data > most) then
+local is_entry = data ~= ''
+if #data > most or (not there[10] and is_entry and
+    (tail - start + #data > most or redis.call('XLEN', log) >= entries_most(most))) then
   return answer(FULL)
 end
 if producer ~= '' and not known_epoch then
@@ -79,10 +87,13 @@ if producer ~= '' and not known_epoch then
   end
 end
 
-local had_entries = tail > 0
+-- Write.
 local new_start = start
-if data ~= '' then
-  tail, new_start = add(data, ARGV[2], tail, start, there[10] and most)
+if is_entry then
+  if there[10] then
+    new_start = start_with_room(#data, tail, start, most)
+  end
+  tail = add(data, ARGV[2], tail, new_start ~= start and new_start)
 end
 local fields = {'tail', whole(tail)}
 local function set(name, value)
@@ -92,6 +103,9 @@ end
 if new_start ~= start then
   start = new_start
   set('start', whole(start))
+end
+if #data > tonumber(there[13] or '0') then
+  set('largest', whole(#data))
 end
 if ARGV[4] ~= '' then
   set('seq', ARGV[4])
@@ -106,7 +120,7 @@ if closes then
   set('by', tuple or '')
 end
 redis.call('HSET', key, unpack(fields))
-if there[11] and not had_entries then
+if there[11] and is_entry then -- the first one makes the key
   redis.call('PEXPIREAT', log, there[11])
 end
 keep(there[8])

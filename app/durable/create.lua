@@ -5,7 +5,7 @@
 -- ARGV[1]  the content type
 -- ARGV[2]  the lifetime since the last use that was asked for, in ms, or ''
 -- ARGV[3]  the time at which it is to end, in ms, or ''
--- ARGV[4]  its lifetime since the last use if nothing was asked for
+-- ARGV[4]  the lifetime since the last use that it has, if it is not to end at a time
 -- ARGV[5]  how many bytes it may have
 -- ARGV[6]  '1' when the oldest entries go for new ones
 -- ARGV[7]  the incarnation
@@ -24,6 +24,9 @@ end
 if #data > most then
   return {FULL}
 end
+if redis.call('EXISTS', key) == 1 then
+  return redis.error_reply('ERR this is no durable stream')
+end
 
 local fields = {'type', ARGV[1], 'tail', whole(#data), 'most', ARGV[5], 'incarnation', ARGV[7], 'name', ARGV[10], 'owner', ARGV[11]}
 local function set(name, value)
@@ -34,18 +37,19 @@ local function set(name, value)
 end
 set('ttl', ttl)
 set('until', ends)
-set('life', ends ~= '' and '' or ttl ~= '' and ttl or ARGV[4])
+set('life', ends == '' and ARGV[4] or '')
+set('largest', data ~= '' and whole(#data) or '')
 set('trims', ARGV[6])
 set('closed', closed)
 redis.call('HSET', key, unpack(fields))
 redis.call('DEL', log) -- of a stream before it, if only that was lost
 if data ~= '' then
-  add(data, '', 0, 0, nil)
+  add(data, '', 0, nil)
 end
 if ends ~= '' then
   redis.call('PEXPIREAT', key, ends)
   redis.call('PEXPIREAT', log, ends)
 else
-  keep(ttl ~= '' and ttl or ARGV[4])
+  keep(ARGV[4])
 end
 return {OK, #data, 0, closed ~= '' and 1 or 0, ARGV[7]}

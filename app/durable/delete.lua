@@ -1,8 +1,12 @@
 -- Deletes a stream.
 --
 -- KEYS[1]  the stream
+-- ARGV[1]  the incarnation that is meant, or '' for any
 -- Returns {status}.
 
-local is_there = redis.call('EXISTS', key) == 1
+local incarnation = redis.call('HGET', key, 'incarnation')
+if not incarnation or (ARGV[1] ~= '' and ARGV[1] ~= incarnation) then
+  return {MISSING}
+end
 redis.call('DEL', key, log)
-return {is_there and OK or MISSING}
+return {OK}

@@ -21,17 +21,23 @@ static const char append_body[] = {
 static const char read_body[] = {
 #include "durable/read.lua.h"
 };
+static const char touch_body[] = {
+#include "durable/touch.lua.h"
+};
 static const char delete_body[] = {
 #include "durable/delete.lua.h"
 };
 
 enum { ARGUMENTS_MAX = 11, STATE_ELEMENTS = 9, ENTRY_ELEMENTS = 3, HASH_BYTES = (DURABLE_TAG_BYTES - 1) / 2 };
 
+#define LIFE_MAX_MS (INT64_C(10) * 366 * 24 * 3600 * 1000)
+
 static struct durable_settings settings;
 static struct redis_script create_script = {.name = "durable/create"};
 static struct redis_script append_script = {.name = "durable/append"};
 static struct redis_script close_script = {.name = "durable/close"}; /* the same, of what needs no room */
 static struct redis_script read_script = {.name = "durable/read"};
+static struct redis_script touch_script = {.name = "durable/touch"};
 static struct redis_script delete_script = {.name = "durable/delete"};
 
 static void add_script(struct redis_script *script, enum redis_when_full when_full, const char *body)
@@ -45,7 +51,8 @@ void durable_init(const struct durable_settings *durable_settings)
     add_script(&create_script, REFUSED_WHEN_FULL, create_body);
     add_script(&append_script, REFUSED_WHEN_FULL, append_body);
     add_script(&close_script, RUNS_WHEN_FULL, append_body);
-    add_script(&read_script, RUNS_WHEN_FULL, read_body);
+    add_script(&read_script, ONLY_READS, read_body);
+    add_script(&touch_script, RUNS_WHEN_FULL, touch_body);
     add_script(&delete_script, RUNS_WHEN_FULL, delete_body);
 }
 
@@ -122,8 +129,8 @@ static enum mid_error tell_entries(const struct redisReply *reply, const struct 
     for (size_t i = STATE_ELEMENTS; i + ENTRY_ELEMENTS <= reply_count(reply); i += ENTRY_ELEMENTS) {
         struct durable_entry entry = {.end = reply_integer(reply_element(reply, i)),
                                       .event = reply_text(reply_element(reply, i + 2))};
-        if (!reply_string(reply_element(reply, i + 1), &entry.data, &entry.bytes) || entry.end <= state->end ||
-            entry.end < (int64_t)entry.bytes)
+        if (!reply_string(reply_element(reply, i + 1), &entry.data, &entry.bytes) || entry.bytes == 0 ||
+            entry.end < (int64_t)entry.bytes || entry.end - (int64_t)entry.bytes != state->end)
             return MID_FAILED;
         state->end = entry.end;
         if (reading->on_entry != NULL)
@@ -160,6 +167,11 @@ static struct redis_argument number_or_nothing(int64_t number, char text[static 
     return REDIS_TEXT(text);
 }
 
+static bool fits(const char *text, size_t most)
+{
+    return text == NULL || strnlen(text, most + 1) <= most;
+}
+
 static struct redis_argument flag(bool is_set)
 {
     return REDIS_TEXT(is_set ? "1" : "");
@@ -181,20 +193,24 @@ enum mid_error durable_create(const char *key, const struct durable_creation *cr
 {
     char ttl[NUMBER_TEXT_BYTES];
     char until[NUMBER_TEXT_BYTES];
-    char usual[NUMBER_TEXT_BYTES];
+    char life[NUMBER_TEXT_BYTES];
     char most[NUMBER_TEXT_BYTES];
     char incarnation[DURABLE_INCARNATION_BYTES];
     uint8_t random[(DURABLE_INCARNATION_BYTES - 1) / 2];
+    int64_t life_ms = creation->ttl_ms >= 0 ? creation->ttl_ms : settings.lifetime_ms;
+    if (!fits(creation->name, DURABLE_NAME_MAX) || !fits(creation->owner, DURABLE_OWNER_MAX) ||
+        !fits(creation->type, DURABLE_TYPE_BYTES - 1) || !fits(creation->incarnation, DURABLE_INCARNATION_BYTES - 1))
+        return MID_FAILED;
     randombytes_buf(random, sizeof(random));
     sodium_bin2hex(incarnation, sizeof(incarnation), random, sizeof(random));
     const struct redis_argument arguments[ARGUMENTS_MAX] = {
         REDIS_TEXT(creation->type),
         number_or_nothing(creation->ttl_ms, ttl),
         number_or_nothing(creation->until_ms, until),
-        number_or_nothing(settings.lifetime_ms, usual),
+        number_or_nothing(life_ms < LIFE_MAX_MS ? life_ms : LIFE_MAX_MS, life),
         number_or_nothing(creation->bytes_max, most),
         flag(creation->trims),
-        REDIS_TEXT(incarnation),
+        REDIS_TEXT(creation->incarnation != NULL ? creation->incarnation : incarnation),
         flag(creation->is_closed),
         {creation->bytes > 0 ? creation->data : "", creation->bytes},
         text_or_nothing(creation->name),
@@ -209,6 +225,9 @@ enum mid_error durable_append(const char *key, const struct durable_append *appe
     char epoch[NUMBER_TEXT_BYTES];
     char number[NUMBER_TEXT_BYTES];
     bool has_producer = append->producer != NULL;
+    if (!fits(append->producer, DURABLE_PRODUCER_MAX) || !fits(append->order, DURABLE_ORDER_MAX) ||
+        !fits(append->event, DURABLE_EVENT_MAX) || (append->bytes == 0 && !append->closes))
+        return MID_FAILED;
     const struct redis_argument arguments[ARGUMENTS_MAX] = {
         {append->bytes > 0 ? append->data : "", append->bytes},
         text_or_nothing(append->event),
@@ -218,8 +237,9 @@ enum mid_error durable_append(const char *key, const struct durable_append *appe
         number_or_nothing(has_producer ? append->epoch : -1, epoch),
         number_or_nothing(has_producer ? append->number : -1, number),
         flag(append->closes),
+        text_or_nothing(append->incarnation),
     };
-    return run(append->bytes > 0 ? &append_script : &close_script, key, 8, arguments, terms,
+    return run(append->bytes > 0 ? &append_script : &close_script, key, 9, arguments, terms,
                &(struct answer){.state = state});
 }
 
@@ -228,17 +248,25 @@ enum mid_error durable_read(const char *key, const struct durable_reading *readi
 {
     char from[NUMBER_TEXT_BYTES];
     char budget[NUMBER_TEXT_BYTES];
-    number_format((int64_t)reading->bytes_least, budget);
+    number_format(reading->bytes_least < SIZE_MAX / 2 ? (int64_t)reading->bytes_least : INT64_MAX, budget);
     const struct redis_argument arguments[ARGUMENTS_MAX] = {
         reading->from == DURABLE_FROM_NOW ? REDIS_TEXT("now") : number_or_nothing(reading->from, from),
         REDIS_TEXT(budget),
-        flag(reading->is_use),
+        text_or_nothing(reading->incarnation),
     };
     return run(&read_script, key, 3, arguments, terms, &(struct answer){.state = state, .reading = reading});
 }
 
-enum mid_error durable_delete(const char *key, const struct durable_terms *terms, struct durable_state *state)
+enum mid_error durable_delete(const char *key, const char *incarnation, const struct durable_terms *terms,
+                              struct durable_state *state)
 {
-    static const struct redis_argument none[ARGUMENTS_MAX];
-    return run(&delete_script, key, 0, none, terms, &(struct answer){.state = state});
+    const struct redis_argument arguments[ARGUMENTS_MAX] = {text_or_nothing(incarnation)};
+    return run(&delete_script, key, 1, arguments, terms, &(struct answer){.state = state});
+}
+
+void durable_touch(const char *key, int64_t patience_ms)
+{
+    struct redis_call call = {.patience_ms = patience_ms, .durability = MID_DURABLE_MEMORY};
+    enum mid_error error = redis_script_run(settings.redis, &touch_script, key, 0, NULL, &call);
+    (void)error;
 }

@@ -28,7 +28,13 @@ enum {
     DURABLE_KEY_BYTES = sizeof("mid:d:{}:") + 2 * (DURABLE_TAG_BYTES - 1),
     DURABLE_TYPE_BYTES = 129, /* of a content type, with its NUL */
     DURABLE_INCARNATION_BYTES = 17,
-    DURABLE_PRODUCER_BYTES = 129,
+
+    /* Longer texts are refused. */
+    DURABLE_NAME_MAX = 1024,
+    DURABLE_OWNER_MAX = 128,
+    DURABLE_PRODUCER_MAX = 128,
+    DURABLE_ORDER_MAX = 128,
+    DURABLE_EVENT_MAX = 64,
 };
 
 /* Redis ids and Lua's numbers are exact up to here. */
@@ -62,7 +68,7 @@ enum durable_verdict {
     DURABLE_FULL,      /* the stream has as many bytes as it may have */
     DURABLE_CROWDED,   /* it has as many producers as it may have */
     DURABLE_TRIMMED,   /* what is at the offset has gone */
-    DURABLE_BEYOND,    /* the offset is behind the end: Redis has lost what was there, or it was never given */
+    DURABLE_LOST,      /* there is nothing at the offset: Redis has lost it, or it was never given */
     DURABLE_VERDICTS,
 };
 
@@ -93,32 +99,34 @@ struct durable_terms {
 };
 
 struct durable_creation {
-    const char *name; /* for lists */
-    const char *owner;
-    const char *type;  /* shorter than DURABLE_TYPE_BYTES */
-    int64_t ttl_ms;    /* since the last use; -1: as usual */
-    int64_t until_ms;  /* a time; -1: none. Not both. */
-    int64_t bytes_max; /* of what is kept */
-    bool trims;        /* the oldest entries go for new ones */
+    const char *name;        /* for lists; NULL: none */
+    const char *owner;       /* the same */
+    const char *type;        /* shorter than DURABLE_TYPE_BYTES */
+    int64_t ttl_ms;          /* since the last use; -1: as usual. No stream lives for more than ten years. */
+    int64_t until_ms;        /* a time; -1: none. Not both. */
+    const char *incarnation; /* NULL: a new one. With the same, a repeated creation knows its own. */
+    int64_t bytes_max;       /* of what is kept */
+    bool trims;              /* the oldest entries go for new ones */
     bool is_closed;
     const void *data; /* the first entry */
     size_t bytes;     /* 0: there is none */
 };
 
-/* An entry, the end of the stream, or both. */
+/* An entry, the end of the stream, or both. Numbers are at most DURABLE_OFFSET_MAX. */
 struct durable_append {
     const void *data;
     size_t bytes;         /* 0: there is none */
     const char *event;    /* the name of the event that it is; NULL: none */
     const char *type;     /* has to be the stream's; NULL: it is known to be */
     const char *order;    /* Stream-Seq; NULL: none */
-    const char *producer; /* 1 to DURABLE_PRODUCER_BYTES - 1 bytes; NULL: none */
-    int64_t epoch;        /* from 0 to DURABLE_OFFSET_MAX, like the number */
+    const char *producer; /* NULL: none */
+    int64_t epoch;        /* from 0, like the number */
     int64_t number;
     bool closes;
+    const char *incarnation; /* of the stream that is meant; NULL: any */
 };
 
-/* Lives during the call. */
+/* Lives during the call. Each begins where the one before it ends, and the first where reading began. */
 struct durable_entry {
     int64_t end; /* its offset */
     const char *data;
@@ -130,22 +138,35 @@ struct durable_entry {
 #define DURABLE_FROM_NOW   ((int64_t)-2)
 
 struct durable_reading {
-    int64_t from;       /* an offset, DURABLE_FROM_START or DURABLE_FROM_NOW */
-    size_t bytes_least; /* entries are read until they have so many; 0: none, only the state is */
-    bool is_use;        /* which begins the stream's lifetime anew */
+    int64_t from;            /* an offset, DURABLE_FROM_START or DURABLE_FROM_NOW */
+    size_t bytes_least;      /* entries are read until they have so many, or are 512; 0: none, only the state is */
+    const char *incarnation; /* of the stream that is meant; NULL: any */
     void (*on_entry)(const struct durable_entry *entry, void *arg); /* on the loop's stack: may not suspend */
     void *arg;
 };
 
-/* All may suspend, and return MID_OK with a state whose verdict is any, MID_UNAVAILABLE, MID_OVERLOADED or MID_FAILED.
- * After MID_UNAVAILABLE the step may have been carried out. MID_FAILED: what is in Redis is no stream. */
+/*
+ * All may suspend, and return MID_OK with a state whose verdict is any, MID_UNAVAILABLE, MID_OVERLOADED or MID_FAILED
+ * (what is in Redis is no stream; or a text is too long, and nothing was sent). After MID_UNAVAILABLE the step may have
+ * been carried out. To repeat it then:
+ *
+ *     create             EXISTS says that it was; with an incarnation of one's own, that it was this one
+ *     append, close      of a producer: DUPLICATE; or CLOSED, if somebody else has closed the stream meanwhile
+ *     append, alone      with an `order`: ORDER. With neither, it may be stored twice
+ *     close, alone       DUPLICATE
+ *     delete             MISSING; with the incarnation, no stream that was created meanwhile goes
+ */
 MAY_SUSPEND MID_CHECK enum mid_error durable_create(const char *key, const struct durable_creation *creation,
                                                     const struct durable_terms *terms, struct durable_state *state);
 MAY_SUSPEND MID_CHECK enum mid_error durable_append(const char *key, const struct durable_append *append,
                                                     const struct durable_terms *terms, struct durable_state *state);
 MAY_SUSPEND MID_CHECK enum mid_error durable_read(const char *key, const struct durable_reading *reading,
                                                   const struct durable_terms *terms, struct durable_state *state);
-MAY_SUSPEND MID_CHECK enum mid_error durable_delete(const char *key, const struct durable_terms *terms,
-                                                    struct durable_state *state);
+MAY_SUSPEND MID_CHECK enum mid_error durable_delete(const char *key, const char *incarnation,
+                                                    const struct durable_terms *terms, struct durable_state *state);
+
+/* Reading writes nothing, so that it goes on where Redis takes no writes; that the stream is used is said by this. What
+ * goes wrong does not matter. */
+MAY_SUSPEND void durable_touch(const char *key, int64_t patience_ms);
 
 #endif

@@ -11,17 +11,32 @@
 --   ttl, until   the lifetime that was asked for, in ms: since the last use, or a time
 --   life         the lifetime that it has since the last use, where there is no `until`
 --   most, trims  how many bytes it may have; '1': the oldest entries go for new ones, which are refused otherwise
+--   largest      the size of its largest entry
 --   seq          the last Stream-Seq
 --   p:ID         of each producer: 'EPOCH SEQ' of its last append
 --   name, owner  for lists
 
 local OK, EXISTS, MISSING, CONFLICT, CLOSED, TYPE, ORDER = 1, 2, 3, 4, 5, 6, 7
-local DUPLICATE, STALE, GAP, NEW_EPOCH, FULL, CROWDED, TRIMMED, BEYOND = 8, 9, 10, 11, 12, 13, 14, 15
+local DUPLICATE, STALE, GAP, NEW_EPOCH, FULL, CROWDED, TRIMMED, LOST = 8, 9, 10, 11, 12, 13, 14, 15
+
+local ENTRY_BYTES, ENTRIES_LEAST = 16, 64 -- an entry takes memory besides its bytes, so they are limited, too
 
 local key, log = KEYS[1], KEYS[1] .. ':log'
 
 local function whole(number)
   return string.format('%d', number)
+end
+
+local function end_of(entry)
+  return tonumber(string.match(entry[1], '^%d+'))
+end
+
+local function start_of(entry)
+  return end_of(entry) - #entry[2][2]
+end
+
+local function entries_most(most)
+  return math.max(ENTRIES_LEAST, math.floor(most / ENTRY_BYTES))
 end
 
 -- Another use of the stream begins its lifetime anew.
@@ -32,28 +47,36 @@ local function keep(life)
   end
 end
 
--- An entry behind the tail. Those before it that `most` leaves no room for go; returns the new tail and the new start.
-local function add(data, event, tail, start, most)
-  tail = tail + #data
-  local command = {'XADD', log}
-  if most and tail - start > most then
-    local first = redis.call('XRANGE', log, whole(tail - most + 1), '+', 'COUNT', 1)[1]
-    local last_to_go = tail - #data
+-- Where the stream has to begin so that there is room for another entry of so many bytes.
+local function start_with_room(bytes, tail, start, most)
+  local least = tail + bytes - most
+  if start < least then
+    local first = redis.call('XRANGE', log, whole(least + 1), '+', 'COUNT', 1)[1]
+    start = tail
     if first then
-      local first_end = tonumber(string.match(first[1], '^%d+'))
-      local first_start = first_end - #first[2][2]
-      last_to_go = first_start < tail - most and first_end or first_start
+      start = start_of(first) < least and end_of(first) or start_of(first)
     end
-    start = last_to_go
-    command[3], command[4], command[5] = 'MINID', '=', whole(start + 1)
+  elseif redis.call('XLEN', log) >= entries_most(most) then
+    start = end_of(redis.call('XRANGE', log, '-', '+', 'COUNT', 1)[1])
   end
-  command[#command + 1] = whole(tail) .. '-0'
-  command[#command + 1] = 'd'
-  command[#command + 1] = data
+  return start
+end
+
+-- An entry behind the tail, which it moves; what is before `start` goes if that is given.
+local function add(data, event, tail, start)
+  local command = {'XADD', log}
+  local function say(...)
+    for _, word in ipairs({...}) do
+      command[#command + 1] = word
+    end
+  end
+  if start then
+    say('MINID', '=', whole(start + 1))
+  end
+  say(whole(tail + #data) .. '-0', 'd', data)
   if event ~= '' then
-    command[#command + 1] = 'e'
-    command[#command + 1] = event
+    say('e', event)
   end
   redis.call(unpack(command))
-  return tail, start
+  return tail + #data
 end

@@ -86,9 +86,10 @@ void redis_client_free(struct redis_client *client); /* NULL is fine; not from o
 /*
  * What becomes of a script when Redis's memory is full (maxmemory). What frees or finishes something runs all the same,
  * with Redis's flag `allow-oom`. Any other is refused at its first write that may need memory; so nothing else may be
- * written before, or Redis would let it through.
+ * written before, or Redis would let it through. What writes nothing at all runs also on a Redis that takes no writes
+ * at the moment (MISCONF, NOREPLICAS), with the flag `no-writes`.
  */
-enum redis_when_full { REFUSED_WHEN_FULL, RUNS_WHEN_FULL };
+enum redis_when_full { REFUSED_WHEN_FULL, RUNS_WHEN_FULL, ONLY_READS };
 
 /*
  * Registers a script, whose text is `parts` one after another, up to a NULL, which are copied. Its memory is the

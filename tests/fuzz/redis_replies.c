@@ -358,7 +358,7 @@ static void check_state(enum mid_error error, const struct durable_state *state)
 
 static void check_entry(const struct durable_entry *entry, void *end)
 {
-    CLAIM(entry->end > *(int64_t *)end && entry->bytes <= (size_t)entry->end);
+    CLAIM(entry->end > *(int64_t *)end && entry->bytes > 0 && entry->bytes <= (size_t)entry->end);
     check_text(entry->event);
     *(int64_t *)end = entry->end;
 }

@@ -1,265 +1,21 @@
-/*
- * The log of durable streams, step by step against a model: what is created, appended, closed, read and deleted in
- * Redis is what the protocol says, whatever producers send twice, too late or in the wrong order.
- */
+/* What the log of a durable stream is in Redis: lifetimes, limits, losses, and a Redis that takes nothing. */
+#include "log.h"
+
 #include <criterion/criterion.h>
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "integration/random.h"
-#include "integration/redis/server.h"
-#include "model.h"
 #include "support/owned.h"
 #include "support/text.h"
 
 TestSuite(durable_log, .fini = server_fini, .timeout = 120);
 
-enum { LIFETIME_MS = 3600 * 1000, STREAMS = 4, PIECE_MAX = 600 };
-
-static const struct durable_terms terms = {.patience_ms = 0};
-
-MAY_SUSPEND static struct redis_client *open_log(void)
+/* Somebody who may do everything in that Redis. */
+MAY_SUSPEND static struct redis_client *open_all(void)
 {
-    struct redis_options options = worker_options();
-    options.timeout_ms = 10000;
-    struct redis_client *client = redis_client_new(&options);
-    durable_init(&(struct durable_settings){.redis = client, .lifetime_ms = LIFETIME_MS});
-    cr_assert(redis_client_wait_ready(client, 10000));
-    return client;
-}
-
-MAY_SUSPEND static long long ask_number(struct redis_client *client, const char *const words[])
-{
-    struct answer answer;
-    bool was_sent;
-    cr_assert_eq(ask(client, &answer, &was_sent, words), MID_OK);
-    return atoll(answer.text);
-}
-
-/* -------------------- reading -------------------- */
-
-/* What was read, put together again. */
-struct copy {
-    struct buffer data;
-    const struct model *model;
-    size_t next; /* the entry of the model that comes next */
-};
-
-static void take_entry(const struct durable_entry *entry, void *arg)
-{
-    struct copy *copy = arg;
-    const struct model *model = copy->model;
-    cr_assert_lt(copy->next, model->entries);
-    cr_expect_eq(entry->end, model->ends[copy->next]);
-    cr_expect_str_eq(entry->event, model->events[copy->next]);
-    copy->next++;
-    buffer_append(&copy->data, entry->data, entry->bytes);
-}
-
-static enum durable_verdict expected_of_read(const struct model *model, int64_t from)
-{
-    if (!model->is_there)
-        return DURABLE_MISSING;
-    if (from >= 0 && from < model_start(model))
-        return DURABLE_TRIMMED;
-    return from > model_tail(model) ? DURABLE_BEYOND : DURABLE_OK;
-}
-
-static void expect_state(const struct durable_state *state, const struct model *model)
-{
-    cr_expect_eq(state->tail, model_tail(model));
-    cr_expect_eq(state->start, model_start(model));
-    cr_expect_eq(state->is_closed, model->is_closed);
-}
-
-/* As much as was asked for and no more than an entry above it, or all there is; and every byte is the model's. */
-static void expect_copy(const struct copy *copy, const struct durable_state *state, size_t least, size_t first)
-{
-    const struct model *model = copy->model;
-    int64_t from = first == 0 ? 0 : model->ends[first - 1];
-    size_t bytes = copy->data.length;
-    cr_expect_eq(state->end - from, (int64_t)bytes);
-    cr_expect(bytes == 0 || memcmp(model->data.data + from, copy->data.data, bytes) == 0);
-    cr_expect(bytes >= least || copy->next == model->entries, "%zu bytes of %zu", bytes, least);
-    size_t last = copy->next == first
-                      ? 0
-                      : (size_t)(model->ends[copy->next - 1] - (copy->next > 1 ? model->ends[copy->next - 2] : 0));
-    cr_expect(bytes == 0 || bytes - last < least || bytes == last, "%zu bytes for %zu", bytes, least);
-}
-
-MAY_SUSPEND static void read_from(const char *key, const struct model *model, int64_t from, size_t least)
-{
-    struct durable_state state;
-    int64_t at = from == DURABLE_FROM_NOW ? model_tail(model) : from == DURABLE_FROM_START ? model_start(model) : from;
-    size_t first = model_entry_at(model, at);
-    struct copy copy = {.model = model, .next = first};
-    const struct durable_reading reading = {
-        .from = from, .bytes_least = least, .on_entry = take_entry, .arg = &copy, .is_use = random_chance(50)};
-    cr_assert_eq(durable_read(key, &reading, &terms, &state), MID_OK);
-    cr_assert_eq(state.verdict, expected_of_read(model, from), "%d from %" PRId64, state.verdict, from);
-    if (state.verdict != DURABLE_MISSING)
-        expect_state(&state, model);
-    if (state.verdict == DURABLE_OK) {
-        cr_expect_eq(state.begin, at);
-        cr_expect_str_eq(state.type, model->type);
-        if (least > 0)
-            expect_copy(&copy, &state, least, first);
-    }
-    buffer_fini(&copy.data);
-}
-
-/* -------------------- at random -------------------- */
-
-static const char *const types[] = {"text/plain", "application/json"};
-
-static const char *random_piece(size_t *bytes)
-{
-    static char piece[PIECE_MAX];
-    *bytes = 1 + random_below(random_chance(10) ? PIECE_MAX : 20);
-    for (size_t i = 0; i < *bytes; i++)
-        piece[i] = (char)random_below(256);
-    return piece;
-}
-
-/* As much as there is room for, or a byte more. */
-static const char *fitting_piece(const struct model *model, size_t *bytes)
-{
-    const char *piece = random_piece(bytes);
-    int64_t room = model->bytes_max - (model->trims ? 0 : model_tail(model) - model_start(model));
-    int64_t wanted = room + (int64_t)random_below(2);
-    if (model->trims && model->entries > model->first) /* all but the oldest entry stay */
-        wanted = room - (model_tail(model) - model->ends[model->first]) + (int64_t)random_below(2);
-    if (wanted > 0 && wanted <= PIECE_MAX)
-        *bytes = (size_t)wanted;
-    return piece;
-}
-
-MAY_SUSPEND static void create_at_random(const char *key, struct model *model)
-{
-    struct durable_state state;
-    struct durable_creation creation = {.name = "a name",
-                                        .type = types[random_chance(15)],
-                                        .ttl_ms = -1,
-                                        .until_ms = -1,
-                                        .bytes_max = 200 + (int64_t)random_below(2000),
-                                        .trims = random_chance(50),
-                                        .is_closed = random_chance(5)};
-    if (random_chance(30))
-        creation.data = random_piece(&creation.bytes);
-    enum durable_verdict expected = model_create(model, &creation);
-    cr_assert_eq(durable_create(key, &creation, &terms, &state), MID_OK);
-    cr_assert_eq(state.verdict, expected, "created: %d and not %d", state.verdict, expected);
-    if (expected != DURABLE_FULL)
-        expect_state(&state, model);
-}
-
-/* Mostly the next one of the producer's, and otherwise one that it has sent, has forgotten, or is too old. */
-static void number_at_random(const struct model_producer *producer, struct durable_append *append)
-{
-    append->epoch = producer->is_known ? producer->epoch : (int64_t)random_below(3);
-    append->number = producer->is_known ? producer->number + 1 : 0;
-    if (random_chance(30))
-        append->number = (int64_t)random_below((size_t)append->number + 3);
-    if (random_chance(15))
-        append->epoch = (int64_t)random_below((size_t)append->epoch + 2);
-    if (random_chance(10))
-        *append = (struct durable_append){.epoch = append->epoch + 1};
-}
-
-MAY_SUSPEND static void append_at_random(const char *key, struct model *model)
-{
-    struct durable_state state;
-    struct durable_append append = {.event = NULL};
-    OWNED char *order = random_chance(30) ? text_printf("%s", model->order) : text_printf("%zu", random_below(60));
-    int producer = (int)random_below(2 * MODEL_PRODUCERS) - MODEL_PRODUCERS;
-    if (producer >= 0)
-        number_at_random(&model->producers[producer], &append);
-    producer = producer < 0 ? -1 : producer;
-    append.producer = producer >= 0 ? model_producer_name(producer) : NULL;
-    append.closes = random_chance(1);
-    if (!append.closes || random_chance(50))
-        append.data = random_chance(10) ? fitting_piece(model, &append.bytes) : random_piece(&append.bytes);
-    append.event = append.bytes > 0 && random_chance(20) ? "token" : NULL;
-    append.type = random_chance(20) ? types[random_chance(30)] : NULL;
-    append.order = order[0] != '\0' && random_chance(10) ? order : NULL;
-    enum durable_verdict expected = model_append(model, &append, producer);
-    cr_assert_eq(durable_append(key, &append, &terms, &state), MID_OK);
-    cr_assert_eq(state.verdict, expected, "appended: %d and not %d", state.verdict, expected);
-    if (expected == DURABLE_MISSING)
-        return;
-    expect_state(&state, model);
-    if (producer >= 0 && model->producers[producer].is_known) {
-        cr_expect_eq(state.epoch, model->producers[producer].epoch);
-    }
-    if (producer >= 0 && (expected == DURABLE_OK || expected == DURABLE_GAP || expected == DURABLE_DUPLICATE)) {
-        bool is_of_epoch = model->producers[producer].is_known;
-        cr_expect_eq(state.number, is_of_epoch ? model->producers[producer].number : -1);
-    }
-}
-
-MAY_SUSPEND static void read_at_random(const char *key, const struct model *model)
-{
-    int64_t from = random_chance(20) ? DURABLE_FROM_START : DURABLE_FROM_NOW;
-    if (random_chance(70) && model->entries > 0)
-        from = random_chance(10) ? (int64_t)random_below((size_t)model_tail(model) + 100)
-                                 : model->ends[random_below(model->entries)];
-    read_from(key, model, from, random_chance(10) ? 0 : 1 + random_below(3000));
-}
-
-MAY_SUSPEND static void step_at_random(const char *key, struct model *model)
-{
-    struct durable_state state;
-    size_t choice = random_below(100);
-    if (choice < 10) {
-        create_at_random(key, model);
-    } else if (choice < 65) {
-        append_at_random(key, model);
-    } else if (choice < (model->is_closed ? 90 : 99)) {
-        read_at_random(key, model);
-    } else {
-        enum durable_verdict expected = model_delete(model);
-        cr_assert_eq(durable_delete(key, &terms, &state), MID_OK);
-        cr_assert_eq(state.verdict, expected);
-    }
-}
-
-/* Two of them belong to the same session, and two have the same name. */
-static void make_keys(char keys[static STREAMS][DURABLE_KEY_BYTES])
-{
-    static const char rid[] = "0123456789abcdef0123456789abcdef";
-    durable_key(keys[0], rid, NULL, "x", 1);
-    durable_key(keys[1], rid, NULL, "y", 1);
-    durable_key(keys[2], NULL, "grace", "x", 1);
-    durable_key(keys[3], NULL, "", "x", 1);
-    for (int i = 0; i < STREAMS; i++)
-        for (int j = 0; j < i; j++)
-            cr_assert_str_neq(keys[i], keys[j]);
-}
-
-static void play_at_random(void *arg)
-{
-    enum { STEPS = 12000 };
-    static struct model models[STREAMS];
-    char keys[STREAMS][DURABLE_KEY_BYTES];
-    (void)arg;
-    struct redis_client *client = open_log();
-    make_keys(keys);
-    for (int i = 0; i < STEPS; i++) {
-        size_t which = random_below(STREAMS);
-        step_at_random(keys[which], &models[which]);
-    }
-    for (int i = 0; i < STREAMS; i++)
-        buffer_fini(&models[i].data);
-    redis_client_free(client);
-}
-
-Test(durable_log, is_what_the_protocol_says)
-{
-    random_begin("durable_log::is_what_the_protocol_says");
-    server_start_with_users(NULL);
-    run_scenario(play_at_random);
+    struct redis_options options = quick_options();
+    return ready_client(&options);
 }
 
 /* -------------------- lifetimes -------------------- */
@@ -285,24 +41,24 @@ MAY_SUSPEND static void create(const char *key, int64_t ttl_ms, int64_t until_ms
 {
     struct durable_state state;
     const struct durable_creation creation = {
-        .type = "text/plain", .ttl_ms = ttl_ms, .until_ms = until_ms, .bytes_max = 100, .data = "w", .bytes = 1};
+        .type = "text/plain", .ttl_ms = ttl_ms, .until_ms = until_ms, .bytes_max = 10000, .data = "w", .bytes = 1};
     cr_assert_eq(durable_create(key, &creation, &terms, &state), MID_OK);
     cr_assert_eq(state.verdict, DURABLE_OK);
 }
 
-/* Each use begins the lifetime anew, but not where its end is a time; and a look is no use. */
+/* Each use begins the lifetime anew, but not where its end is a time; and reading alone is no use. */
 MAY_SUSPEND static void expect_uses(struct redis_client *client, const char *key, long long life_ms, bool slides)
 {
     struct durable_state state;
-    for (int is_use = 0; is_use < 2; is_use++) {
-        shorten(client, key);
-        const struct durable_reading look = {.from = 0, .is_use = is_use != 0};
-        cr_assert_eq(durable_read(key, &look, &terms, &state), MID_OK);
-        expect_ttl(client, key, slides && is_use != 0 ? life_ms : 10000);
-    }
+    shorten(client, key);
+    cr_assert_eq(durable_read(key, &(struct durable_reading){.bytes_least = 9}, &terms, &state), MID_OK);
+    expect_ttl(client, key, 10000);
+    durable_touch(key, 0);
+    expect_ttl(client, key, slides ? life_ms : 10000);
     shorten(client, key);
     cr_assert_eq(durable_append(key, &(struct durable_append){.data = "x", .bytes = 1}, &terms, &state), MID_OK);
-    expect_ttl(client, key, slides ? life_ms : 10000);
+    if (slides)
+        expect_ttl(client, key, life_ms);
 }
 
 static void play_lifetimes(void *arg)
@@ -310,8 +66,7 @@ static void play_lifetimes(void *arg)
     char keys[STREAMS][DURABLE_KEY_BYTES];
     (void)arg;
     struct redis_client *client = open_log();
-    struct redis_options options = quick_options();
-    struct redis_client *all = ready_client(&options);
+    struct redis_client *all = open_all();
     int64_t until_ms = redis_client_unix_ms(client) + 60000;
     make_keys(keys);
     create(keys[0], -1, -1);
@@ -343,20 +98,19 @@ static void play_full_redis(void *arg)
     const struct durable_append append = {.data = "y", .bytes = 1, .producer = "p", .closes = true};
     (void)arg;
     struct redis_client *client = open_log();
-    struct redis_options options = quick_options();
-    struct redis_client *all = ready_client(&options);
+    struct redis_client *all = open_all();
     struct answer answer;
     bool was_sent;
     make_keys(keys);
     create(keys[0], -1, -1);
     cr_assert_eq(ask(all, &answer, &was_sent, WORDS("CONFIG", "SET", "maxmemory", "1")), MID_OK);
     cr_expect_eq(durable_append(keys[0], &append, &terms, &state), MID_UNAVAILABLE);
-    cr_assert_eq(durable_read(keys[0], &(struct durable_reading){.from = 0, .is_use = true}, &terms, &state), MID_OK);
+    cr_assert_eq(durable_read(keys[0], &(struct durable_reading){.from = 0, .bytes_least = 9}, &terms, &state), MID_OK);
     cr_expect_eq(state.tail, 1);
     cr_expect_not(state.is_closed);
     cr_assert_eq(durable_append(keys[0], &(struct durable_append){.closes = true}, &terms, &state), MID_OK);
     cr_expect_eq(state.verdict, DURABLE_OK);
-    cr_assert_eq(durable_delete(keys[0], &terms, &state), MID_OK);
+    cr_assert_eq(durable_delete(keys[0], NULL, &terms, &state), MID_OK);
     cr_expect_eq(state.verdict, DURABLE_OK);
     redis_client_free(all);
     redis_client_free(client);
@@ -379,7 +133,7 @@ static void play_producers(void *arg)
     create(keys[0], -1, -1);
     for (int i = 0; i <= PRODUCERS_MAX; i++) {
         OWNED char *producer = text_printf("producer %d", i);
-        const struct durable_append append = {.producer = producer};
+        const struct durable_append append = {.producer = producer, .data = "x", .bytes = 1};
         cr_assert_eq(durable_append(keys[0], &append, &terms, &state), MID_OK);
         cr_expect_eq(state.verdict, i < PRODUCERS_MAX ? DURABLE_OK : DURABLE_CROWDED, "%d: %d", i, state.verdict);
     }
@@ -413,7 +167,7 @@ static void play_remains(void *arg)
     make_keys(keys);
     create(keys[0], -1, -1);
     cr_expect_eq(count_keys(client, keys[0]), 2);
-    cr_assert_eq(durable_delete(keys[0], &terms, &state), MID_OK);
+    cr_assert_eq(durable_delete(keys[0], NULL, &terms, &state), MID_OK);
     cr_expect_eq(count_keys(client, keys[0]), 0);
     create(keys[0], -1, -1);
     cr_assert_eq(ask_number(client, WORDS("DEL", keys[0])), 1);
@@ -429,4 +183,161 @@ Test(durable_log, leaves_nothing_behind)
 {
     server_start_with_users(NULL);
     run_scenario(play_remains);
+}
+
+/* -------------------- what Redis has lost -------------------- */
+
+MAY_SUSPEND static enum durable_verdict read_all(const char *key, int64_t from, int64_t *end)
+{
+    struct durable_state state;
+    const struct durable_reading reading = {.from = from, .bytes_least = 100};
+    cr_assert_eq(durable_read(key, &reading, &terms, &state), MID_OK);
+    *end = state.end;
+    return state.verdict;
+}
+
+/* Nobody is given bytes from behind a hole as if there were none, nor waits for what is not there. */
+static void play_losses(void *arg)
+{
+    struct durable_state state;
+    char keys[STREAMS][DURABLE_KEY_BYTES];
+    int64_t end;
+    (void)arg;
+    struct redis_client *client = open_log();
+    struct redis_client *all = open_all();
+    make_keys(keys);
+    create(keys[0], -1, redis_client_unix_ms(client) + 60000);
+    OWNED char *log = text_printf("%s:log", keys[0]);
+    for (int i = 0; i < 3; i++)
+        cr_assert_eq(durable_append(keys[0], &(struct durable_append){.data = "xyz", .bytes = 3}, &terms, &state),
+                     MID_OK);
+    cr_assert_eq(ask_number(client, WORDS("XDEL", log, "7-0")), 1);
+    cr_expect_eq(read_all(keys[0], 0, &end), DURABLE_OK);
+    cr_expect_eq(end, 4, "%" PRId64, end);
+    cr_expect_eq(read_all(keys[0], 4, &end), DURABLE_LOST);
+    cr_expect_eq(read_all(keys[0], 7, &end), DURABLE_OK);
+    cr_expect_eq(end, 10);
+    cr_assert_eq(ask_number(client, WORDS("DEL", log)), 1);
+    cr_expect_eq(read_all(keys[0], 0, &end), DURABLE_LOST);
+    cr_assert_eq(durable_append(keys[0], &(struct durable_append){.data = "x", .bytes = 1}, &terms, &state), MID_OK);
+    cr_expect_eq(read_all(keys[0], 0, &end), DURABLE_LOST);
+    expect_ttl(all, keys[0], 60000);
+    redis_client_free(all);
+    redis_client_free(client);
+}
+
+Test(durable_log, tells_what_redis_has_lost)
+{
+    server_start_with_users(NULL);
+    run_scenario(play_losses);
+}
+
+/* -------------------- the stream that is meant -------------------- */
+
+/* Who had one of that name does not change the next one. */
+static void play_namesakes(void *arg)
+{
+    struct durable_state state;
+    char keys[STREAMS][DURABLE_KEY_BYTES];
+    static const char former[] = "00112233445566ff";
+    const struct durable_creation mine = {
+        .type = "text/plain", .ttl_ms = -1, .until_ms = -1, .bytes_max = 100, .incarnation = former};
+    (void)arg;
+    struct redis_client *client = open_log();
+    make_keys(keys);
+    cr_assert_eq(durable_create(keys[0], &mine, &terms, &state), MID_OK);
+    cr_assert_eq(durable_create(keys[0], &mine, &terms, &state), MID_OK);
+    cr_expect_eq(state.verdict, DURABLE_EXISTS);
+    cr_expect_str_eq(state.incarnation, former);
+    cr_assert_eq(durable_delete(keys[0], former, &terms, &state), MID_OK);
+    cr_expect_eq(state.verdict, DURABLE_OK);
+    create(keys[0], -1, -1);
+    const struct durable_append append = {.data = "x", .bytes = 1, .incarnation = former};
+    const struct durable_reading reading = {.bytes_least = 9, .incarnation = former};
+    cr_assert_eq(durable_append(keys[0], &append, &terms, &state), MID_OK);
+    cr_expect_eq(state.verdict, DURABLE_MISSING);
+    cr_assert_eq(durable_read(keys[0], &reading, &terms, &state), MID_OK);
+    cr_expect_eq(state.verdict, DURABLE_MISSING);
+    cr_assert_eq(durable_delete(keys[0], former, &terms, &state), MID_OK);
+    cr_expect_eq(state.verdict, DURABLE_MISSING);
+    cr_expect_eq(count_keys(client, keys[0]), 2);
+    redis_client_free(client);
+}
+
+Test(durable_log, does_not_take_a_namesake_for_the_stream_that_is_meant)
+{
+    server_start_with_users(NULL);
+    run_scenario(play_namesakes);
+}
+
+/* -------------------- numbers and texts at their limits -------------------- */
+
+static void play_limits(void *arg)
+{
+    struct durable_state state;
+    char keys[STREAMS][DURABLE_KEY_BYTES];
+    char order[DURABLE_ORDER_MAX + 2];
+    (void)arg;
+    struct redis_client *client = open_log();
+    struct redis_client *all = open_all();
+    make_keys(keys);
+    create(keys[0], INT64_MAX, -1);
+    cr_expect_gt(ask_number(all, WORDS("PTTL", keys[0])), LIFETIME_MS);
+    const struct durable_append last = {
+        .producer = "p", .epoch = DURABLE_OFFSET_MAX, .data = "x", .bytes = 1, .order = "\xc3\xa9"};
+    cr_assert_eq(durable_append(keys[0], &last, &terms, &state), MID_OK);
+    cr_expect_eq(state.verdict, DURABLE_OK);
+    cr_expect_eq(state.epoch, DURABLE_OFFSET_MAX);
+    const struct durable_append before = {.producer = "p", .epoch = DURABLE_OFFSET_MAX - 1, .data = "x", .bytes = 1};
+    cr_assert_eq(durable_append(keys[0], &before, &terms, &state), MID_OK);
+    cr_expect_eq(state.verdict, DURABLE_STALE);
+    const struct durable_append ascii = {.data = "x", .bytes = 1, .order = "z"};
+    cr_assert_eq(durable_append(keys[0], &ascii, &terms, &state), MID_OK);
+    cr_expect_eq(state.verdict, DURABLE_ORDER);
+    memset(order, 'z', sizeof(order) - 1);
+    order[sizeof(order) - 1] = '\0';
+    const struct durable_append longest = {.data = "x", .bytes = 1, .order = order};
+    cr_expect_eq(durable_append(keys[0], &longest, &terms, &state), MID_FAILED);
+    cr_expect_eq(durable_append(keys[0], &(struct durable_append){.data = ""}, &terms, &state), MID_FAILED);
+    const struct durable_creation creation = {.type = "text/plain", .ttl_ms = -1, .until_ms = -1, .bytes_max = 9};
+    cr_assert_eq(ask_number(client, WORDS("HSET", keys[1], "p:p", "7 7")), 1); /* which is no stream */
+    cr_expect_eq(durable_create(keys[1], &creation, &terms, &state), MID_FAILED);
+    redis_client_free(all);
+    redis_client_free(client);
+}
+
+Test(durable_log, numbers_and_texts_at_their_limits)
+{
+    server_start_with_users(NULL);
+    run_scenario(play_limits);
+}
+
+/* -------------------- a Redis that takes no writes -------------------- */
+
+static void play_read_only(void *arg)
+{
+    struct durable_state state;
+    struct answer answer;
+    bool was_sent;
+    char keys[STREAMS][DURABLE_KEY_BYTES];
+    int64_t end;
+    (void)arg;
+    struct redis_client *client = open_log();
+    struct redis_client *all = open_all();
+    make_keys(keys);
+    create(keys[0], -1, -1);
+    cr_assert_eq(ask(all, &answer, &was_sent, WORDS("CONFIG", "SET", "min-replicas-to-write", "1")), MID_OK);
+    cr_expect_eq(durable_append(keys[0], &(struct durable_append){.data = "x", .bytes = 1}, &terms, &state),
+                 MID_UNAVAILABLE);
+    cr_expect_eq(read_all(keys[0], 0, &end), DURABLE_OK);
+    cr_expect_eq(end, 1);
+    durable_touch(keys[0], 0);
+    redis_client_free(all);
+    redis_client_free(client);
+}
+
+Test(durable_log, is_read_where_nothing_can_be_written)
+{
+    server_start_with_users(NULL);
+    run_scenario(play_read_only);
 }

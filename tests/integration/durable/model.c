@@ -16,6 +16,12 @@ int64_t model_tail(const struct model *model)
     return (int64_t)model->data.length;
 }
 
+/* Of 16 bytes each, so many entries have room; and 64 in any case. */
+static size_t entries_most(const struct model *model)
+{
+    return model->bytes_max / 16 > 64 ? (size_t)model->bytes_max / 16 : 64;
+}
+
 /* The beginning of the first entry that is kept is the end of the last one that is not. */
 int64_t model_start(const struct model *model)
 {
@@ -28,14 +34,16 @@ static void add_entry(struct model *model, const void *data, size_t bytes, const
     buffer_append(&model->data, data, bytes);
     model->ends[model->entries] = model_tail(model);
     model->events[model->entries++] = event != NULL ? event : "";
-    while (model->trims && model_tail(model) - model_start(model) > model->bytes_max)
+    while (model->trims && (model_tail(model) - model_start(model) > model->bytes_max ||
+                            model->entries - model->first > entries_most(model)))
         model->first++;
 }
 
 enum durable_verdict model_create(struct model *model, const struct durable_creation *creation)
 {
     if (model->is_there) {
-        bool is_same = strcmp(model->type, creation->type) == 0 && model->is_closed == creation->is_closed;
+        bool is_same = strcmp(model->type, creation->type) == 0 && model->is_closed == creation->is_closed &&
+                       model->ttl_ms == creation->ttl_ms && model->until_ms == creation->until_ms;
         return is_same ? DURABLE_EXISTS : DURABLE_CONFLICT;
     }
     if ((int64_t)creation->bytes > creation->bytes_max)
@@ -46,6 +54,8 @@ enum durable_verdict model_create(struct model *model, const struct durable_crea
                             .is_closed = creation->is_closed,
                             .trims = creation->trims,
                             .type = creation->type,
+                            .ttl_ms = creation->ttl_ms,
+                            .until_ms = creation->until_ms,
                             .bytes_max = creation->bytes_max,
                             .data = data};
     if (creation->bytes > 0)
@@ -93,8 +103,9 @@ static enum durable_verdict check_append(const struct model *model, const struct
         return verdict;
     if (append->order != NULL && model->order[0] != '\0' && strcmp(append->order, model->order) <= 0)
         return DURABLE_ORDER;
-    int64_t kept = model->trims ? 0 : model_tail(model) - model_start(model);
-    return kept + (int64_t)append->bytes > model->bytes_max ? DURABLE_FULL : DURABLE_OK;
+    bool is_crowded = !model->trims && append->bytes > 0 && model->entries - model->first >= entries_most(model);
+    int64_t kept = model->trims || append->bytes == 0 ? 0 : model_tail(model) - model_start(model);
+    return is_crowded || kept + (int64_t)append->bytes > model->bytes_max ? DURABLE_FULL : DURABLE_OK;
 }
 
 enum durable_verdict model_append(struct model *model, const struct durable_append *append, int producer)

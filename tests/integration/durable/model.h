@@ -8,7 +8,7 @@
 #include "base/buffer.h"
 #include "durable/durable.h"
 
-enum { MODEL_ENTRIES_MAX = 4096, MODEL_PRODUCERS = 3 };
+enum { MODEL_ENTRIES_MAX = 4096, MODEL_PRODUCERS = 3, MODEL_READ_MAX = 512 };
 
 struct model_producer {
     bool is_known;
@@ -21,6 +21,9 @@ struct model {
     bool is_closed;
     bool trims;
     const char *type;
+    int64_t ttl_ms;
+    int64_t until_ms;
+    char incarnation[DURABLE_INCARNATION_BYTES]; /* as Redis has told it */
     int64_t bytes_max;
     struct buffer data; /* all that was ever appended */
     int64_t ends[MODEL_ENTRIES_MAX];

@@ -2,6 +2,7 @@
 #include "cluster_site.h"
 
 #include <criterion/criterion.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -96,16 +97,18 @@ void slot_end(int slot, int from, int to)
     order(from, "CLUSTER SETSLOT %d NODE %s", slot, redis_cluster_id(to, id));
 }
 
-/* As each sees it. */
+/* As each sees it. To standard output: the log of the test may have taken the other one. */
 static void print_nodes(void)
 {
     for (int i = 0; i < cluster_site.count; i++) {
         struct redis_probe *probe = redis_probe_open_port(cluster_site.ports[i]);
-        OWNED char *view = probe != NULL ? redis_text(probe, "CLUSTER NODES") : NULL;
+        OWNED char *nodes = probe != NULL ? redis_text(probe, "CLUSTER NODES") : NULL;
+        OWNED char *info = probe != NULL ? redis_text(probe, "CLUSTER INFO") : NULL;
+        OWNED char *view = probe != NULL ? text_printf("%s%.80s\n", nodes, info) : NULL;
         OWNED char *path = text_printf("%s/cluster-%d.log", server.directory, i);
         size_t bytes;
         OWNED char *log = file_read(path, &bytes);
-        fprintf(stderr, "node %d at %d:\n%s%s\n", i, cluster_site.ports[i], view != NULL ? view : "away\n", log);
+        printf("node %d at %d:\n%s%s\n", i, cluster_site.ports[i], view != NULL ? view : "away\n", log);
         redis_probe_close(probe);
     }
 }
@@ -116,10 +119,11 @@ void await_owner(struct redis_client *client, int slot, int place)
     while ((place_of(client, slot) != place || redis_client_counts(client)->unserved_slots != 0) &&
            loop_now_ms() < end_ms)
         loop_park(5);
-    if (place_of(client, slot) != place)
+    uint64_t unserved = redis_client_counts(client)->unserved_slots;
+    if (place_of(client, slot) != place || unserved != 0)
         print_nodes();
     cr_assert_eq(place_of(client, slot), place);
-    cr_assert_eq(redis_client_counts(client)->unserved_slots, 0);
+    cr_assert_eq(unserved, 0, "%" PRIu64 " slots are not served", unserved);
 }
 
 long long redirections(const struct redis_client *client)
