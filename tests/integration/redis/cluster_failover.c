@@ -134,7 +134,9 @@ static void lose_all(void *arg)
     int64_t end_ms = loop_now_ms() + FAILOVER_MS;
     while (ask(client, NULL, NULL, WORDS("SET", "a", "1")) != MID_OK && loop_now_ms() < end_ms)
         loop_park(20);
-    cr_expect_lt(loop_now_ms(), end_ms);
+    if (loop_now_ms() >= end_ms)
+        cluster_site_print();
+    cr_expect_lt(loop_now_ms(), end_ms, "%s", redis_client_failure(client));
     redis_client_free(client);
 }
 

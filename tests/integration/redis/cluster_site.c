@@ -97,8 +97,7 @@ void slot_end(int slot, int from, int to)
     order(from, "CLUSTER SETSLOT %d NODE %s", slot, redis_cluster_id(to, id));
 }
 
-/* As each sees it. To standard output: the log of the test may have taken the other one. */
-static void print_nodes(void)
+void cluster_site_print(void)
 {
     for (int i = 0; i < cluster_site.count; i++) {
         struct redis_probe *probe = redis_probe_open_port(cluster_site.ports[i]);
@@ -121,7 +120,7 @@ void await_owner(struct redis_client *client, int slot, int place)
         loop_park(5);
     uint64_t unserved = redis_client_counts(client)->unserved_slots;
     if (place_of(client, slot) != place || unserved != 0)
-        print_nodes();
+        cluster_site_print();
     cr_assert_eq(place_of(client, slot), place);
     cr_assert_eq(unserved, 0, "%" PRIu64 " slots are not served", unserved);
 }

@@ -33,6 +33,9 @@ void slot_begin(int slot, int from, int to);
 void slot_move_key(const char *key, int from, int to);
 void slot_end(int slot, int from, int to);
 
+/* How each node sees the cluster, and its log. To standard output: the log of the test may have taken the other one. */
+void cluster_site_print(void);
+
 /* Suspends until the client sends the slot there, and serves all; FAILOVER_MS at most, then the test fails. */
 MAY_SUSPEND void await_owner(struct redis_client *client, int slot, int place);
 
