@@ -22,14 +22,32 @@ const char *redis_cluster_id(int index, char id[static 41])
     return id;
 }
 
+/* Redis 7.0 knows no shards, and takes no line that names one. */
+static bool are_shards_known(void)
+{
+    static int answer = -1;
+    if (answer < 0)
+        answer = system("redis-server --version | grep -q ' v=7\\.0\\.'") != 0;
+    return answer == 1;
+}
+
+/* A replica is of its master's shard from the beginning: where the nodes find that out among themselves, one that is
+ * restarted meanwhile may not understand what it has written (Valkey 8.1.1, valkey-io/valkey#2171). */
+static void write_shard(FILE *file, int master)
+{
+    if (are_shards_known())
+        fprintf(file, ",,shard-id=%040d", 100 + master);
+}
+
 static void write_line(FILE *file, const struct redis_cluster_nodes *nodes, int index, bool is_myself)
 {
     char id[41], master_id[41];
     int master = index % nodes->masters;
     bool is_master = index < nodes->masters;
     int port = nodes->tls_ports[index] != 0 ? nodes->tls_ports[index] : nodes->ports[index];
-    fprintf(file, "%s 127.0.0.1:%d@%d %s%s %s 0 0 %d connected", redis_cluster_id(index, id), port,
-            nodes->bus_ports[index], is_myself ? "myself," : "", is_master ? "master" : "slave",
+    fprintf(file, "%s 127.0.0.1:%d@%d", redis_cluster_id(index, id), port, nodes->bus_ports[index]);
+    write_shard(file, master);
+    fprintf(file, " %s%s %s 0 0 %d connected", is_myself ? "myself," : "", is_master ? "master" : "slave",
             is_master ? "-" : redis_cluster_id(master, master_id), master + 1);
     if (is_master)
         fprintf(file, " %d-%d", master * REDIS_SLOTS / nodes->masters, (master + 1) * REDIS_SLOTS / nodes->masters - 1);
