@@ -102,7 +102,7 @@ struct durable_creation {
     const char *name;        /* for lists; NULL: none */
     const char *owner;       /* the same */
     const char *type;        /* shorter than DURABLE_TYPE_BYTES */
-    int64_t ttl_ms;          /* since the last use; -1: as usual. No stream lives for more than ten years. */
+    int64_t ttl_ms;          /* since the last use, ten years at most; -1: as usual */
     int64_t until_ms;        /* a time; -1: none. Not both. */
     const char *incarnation; /* NULL: a new one. With the same, a repeated creation knows its own. */
     int64_t bytes_max;       /* of what is kept */
