@@ -40,9 +40,9 @@ static struct redis_script read_script = {.name = "durable/read"};
 static struct redis_script touch_script = {.name = "durable/touch"};
 static struct redis_script delete_script = {.name = "durable/delete"};
 
-static void add_script(struct redis_script *script, enum redis_when_full when_full, const char *body)
+static void add_script(struct redis_script *script, enum redis_script_kind kind, const char *body)
 {
-    redis_client_add_script(settings.redis, script, when_full, (const char *const[]){durable_body, body, NULL});
+    redis_client_add_script(settings.redis, script, kind, (const char *const[]){durable_body, body, NULL});
 }
 
 void durable_init(const struct durable_settings *durable_settings)

@@ -111,11 +111,11 @@ void redis_client_free(struct redis_client *client)
     free(client);
 }
 
-void redis_client_add_script(struct redis_client *client, struct redis_script *script, enum redis_when_full when_full,
+void redis_client_add_script(struct redis_client *client, struct redis_script *script, enum redis_script_kind kind,
                              const char *const parts[])
 {
     ENSURE(client->state == CONNECTION_PAUSING);
-    redis_script_compose(script, when_full, parts);
+    redis_script_compose(script, kind, parts);
     script->next = client->scripts;
     client->scripts = script;
 }

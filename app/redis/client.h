@@ -84,19 +84,19 @@ struct redis_client *redis_client_new(const struct redis_options *options);
 void redis_client_free(struct redis_client *client); /* NULL is fine; not from on_reply */
 
 /*
- * What becomes of a script when Redis's memory is full (maxmemory). What frees or finishes something runs all the same,
- * with Redis's flag `allow-oom`. Any other is refused at its first write that may need memory; so nothing else may be
- * written before, or Redis would let it through. What writes nothing at all runs also on a Redis that takes no writes
- * at the moment (MISCONF, NOREPLICAS), with the flag `no-writes`.
+ * What becomes of a script when Redis's memory is full (maxmemory), or takes no writes. What frees or finishes
+ * something runs all the same, with Redis's flag `allow-oom`. Any other is refused at its first write that may need
+ * memory; so nothing else may be written before, or Redis would let it through. What writes nothing at all runs also on
+ * a Redis that takes no writes at the moment (MISCONF, NOREPLICAS), with the flag `no-writes`.
  */
-enum redis_when_full { REFUSED_WHEN_FULL, RUNS_WHEN_FULL, ONLY_READS };
+enum redis_script_kind { REFUSED_WHEN_FULL, RUNS_WHEN_FULL, ONLY_READS };
 
 /*
  * Registers a script, whose text is `parts` one after another, up to a NULL, which are copied. Its memory is the
  * caller's, and outlives the client; it may have been registered with an earlier one. Before the first turn of the
  * loop.
  */
-void redis_client_add_script(struct redis_client *client, struct redis_script *script, enum redis_when_full when_full,
+void redis_client_add_script(struct redis_client *client, struct redis_script *script, enum redis_script_kind kind,
                              const char *const parts[]);
 
 /* How many commands have no answer yet. */

@@ -60,6 +60,6 @@ void redis_script_format(struct redis_client *client, const struct redis_invocat
 bool redis_script_heal(struct redis_pending *pending);
 
 /* Gives the script its text; see redis_client_add_script(). */
-void redis_script_compose(struct redis_script *script, enum redis_when_full when_full, const char *const parts[]);
+void redis_script_compose(struct redis_script *script, enum redis_script_kind kind, const char *const parts[]);
 
 #endif

@@ -16,14 +16,14 @@
 
 enum { GUARD_BYTES = 256 };
 
-void redis_script_compose(struct redis_script *script, enum redis_when_full when_full, const char *const parts[])
+void redis_script_compose(struct redis_script *script, enum redis_script_kind kind, const char *const parts[])
 {
     static const char *const all_flags[] = {
         [REFUSED_WHEN_FULL] = "",
         [RUNS_WHEN_FULL] = "#!lua flags=allow-oom\n",
         [ONLY_READS] = "#!lua flags=no-writes\n",
     };
-    const char *flags = all_flags[when_full];
+    const char *flags = all_flags[kind];
     size_t bytes = strlen(flags) + 1;
     for (const char *const *part = parts; *part != NULL; part++)
         bytes += strlen(*part);

@@ -54,8 +54,7 @@ static struct redis_script end_script = {.name = "session/end"};
 
 /* -------------------- set-up -------------------- */
 
-void store_add_script(struct redis_script *script, enum redis_when_full when_full, const char *before,
-                      const char *behind)
+void store_add_script(struct redis_script *script, enum redis_script_kind kind, const char *before, const char *behind)
 {
     char line[400];
     snprintf(line, sizeof(line),
@@ -63,7 +62,7 @@ void store_add_script(struct redis_script *script, enum redis_when_full when_ful
              ", %" PRId64 ", %" PRId64 ", %" PRId64 ", %d, %d, %" PRId64 "\n",
              settings.idle_ms, settings.absolute_ms, settings.user_idle_ms, settings.user_absolute_ms,
              settings.fields_max, settings.value_bytes_max, settings.size_max);
-    redis_client_add_script(settings.redis, script, when_full,
+    redis_client_add_script(settings.redis, script, kind,
                             (const char *const[]){line, before, record_body, behind, NULL});
 }
 

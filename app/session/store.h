@@ -209,8 +209,7 @@ struct redisReply;
 void store_take_finding(const struct redisReply *reply, const char *key, struct store_finding *finding);
 
 /* Adds a script of sessions: behind the line of settings `before`, record.lua, and `behind`. */
-void store_add_script(struct redis_script *script, enum redis_when_full when_full, const char *before,
-                      const char *behind);
+void store_add_script(struct redis_script *script, enum redis_script_kind kind, const char *before, const char *behind);
 
 /* What is at the key is no record. */
 void store_log_foreign(const char *key);

@@ -52,14 +52,14 @@ static struct redis_script sweep_script = {.name = "task/sweep"};
 
 /* -------------------- set-up -------------------- */
 
-void queue_add_script(struct redis_script *script, const char *body, enum redis_when_full when_full)
+void queue_add_script(struct redis_script *script, const char *body, enum redis_script_kind kind)
 {
     char line[256];
     snprintf(line, sizeof(line),
              "local LEASE_MS, KEEP_MS, DEAD_KEEP_MS, QUEUE_MAX, LOSSES_MAX = %" PRId64 ", %" PRId64 ", %" PRId64
              ", %" PRId64 ", %" PRId64 "\n",
              settings.lease_ms, settings.keep_ms, settings.dead_keep_ms, settings.tasks_max, settings.losses_max);
-    redis_client_add_script(settings.redis, script, when_full, (const char *const[]){line, common_body, body, NULL});
+    redis_client_add_script(settings.redis, script, kind, (const char *const[]){line, common_body, body, NULL});
 }
 
 void queue_init(const struct queue_settings *queue_settings)

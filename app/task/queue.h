@@ -210,7 +210,7 @@ void queue_key(const char *queue, char key[static QUEUE_KEY_BYTES]);
 struct redis_client *queue_redis(void);
 
 /* A script of this room, with queue.lua in front; the first call registers it. */
-void queue_add_script(struct redis_script *script, const char *body, enum redis_when_full when_full);
+void queue_add_script(struct redis_script *script, const char *body, enum redis_script_kind kind);
 void queue_admin_init(void);
 
 #endif

@@ -35,8 +35,8 @@ void queue_admin_init(void)
     queue_add_script(&cancel_script, cancel_body, RUNS_WHEN_FULL);
     queue_add_script(&retry_script, retry_body, REFUSED_WHEN_FULL);
     queue_add_script(&delete_script, delete_body, RUNS_WHEN_FULL);
-    queue_add_script(&list_script, list_body, REFUSED_WHEN_FULL);
-    queue_add_script(&stats_script, stats_body, REFUSED_WHEN_FULL);
+    queue_add_script(&list_script, list_body, ONLY_READS);
+    queue_add_script(&stats_script, stats_body, ONLY_READS);
 }
 
 /* -------------------- one task -------------------- */

@@ -44,9 +44,9 @@ static struct redis_script number_script = {.name = "user/number"};
 static struct redis_script leave_script = {.name = "user/leave"};
 static struct redis_script revoke_script = {.name = "user/revoke"};
 
-static void add_script(struct redis_script *script, enum redis_when_full when_full, const char *body)
+static void add_script(struct redis_script *script, enum redis_script_kind kind, const char *body)
 {
-    redis_client_add_script(settings.redis, script, when_full, (const char *const[]){index_body, body, NULL});
+    redis_client_add_script(settings.redis, script, kind, (const char *const[]){index_body, body, NULL});
 }
 
 void user_index_init(const struct user_index_settings *index_settings)
@@ -55,7 +55,7 @@ void user_index_init(const struct user_index_settings *index_settings)
     add_script(&enter_script, REFUSED_WHEN_FULL, enter_body);
     add_script(&keep_script, REFUSED_WHEN_FULL, keep_body);
     add_script(&confirm_script, RUNS_WHEN_FULL, confirm_body);
-    add_script(&number_script, RUNS_WHEN_FULL, number_body);
+    add_script(&number_script, ONLY_READS, number_body);
     add_script(&leave_script, RUNS_WHEN_FULL, leave_body);
     add_script(&revoke_script, RUNS_WHEN_FULL, revoke_body);
 }

@@ -153,7 +153,9 @@ int operate(const struct office *office, const char *action, const char *word, s
     OWNED char *app = app_path();
     const char *redis = office->site.stack->redis_url;
     OWNED char *keys = text_printf("%s/keys", office->site.stack->dir);
-    const char *argv[] = {app, "task", action, word, "--redis", redis, "--keys", keys, NULL};
+    const char *with_word[] = {app, "task", action, word, "--redis", redis, "--keys", keys, NULL};
+    const char *without[] = {app, "task", action, "--redis", redis, "--keys", keys, NULL};
+    const char *const *argv = word != NULL ? with_word : without;
     int code = process_run(argv, NULL, output, 10000);
     buffer_append(output, "", 1);
     return code;

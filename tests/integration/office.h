@@ -50,7 +50,7 @@ void await_log(const struct office *office, const char *text, size_t count);
 /* Gives the visitor a session. */
 void make_session(const struct office *office);
 
-/* `midstream task ...`: the exit code. */
+/* `midstream task ACTION [WORD]`: the exit code. */
 int operate(const struct office *office, const char *action, const char *word, struct buffer *output);
 
 #endif

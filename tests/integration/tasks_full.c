@@ -1,11 +1,12 @@
 /*
- * Background tasks while Redis is full: what is under way is kept and finished, and nothing begins.
+ * Background tasks while Redis is full, or takes no writes: what is under way is kept and finished, and nothing begins.
  *
  * Redis is made full by a maxmemory below what it uses: every command that may need memory is refused then.
  */
 #include <criterion/criterion.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "office.h"
@@ -132,5 +133,24 @@ Test(tasks_full, a_dead_letter_is_not_retried_but_can_be_deleted)
     cr_expect_eq(operate(&office, "delete", id, &output), 0, "%s", output.data);
     await(&office, id, "404");
     buffer_fini(&output);
+    office_close(&office);
+}
+
+/* As without the replicas that Redis insists on, or a disk that it can write to. */
+Test(tasks_full, an_operator_sees_them_where_nothing_can_be_written)
+{
+    static const char *const looks[][2] = {{"list", "dead"}, {"stats", NULL}};
+    struct office office = office_open(SETTINGS(QUICK));
+    site_needs_one_redis(&office.site);
+    char id[TEXT_BYTES];
+    must_add(&office, "/add/fail?attempts=1", "x", id);
+    await(&office, id, "dead 1/1 MID_FAILED");
+    free(redis_text(office.site.redis, "CONFIG SET min-replicas-to-write 1"));
+    for (size_t i = 0; i < sizeof(looks) / sizeof(looks[0]); i++) {
+        struct buffer output = {0};
+        cr_expect_eq(operate(&office, looks[i][0], looks[i][1], &output), 0, "%s: %s", looks[i][0], output.data);
+        cr_expect(strstr(output.data, i == 0 ? id : "default") != NULL, "%s", output.data);
+        buffer_fini(&output);
+    }
     office_close(&office);
 }
