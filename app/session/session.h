@@ -177,6 +177,9 @@ void session_become_absent(struct mid_session *session);
  */
 MID_CHECK enum mid_error session_found(struct mid_session *session, const struct store_finding *finding);
 
+/* MID_ENDED, with why it is over for a handle of which the session goes on (lives_on). */
+enum mid_error session_fail_ended(struct mid_request *rq);
+
 /* This very request has ended it. */
 void session_end_own(struct mid_session *session);
 

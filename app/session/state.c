@@ -190,6 +190,13 @@ static enum mid_error found_missing(struct mid_session *session)
     return MID_OK;
 }
 
+enum mid_error session_fail_ended(struct mid_request *rq)
+{
+    return mid_fail(rq, MID_ENDED,
+                    rq->is_superseded ? "another user has logged in to this session"
+                                      : "the session was renewed meanwhile; repeat the request with the new cookie");
+}
+
 static enum mid_error found_stale(struct mid_session *session, const struct store_finding *finding)
 {
     bool is_exchanged = finding->has_header && header_exchanges(&finding->header, session->generation);
@@ -199,8 +206,7 @@ static enum mid_error found_stale(struct mid_session *session, const struct stor
      * whose cookie is still good to be exchanged, but not here, where none can be sent. */
     session->state = SESSION_ENDED;
     session->lives_on = true;
-    return mid_fail(session->rq, MID_ENDED,
-                    "the session was renewed meanwhile; repeat the request with the new cookie");
+    return session_fail_ended(session->rq);
 }
 
 enum mid_error session_found(struct mid_session *session, const struct store_finding *finding)
@@ -218,7 +224,7 @@ enum mid_error session_found(struct mid_session *session, const struct store_fin
         session->state = SESSION_ENDED;
         session->lives_on = true;
         session->rq->is_superseded = true;
-        return mid_fail(session->rq, MID_ENDED, "another user has logged in to this session");
+        return session_fail_ended(session->rq);
     case STORE_LOST:
         return MID_LOST_LEASE;
     default:

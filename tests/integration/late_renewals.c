@@ -63,7 +63,7 @@ Test(late_renewals, the_old_cookie_is_exchanged_until_the_new_one_has_come)
     cr_expect(renewal_changes_cookie(&beside, "user"));
     cr_expect(renewal_changes_cookie(&stage, "user")); /* the other answer may have been lost */
     OWNED char *key = site_key(&stage.site);
-    age_renewal(&stage.site, key);
+    date_renewal(&stage.site, key, 1000000);
     EXPECT_PLAY(&stage, "user", "grace");
     EXPECT_PLAY(&beside, "user", "grace");
     EXPECT_PLAY(&late, "user", "status 409"); /* it was under way, and does not get a session of its own */
@@ -219,7 +219,7 @@ Test(late_renewals, a_late_stream_that_was_refused_has_not_logged_anybody_out)
     log_in(&stage, "grace", "first");
     EXPECT_RENEWAL(&stage, "grace", "MID_OK");
     OWNED char *key = site_key(&stage.site);
-    age_renewal(&stage.site, key);
+    date_renewal(&stage.site, key, 1000000);
     struct http_stream *stream = stage_stream(&stage, "begin:bytes,open,get:x,destroy&who=l");
     EXPECT_NOTE(&stage, "l.4", "destroy MID_ENDED");
     http_stream_close(stream, NULL);

@@ -367,11 +367,11 @@ struct header stored_header(const struct site *site, const char *key)
     return header;
 }
 
-void age_renewal(const struct site *site, const char *key)
+void date_renewal(const struct site *site, const char *key, int64_t ms)
 {
     uint8_t bytes[HEADER_BYTES];
     struct header header = stored_header(site, key);
-    header.renewed_ms = 1000000;
+    header.renewed_ms = ms;
     header_pack(&header, bytes);
     redis_int(site->redis, "HSET %s @ %b", key, bytes, sizeof(bytes));
 }

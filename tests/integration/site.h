@@ -112,8 +112,8 @@ int64_t stored_number(const struct site *site, const char *key, const char *fiel
 /* The header of the session's record, which has to be there. */
 struct header stored_header(const struct site *site, const char *key);
 
-/* As if its last renewal had been long ago. */
-void age_renewal(const struct site *site, const char *key);
+/* As if its last renewal had been at that time. */
+void date_renewal(const struct site *site, const char *key, int64_t ms);
 
 /* How many sessions Redis has. */
 size_t stored_sessions(const struct site *site);
