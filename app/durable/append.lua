@@ -10,18 +10,22 @@
 -- ARGV[7]  the number of this append in the epoch, from 0
 -- ARGV[8]  '1' when it closes the stream
 -- ARGV[9]  the incarnation that is meant, or '' for any
--- Returns {status, tail, start, closed, incarnation, epoch, seq}; the last two as the producer has them now.
+-- Returns {status, tail, start, closed, incarnation, epoch, seq}; the last two as the producer has them now, 0 and -1
+-- before its first append.
 
 local PRODUCERS_MAX = 256
 
 local data, producer, closes = ARGV[1], ARGV[5], ARGV[8] == '1'
 local there = redis.call('HMGET', key, 'tail', 'start', 'closed', 'incarnation', 'type', 'seq', 'by', 'life', 'most', 'trims',
-  'until', 'p:' .. producer, 'largest')
+  'ends', 'p:' .. producer, 'largest')
 if not there[1] or (ARGV[9] ~= '' and ARGV[9] ~= there[4]) then
   return {MISSING}
 end
 local tail, start, most = tonumber(there[1]), tonumber(there[2] or '0'), tonumber(there[9])
 local epoch, seq = tonumber(ARGV[6]), tonumber(ARGV[7])
+if producer ~= '' and not (epoch and seq) then
+  return redis.error_reply('ERR a producer has an epoch and a number')
+end
 local known_epoch, known_seq = nil, nil
 if there[12] then
   known_epoch, known_seq = string.match(there[12], '^(%d+) (%d+)$')
@@ -29,7 +33,7 @@ if there[12] then
 end
 
 local function answer(status)
-  return {status, tail, start, there[3] and 1 or 0, there[4], known_epoch or 0, known_seq or 0}
+  return {status, tail, start, there[3] and 1 or 0, there[4], known_epoch or 0, known_seq or -1}
 end
 
 -- Lua's own comparison is that of the server's locale.
@@ -72,9 +76,12 @@ end
 if ARGV[4] ~= '' and there[6] and not is_above(ARGV[4], there[6]) then
   return answer(ORDER)
 end
-local is_entry = data ~= ''
-if #data > most or (not there[10] and is_entry and
-    (tail - start + #data > most or redis.call('XLEN', log) >= entries_most(most))) then
+local is_entry, new_start = data ~= '', start
+local entries = is_entry and redis.call('XLEN', log)
+if entries == 0 then -- whatever was there, Redis has lost it
+  new_start = tail
+end
+if #data > most or (not there[10] and is_entry and (tail - new_start + #data > most or entries >= entries_most(most))) then
   return answer(FULL)
 end
 if producer ~= '' and not known_epoch then
@@ -88,12 +95,11 @@ if producer ~= '' and not known_epoch then
 end
 
 -- Write.
-local new_start = start
 if is_entry then
-  if there[10] then
+  if there[10] and entries > 0 then
     new_start = start_with_room(#data, tail, start, most)
   end
-  tail = add(data, ARGV[2], tail, new_start ~= start and new_start)
+  tail = add(data, ARGV[2], tail, entries > 0 and new_start ~= start and new_start)
 end
 local fields = {'tail', whole(tail)}
 local function set(name, value)

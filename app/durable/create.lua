@@ -1,11 +1,11 @@
 -- Creates a stream, with its first entry if there is one. A stream that is there, and is as it would be created, is taken
--- for it, whatever it has by now.
+-- for it, whatever it has by now; so is one of the same incarnation, which is this one.
 --
 -- KEYS[1]  the stream
 -- ARGV[1]  the content type
 -- ARGV[2]  the lifetime since the last use that was asked for, in ms, or ''
 -- ARGV[3]  the time at which it is to end, in ms, or ''
--- ARGV[4]  the lifetime since the last use that it has, if it is not to end at a time
+-- ARGV[4]  the lifetime that it has: since the last use, or, if it is to end at a time, that
 -- ARGV[5]  how many bytes it may have
 -- ARGV[6]  '1' when the oldest entries go for new ones
 -- ARGV[7]  the incarnation
@@ -18,7 +18,7 @@
 local ttl, ends, most, closed, data = ARGV[2], ARGV[3], tonumber(ARGV[5]), ARGV[8], ARGV[9]
 local there = redis.call('HMGET', key, 'tail', 'start', 'closed', 'incarnation', 'type', 'ttl', 'until')
 if there[1] then
-  local is_same = there[5] == ARGV[1] and (there[6] or '') == ttl and (there[7] or '') == ends and (there[3] or '') == closed
+  local is_same = there[4] == ARGV[7] or there[5] == ARGV[1] and (there[6] or '') == ttl and (there[7] or '') == ends and (there[3] or '') == closed
   return {is_same and EXISTS or CONFLICT, there[1], there[2] or 0, there[3] or 0, there[4]}
 end
 if #data > most then
@@ -37,7 +37,7 @@ local function set(name, value)
 end
 set('ttl', ttl)
 set('until', ends)
-set('life', ends == '' and ARGV[4] or '')
+set(ends == '' and 'life' or 'ends', ARGV[4])
 set('largest', data ~= '' and whole(#data) or '')
 set('trims', ARGV[6])
 set('closed', closed)
@@ -47,8 +47,8 @@ if data ~= '' then
   add(data, '', 0, nil)
 end
 if ends ~= '' then
-  redis.call('PEXPIREAT', key, ends)
-  redis.call('PEXPIREAT', log, ends)
+  redis.call('PEXPIREAT', key, ARGV[4])
+  redis.call('PEXPIREAT', log, ARGV[4])
 else
   keep(ARGV[4])
 end

@@ -92,7 +92,7 @@ struct answer {
 
 static void copy_text(const struct redisReply *reply, char *text, size_t bytes)
 {
-    snprintf(text, bytes, "%s", reply_text(reply) != NULL ? reply_text(reply) : "");
+    snprintf(text, bytes, "%s", reply_text(reply));
 }
 
 static enum mid_error on_answer(const struct redisReply *reply, void *arg)
@@ -197,17 +197,21 @@ enum mid_error durable_create(const char *key, const struct durable_creation *cr
     char most[NUMBER_TEXT_BYTES];
     char incarnation[DURABLE_INCARNATION_BYTES];
     uint8_t random[(DURABLE_INCARNATION_BYTES - 1) / 2];
-    int64_t life_ms = creation->ttl_ms >= 0 ? creation->ttl_ms : settings.lifetime_ms;
-    if (!fits(creation->name, DURABLE_NAME_MAX) || !fits(creation->owner, DURABLE_OWNER_MAX) ||
-        !fits(creation->type, DURABLE_TYPE_BYTES - 1) || !fits(creation->incarnation, DURABLE_INCARNATION_BYTES - 1))
+    if ((creation->ttl_ms >= 0 && creation->until_ms >= 0) || !fits(creation->name, DURABLE_NAME_MAX) ||
+        !fits(creation->owner, DURABLE_OWNER_MAX) || !fits(creation->type, DURABLE_TYPE_BYTES - 1) ||
+        !fits(creation->incarnation, DURABLE_INCARNATION_BYTES - 1))
         return MID_FAILED;
+    /* What was asked for is kept to be compared; this is what it gets. */
+    bool ends = creation->until_ms >= 0;
+    int64_t wish_ms = ends ? creation->until_ms : creation->ttl_ms >= 0 ? creation->ttl_ms : settings.lifetime_ms;
+    int64_t life_max_ms = LIFE_MAX_MS + (ends ? redis_client_unix_ms(redis_client_of(settings.redis, key)) : 0);
     randombytes_buf(random, sizeof(random));
     sodium_bin2hex(incarnation, sizeof(incarnation), random, sizeof(random));
     const struct redis_argument arguments[ARGUMENTS_MAX] = {
         REDIS_TEXT(creation->type),
         number_or_nothing(creation->ttl_ms, ttl),
         number_or_nothing(creation->until_ms, until),
-        number_or_nothing(life_ms < LIFE_MAX_MS ? life_ms : LIFE_MAX_MS, life),
+        number_or_nothing(wish_ms < life_max_ms ? wish_ms : life_max_ms, life),
         number_or_nothing(creation->bytes_max, most),
         flag(creation->trims),
         REDIS_TEXT(creation->incarnation != NULL ? creation->incarnation : incarnation),
@@ -219,14 +223,25 @@ enum mid_error durable_create(const char *key, const struct durable_creation *cr
     return run(&create_script, key, 11, arguments, terms, &(struct answer){.state = state});
 }
 
+static bool is_number(int64_t number)
+{
+    return number >= 0 && number <= DURABLE_OFFSET_MAX;
+}
+
+static bool is_numbered(const struct durable_append *append)
+{
+    return append->producer[0] != '\0' && is_number(append->epoch) && is_number(append->number);
+}
+
 enum mid_error durable_append(const char *key, const struct durable_append *append, const struct durable_terms *terms,
                               struct durable_state *state)
 {
     char epoch[NUMBER_TEXT_BYTES];
     char number[NUMBER_TEXT_BYTES];
     bool has_producer = append->producer != NULL;
-    if (!fits(append->producer, DURABLE_PRODUCER_MAX) || !fits(append->order, DURABLE_ORDER_MAX) ||
-        !fits(append->event, DURABLE_EVENT_MAX) || (append->bytes == 0 && !append->closes))
+    if ((has_producer && !is_numbered(append)) || !fits(append->producer, DURABLE_PRODUCER_MAX) ||
+        !fits(append->order, DURABLE_ORDER_MAX) || !fits(append->event, DURABLE_EVENT_MAX) ||
+        (append->bytes == 0 && !append->closes))
         return MID_FAILED;
     const struct redis_argument arguments[ARGUMENTS_MAX] = {
         {append->bytes > 0 ? append->data : "", append->bytes},
@@ -248,6 +263,8 @@ enum mid_error durable_read(const char *key, const struct durable_reading *readi
 {
     char from[NUMBER_TEXT_BYTES];
     char budget[NUMBER_TEXT_BYTES];
+    if (reading->from > DURABLE_OFFSET_MAX)
+        return MID_FAILED;
     number_format(reading->bytes_least < SIZE_MAX / 2 ? (int64_t)reading->bytes_least : INT64_MAX, budget);
     const struct redis_argument arguments[ARGUMENTS_MAX] = {
         reading->from == DURABLE_FROM_NOW ? REDIS_TEXT("now") : number_or_nothing(reading->from, from),

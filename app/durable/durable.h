@@ -80,7 +80,7 @@ struct durable_state {
     bool is_closed;
     char incarnation[DURABLE_INCARNATION_BYTES]; /* of this stream, and not of one that had its name before */
 
-    /* Of an append by a producer: what it has now; before its first append, number -1. */
+    /* Of an append by a producer: what it has stored last; before its first append, number -1. */
     int64_t epoch;
     int64_t number;
 
@@ -103,7 +103,7 @@ struct durable_creation {
     const char *owner;       /* the same */
     const char *type;        /* shorter than DURABLE_TYPE_BYTES */
     int64_t ttl_ms;          /* since the last use, ten years at most; -1: as usual */
-    int64_t until_ms;        /* a time; -1: none. Not both. */
+    int64_t until_ms;        /* a time, in ten years at most; -1: none. Not both. What is over is created and gone. */
     const char *incarnation; /* NULL: a new one. With the same, a repeated creation knows its own. */
     int64_t bytes_max;       /* of what is kept */
     bool trims;              /* the oldest entries go for new ones */
@@ -119,7 +119,7 @@ struct durable_append {
     const char *event;    /* the name of the event that it is; NULL: none */
     const char *type;     /* has to be the stream's; NULL: it is known to be */
     const char *order;    /* Stream-Seq; NULL: none */
-    const char *producer; /* NULL: none */
+    const char *producer; /* not ""; NULL: none */
     int64_t epoch;        /* from 0, like the number */
     int64_t number;
     bool closes;
@@ -147,14 +147,14 @@ struct durable_reading {
 
 /*
  * All may suspend, and return MID_OK with a state whose verdict is any, MID_UNAVAILABLE, MID_OVERLOADED or MID_FAILED
- * (what is in Redis is no stream; or a text is too long, and nothing was sent). After MID_UNAVAILABLE the step may have
- * been carried out. To repeat it then:
+ * (what is in Redis is no stream; or a text is too long, or a number outside of its bounds, and nothing was sent).
+ * After MID_UNAVAILABLE the step may have been carried out. To repeat it then:
  *
  *     create             EXISTS says that it was; with an incarnation of one's own, that it was this one
- *     append, close      of a producer: DUPLICATE; or CLOSED, if somebody else has closed the stream meanwhile
- *     append, alone      with an `order`: ORDER. With neither, it may be stored twice
- *     close, alone       DUPLICATE
- *     delete             MISSING; with the incarnation, no stream that was created meanwhile goes
+ *     append, close      of a producer: DUPLICATE; or CLOSED, if somebody else has closed the stream meanwhile, and
+ * then state.epoch and state.number say whether it is stored append, alone      with an `order`: ORDER. With neither,
+ * it may be stored twice close, alone       DUPLICATE delete             MISSING; with the incarnation, no stream that
+ * was created meanwhile goes
  */
 MAY_SUSPEND MID_CHECK enum mid_error durable_create(const char *key, const struct durable_creation *creation,
                                                     const struct durable_terms *terms, struct durable_state *state);

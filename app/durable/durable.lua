@@ -9,7 +9,7 @@
 --   closed       '1': nothing is appended any more; `by`: the producer's append that closed it, 'EPOCH SEQ ID'
 --   incarnation  of this stream, and not of one that had its name before
 --   ttl, until   the lifetime that was asked for, in ms: since the last use, or a time
---   life         the lifetime that it has since the last use, where there is no `until`
+--   life, ends   the lifetime that it has: since the last use, or, where there is `until`, the time
 --   most, trims  how many bytes it may have; '1': the oldest entries go for new ones, which are refused otherwise
 --   largest      the size of its largest entry
 --   seq          the last Stream-Seq

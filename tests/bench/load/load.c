@@ -11,7 +11,6 @@
 #include "base/panic.h"
 
 enum {
-    ACTS = -1, /* among the indices of streams: the connection of the acts */
     EVENTS_PER_TURN = 256,
     TURN_MAX_MS = 100,
     OPENING_MAX = 512,             /* connections without a first event: a slow server slows the opening down */
@@ -19,6 +18,9 @@ enum {
     SETTLE_US = 2000000,           /* allocators, kernel batches and subscriptions come to rest */
     SILENCE_MAX_US = 30 * 1000000, /* beyond the schedule */
 };
+
+/* Among the indices of streams: the connection of the acts. */
+static const uint32_t acts_index = UINT32_MAX;
 
 void load_init(struct load *load, const struct options *options, const struct cookies *cookies)
 {
@@ -89,7 +91,7 @@ static void open_due(struct load *load, int64_t now_us)
 static void handle(struct load *load, const struct epoll_event *event)
 {
     unsigned index = event->data.u32;
-    if (index == (unsigned)ACTS) {
+    if (index == acts_index) {
         acts_read(&load->acts, clock_monotonic_us());
         return;
     }
@@ -152,7 +154,7 @@ static void close_all(struct load *load, enum stream_state state)
 
 static void run_acts(struct load *load, int64_t now_us)
 {
-    struct epoll_event event = {.events = EPOLLIN, .data.u32 = (uint32_t)ACTS};
+    struct epoll_event event = {.events = EPOLLIN, .data.u32 = acts_index};
     if (load->acts.fd >= 0)
         acts_turn(&load->acts, now_us);
     else if (acts_connect(&load->acts))

@@ -1,5 +1,5 @@
 /*
- * What the tests of durable streams in Redis share: streams of a Redis of the test's own (redis/server.h).
+ * What the tests of durable streams in Redis share: streams of a Redis of the test's own, or of a cluster.
  */
 #ifndef INTEGRATION_DURABLE_LOG_H
 #define INTEGRATION_DURABLE_LOG_H
@@ -9,13 +9,19 @@
 
 enum { LIFETIME_MS = 3600 * 1000, STREAMS = 4 };
 
-static const struct durable_terms terms = {.patience_ms = 0};
+/* For as long as a test plays. */
+extern struct log_site {
+    struct redis_client *client; /* with the rights of a worker; its streams live LIFETIME_MS since their last use */
+    struct redis_client *all;    /* may do everything; of a cluster NULL */
+    char keys[STREAMS][DURABLE_KEY_BYTES]; /* two of them belong to one session, and two have the same name */
+} log_site;
 
-/* A client with the rights of a worker, whose streams live for LIFETIME_MS since their last use. */
-MAY_SUSPEND struct redis_client *open_log(void);
+extern const struct durable_terms terms;
 
-/* Two of them belong to the same session, and two have the same name. */
-void make_keys(char keys[static STREAMS][DURABLE_KEY_BYTES]);
+/* Starts a Redis, or a cluster, and plays on a fiber. What is started ends with the test. */
+void log_play(void (*play)(void));
+void log_play_on_cluster(void (*play)(void));
+void log_end(void);
 
 /* The integer that Redis answers. */
 MAY_SUSPEND long long ask_number(struct redis_client *client, const char *const words[]);
