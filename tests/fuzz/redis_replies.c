@@ -7,7 +7,7 @@
 
 #include <hiredis/hiredis.h>
 
-#include "durable/durable.h"
+#include "journal/journal.h"
 #include "redis/value.h"
 #include "session/commit_try.h"
 #include "session/memory_info.h"
@@ -345,9 +345,9 @@ static void value(void)
 
 /* -------------------- durable streams -------------------- */
 
-static const struct durable_terms durable_terms = {.durability = MID_DURABLE_MEMORY};
+static const struct journal_terms journal_terms = {.durability = MID_DURABLE_MEMORY};
 
-static void check_state(enum mid_error error, const struct durable_state *state)
+static void check_state(enum mid_error error, const struct journal_state *state)
 {
     check_error(error);
     if (error != MID_OK)
@@ -356,7 +356,7 @@ static void check_state(enum mid_error error, const struct durable_state *state)
     CLAIM(strlen(state->incarnation) < DURABLE_INCARNATION_BYTES && strlen(state->type) < DURABLE_TYPE_BYTES);
 }
 
-static void check_entry(const struct durable_entry *entry, void *end)
+static void check_entry(const struct journal_entry *entry, void *end)
 {
     CLAIM(entry->end > *(int64_t *)end && entry->bytes > 0 && entry->bytes <= (size_t)entry->end);
     check_text(entry->event);
@@ -365,24 +365,24 @@ static void check_entry(const struct durable_entry *entry, void *end)
 
 static void create_durable(void)
 {
-    struct durable_state state;
-    const struct durable_creation creation = {.type = "text/plain", .ttl_ms = 5, .until_ms = -1, .bytes_max = 9};
-    check_state(durable_create(key, &creation, &durable_terms, &state), &state);
+    struct journal_state state;
+    const struct journal_creation creation = {.type = "text/plain", .ttl_ms = 5, .until_ms = -1, .bytes_max = 9};
+    check_state(journal_create(key, &creation, &journal_terms, &state), &state);
 }
 
 static void append_durable(void)
 {
-    struct durable_state state;
-    const struct durable_append append = {.data = "x", .bytes = 1, .producer = "p"};
-    check_state(durable_append(key, &append, &durable_terms, &state), &state);
+    struct journal_state state;
+    const struct journal_append append = {.data = "x", .bytes = 1, .producer = "p"};
+    check_state(journal_append(key, &append, &journal_terms, &state), &state);
 }
 
 static void read_durable(void)
 {
-    struct durable_state state;
+    struct journal_state state;
     int64_t end = INT64_MIN;
-    const struct durable_reading reading = {.bytes_least = 9, .on_entry = check_entry, .arg = &end};
-    check_state(durable_read(key, &reading, &durable_terms, &state), &state);
+    const struct journal_reading reading = {.bytes_least = 9, .on_entry = check_entry, .arg = &end};
+    check_state(journal_read(key, &reading, &journal_terms, &state), &state);
 }
 
 static void (*const calls[])(void) = {
@@ -408,7 +408,7 @@ static void set_up(void)
                                         .size_max = 10000});
     commit_init();
     user_index_init(&(struct user_index_settings){.redis = client, .lifetime_ms = 600000});
-    durable_init(&(struct durable_settings){.redis = client, .lifetime_ms = 600000});
+    journal_init(&(struct journal_settings){.redis = client, .lifetime_ms = 600000});
     queue_init(&(struct queue_settings){.redis = client, .tasks_max = 100, .lease_ms = 1000});
 }
 

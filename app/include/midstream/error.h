@@ -44,7 +44,9 @@ extern "C" {
     X(MID_FAILED, 500, "the request failed")                                                                           \
     X(MID_TOO_SLOW, 408, "the request did not arrive in time")                                                         \
     X(MID_MISDIRECTED, 421, "this host is not served here")                                                            \
-    X(MID_UNAUTHORIZED, 401, "login required")
+    X(MID_UNAUTHORIZED, 401, "login required")                                                                         \
+    X(MID_CONFLICT, 409, "it exists already, and otherwise")                                                           \
+    X(MID_CLOSED, 409, "nothing can be appended any more")
 
 enum mid_error {
 #define MID_ERROR_NAME(name, status, text) name,

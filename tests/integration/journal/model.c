@@ -39,15 +39,15 @@ static void add_entry(struct model *model, const void *data, size_t bytes, const
         model->first++;
 }
 
-enum durable_verdict model_create(struct model *model, const struct durable_creation *creation)
+enum journal_verdict model_create(struct model *model, const struct journal_creation *creation)
 {
     if (model->is_there) {
         bool is_same = strcmp(model->type, creation->type) == 0 && model->is_closed == creation->is_closed &&
                        model->ttl_ms == creation->ttl_ms && model->until_ms == creation->until_ms;
-        return is_same ? DURABLE_EXISTS : DURABLE_CONFLICT;
+        return is_same ? JOURNAL_EXISTS : JOURNAL_CONFLICT;
     }
     if ((int64_t)creation->bytes > creation->bytes_max)
-        return DURABLE_FULL;
+        return JOURNAL_FULL;
     struct buffer data = model->data;
     data.length = 0;
     *model = (struct model){.is_there = true,
@@ -60,58 +60,58 @@ enum durable_verdict model_create(struct model *model, const struct durable_crea
                             .data = data};
     if (creation->bytes > 0)
         add_entry(model, creation->data, creation->bytes, NULL);
-    return DURABLE_OK;
+    return JOURNAL_OK;
 }
 
 /* 5.2.1, Validation Logic. */
-static enum durable_verdict check_producer(const struct model_producer *known, const struct durable_append *append)
+static enum journal_verdict check_producer(const struct model_producer *known, const struct journal_append *append)
 {
     if (!known->is_known)
-        return append->number == 0 ? DURABLE_OK : DURABLE_GAP;
+        return append->number == 0 ? JOURNAL_OK : JOURNAL_GAP;
     if (append->epoch < known->epoch)
-        return DURABLE_STALE;
+        return JOURNAL_STALE;
     if (append->epoch > known->epoch)
-        return append->number == 0 ? DURABLE_OK : DURABLE_NEW_EPOCH;
+        return append->number == 0 ? JOURNAL_OK : JOURNAL_NEW_EPOCH;
     if (append->number <= known->number)
-        return DURABLE_DUPLICATE;
-    return append->number == known->number + 1 ? DURABLE_OK : DURABLE_GAP;
+        return JOURNAL_DUPLICATE;
+    return append->number == known->number + 1 ? JOURNAL_OK : JOURNAL_GAP;
 }
 
-static enum durable_verdict append_to_closed(const struct model *model, const struct durable_append *append,
+static enum journal_verdict append_to_closed(const struct model *model, const struct journal_append *append,
                                              int producer)
 {
     if (producer < 0)
-        return append->bytes == 0 ? DURABLE_DUPLICATE : DURABLE_CLOSED;
+        return append->bytes == 0 ? JOURNAL_DUPLICATE : JOURNAL_CLOSED;
     const struct model_producer *known = &model->producers[producer];
     if (known->is_known && append->epoch < known->epoch)
-        return DURABLE_STALE;
+        return JOURNAL_STALE;
     bool is_the_closing_one = model->was_closed_by_producer && model->closer == producer &&
                               model->closed_at.epoch == append->epoch && model->closed_at.number == append->number;
-    return is_the_closing_one ? DURABLE_DUPLICATE : DURABLE_CLOSED;
+    return is_the_closing_one ? JOURNAL_DUPLICATE : JOURNAL_CLOSED;
 }
 
-static enum durable_verdict check_append(const struct model *model, const struct durable_append *append, int producer)
+static enum journal_verdict check_append(const struct model *model, const struct journal_append *append, int producer)
 {
     if (!model->is_there)
-        return DURABLE_MISSING;
+        return JOURNAL_MISSING;
     if (model->is_closed)
         return append_to_closed(model, append, producer);
     if (append->bytes > 0 && append->type != NULL && strcmp(append->type, model->type) != 0)
-        return DURABLE_TYPE;
-    enum durable_verdict verdict = producer >= 0 ? check_producer(&model->producers[producer], append) : DURABLE_OK;
-    if (verdict != DURABLE_OK)
+        return JOURNAL_TYPE;
+    enum journal_verdict verdict = producer >= 0 ? check_producer(&model->producers[producer], append) : JOURNAL_OK;
+    if (verdict != JOURNAL_OK)
         return verdict;
     if (append->order != NULL && model->order[0] != '\0' && strcmp(append->order, model->order) <= 0)
-        return DURABLE_ORDER;
+        return JOURNAL_ORDER;
     bool is_crowded = !model->trims && append->bytes > 0 && model->entries - model->first >= entries_most(model);
     int64_t kept = model->trims || append->bytes == 0 ? 0 : model_tail(model) - model_start(model);
-    return is_crowded || kept + (int64_t)append->bytes > model->bytes_max ? DURABLE_FULL : DURABLE_OK;
+    return is_crowded || kept + (int64_t)append->bytes > model->bytes_max ? JOURNAL_FULL : JOURNAL_OK;
 }
 
-enum durable_verdict model_append(struct model *model, const struct durable_append *append, int producer)
+enum journal_verdict model_append(struct model *model, const struct journal_append *append, int producer)
 {
-    enum durable_verdict verdict = check_append(model, append, producer);
-    if (verdict != DURABLE_OK)
+    enum journal_verdict verdict = check_append(model, append, producer);
+    if (verdict != JOURNAL_OK)
         return verdict;
     if (append->bytes > 0)
         add_entry(model, append->data, append->bytes, append->event);
@@ -126,12 +126,28 @@ enum durable_verdict model_append(struct model *model, const struct durable_appe
         model->closer = producer;
         model->closed_at = now;
     }
-    return DURABLE_OK;
+    return JOURNAL_OK;
 }
 
-enum durable_verdict model_delete(struct model *model)
+enum journal_verdict model_claim(struct model *model, const struct journal_claim *claim, int producer)
 {
-    enum durable_verdict verdict = model->is_there ? DURABLE_OK : DURABLE_MISSING;
+    if (!model->is_there)
+        return JOURNAL_MISSING;
+    struct model_producer *known = &model->producers[producer];
+    int64_t last = known->is_known ? known->epoch : -1;
+    int64_t epoch = claim->epoch >= 0 ? claim->epoch : last + 1;
+    if (epoch < last)
+        return JOURNAL_STALE;
+    if (model->is_closed)
+        return JOURNAL_OK;
+    int64_t number = epoch == last && known->number > claim->number ? known->number : claim->number;
+    *known = (struct model_producer){.is_known = true, .epoch = epoch, .number = number};
+    return JOURNAL_OK;
+}
+
+enum journal_verdict model_delete(struct model *model)
+{
+    enum journal_verdict verdict = model->is_there ? JOURNAL_OK : JOURNAL_MISSING;
     model->is_there = false;
     return verdict;
 }

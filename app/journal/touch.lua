@@ -3,5 +3,5 @@
 -- KEYS[1]  the stream
 -- Returns {status}.
 
-keep(redis.call('HGET', key, 'life'))
+keep(KEYS[1], redis.call('HGET', KEYS[1], 'life'))
 return {OK}

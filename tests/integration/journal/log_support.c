@@ -6,15 +6,15 @@
 #include "log.h"
 
 struct log_site log_site;
-const struct durable_terms terms = {.patience_ms = 0};
+const struct journal_terms terms = {.patience_ms = 0};
 
 static void make_keys(void)
 {
     static const char rid[] = "0123456789abcdef0123456789abcdef";
-    durable_key(log_site.keys[0], rid, NULL, "x", 1);
-    durable_key(log_site.keys[1], rid, NULL, "y", 1);
-    durable_key(log_site.keys[2], NULL, "grace", "x", 1);
-    durable_key(log_site.keys[3], NULL, "", "x", 1);
+    journal_key(log_site.keys[0], rid, NULL, "x", 1);
+    journal_key(log_site.keys[1], rid, NULL, "y", 1);
+    journal_key(log_site.keys[2], NULL, "grace", "x", 1);
+    journal_key(log_site.keys[3], NULL, "", "x", 1);
     for (int i = 0; i < STREAMS; i++)
         for (int j = 0; j < i; j++)
             cr_assert_str_neq(log_site.keys[i], log_site.keys[j]);
@@ -25,7 +25,7 @@ MAY_SUSPEND static void open_client(struct redis_options *options)
 {
     options->timeout_ms = 10000;
     log_site.client = redis_client_new(options);
-    durable_init(&(struct durable_settings){.redis = log_site.client, .lifetime_ms = LIFETIME_MS});
+    journal_init(&(struct journal_settings){.redis = log_site.client, .lifetime_ms = LIFETIME_MS});
     cr_assert(redis_client_wait_ready(log_site.client, options->timeout_ms));
 }
 

@@ -1,7 +1,9 @@
--- What the scripts of durable streams share. The worker puts this in front of each of them.
+-- What the scripts of durable streams share. The worker puts this in front of each of them, behind session/guard.lua.
 --
--- KEYS[1]  the state of the stream, a hash. Beside it, KEYS[1] .. ':log', a stream of Redis: its entries, whose ids are the
---          offsets of their ends, in bytes from the beginning, so that the entries behind an offset are one XRANGE
+-- KEYS[1]  the stream's state, a hash; or of a session's commit, the session. Beside the state, STREAM .. ':log', a stream
+--          of Redis: its entries, whose ids are the offsets of their ends, in bytes from the beginning, so that the
+--          entries behind an offset are one XRANGE
+-- ARGV[1]  of a stream's scripts: on whose behalf, for the guard
 --
 -- Fields of the state:
 --   type         the content type
@@ -13,18 +15,21 @@
 --   most, trims  how many bytes it may have; '1': the oldest entries go for new ones, which are refused otherwise
 --   largest      the size of its largest entry
 --   seq          the last Stream-Seq
---   p:ID         of each producer: 'EPOCH SEQ' of its last append
+--   p:ID         of each producer: 'EPOCH SEQ' of its last append; SEQ -1 is before the first
 --   name, owner  for lists
 
 local OK, EXISTS, MISSING, CONFLICT, CLOSED, TYPE, ORDER = 1, 2, 3, 4, 5, 6, 7
 local DUPLICATE, STALE, GAP, NEW_EPOCH, FULL, CROWDED, TRIMMED, LOST = 8, 9, 10, 11, 12, 13, 14, 15
 
 local ENTRY_BYTES, ENTRIES_LEAST = 16, 64 -- an entry takes memory besides its bytes, so they are limited, too
-
-local key, log = KEYS[1], KEYS[1] .. ':log'
+local PRODUCERS_MAX = 256
 
 local function whole(number)
   return string.format('%d', number)
+end
+
+local function log_of(stream)
+  return stream .. ':log'
 end
 
 local function end_of(entry)
@@ -40,15 +45,29 @@ local function entries_most(most)
 end
 
 -- Another use of the stream begins its lifetime anew.
-local function keep(life)
+local function keep(stream, life)
   if life then
-    redis.call('PEXPIRE', key, life)
-    redis.call('PEXPIRE', log, life)
+    redis.call('PEXPIRE', stream, life)
+    redis.call('PEXPIRE', log_of(stream), life)
   end
 end
 
+-- The epoch and the number of a producer's field; nil where there is none.
+local function numbers_of(field)
+  local epoch, number = string.match(field or '', '^(%d+) (-?%d+)$')
+  return tonumber(epoch), tonumber(number)
+end
+
+local function is_crowded(stream)
+  local producers = 0
+  for _, name in ipairs(redis.call('HKEYS', stream)) do
+    producers = producers + (string.sub(name, 1, 2) == 'p:' and 1 or 0)
+  end
+  return producers >= PRODUCERS_MAX
+end
+
 -- Where the stream has to begin so that there is room for another entry of so many bytes.
-local function start_with_room(bytes, tail, start, most)
+local function start_with_room(log, bytes, tail, start, most)
   local least = tail + bytes - most
   if start < least then
     local first = redis.call('XRANGE', log, whole(least + 1), '+', 'COUNT', 1)[1]
@@ -63,7 +82,7 @@ local function start_with_room(bytes, tail, start, most)
 end
 
 -- An entry behind the tail, which it moves; what is before `start` goes if that is given.
-local function add(data, event, tail, start)
+local function add(log, data, event, tail, start)
   local command = {'XADD', log}
   local function say(...)
     for _, word in ipairs({...}) do

@@ -13,7 +13,7 @@
 #include "support/owned.h"
 #include "support/text.h"
 
-TestSuite(durable_random, .fini = server_fini, .timeout = 120);
+TestSuite(journal_random, .fini = server_fini, .timeout = 120);
 
 enum { PIECE_MAX = 600 };
 
@@ -26,7 +26,7 @@ struct copy {
     size_t next; /* the entry of the model that comes next */
 };
 
-static void take_entry(const struct durable_entry *entry, void *arg)
+static void take_entry(const struct journal_entry *entry, void *arg)
 {
     struct copy *copy = arg;
     const struct model *model = copy->model;
@@ -45,17 +45,17 @@ static bool is_boundary(const struct model *model, int64_t offset)
     return offset == model_tail(model) || offset == (i == 0 ? 0 : model->ends[i - 1]);
 }
 
-static enum durable_verdict expected_of_read(const struct model *model, int64_t from, size_t least)
+static enum journal_verdict expected_of_read(const struct model *model, int64_t from, size_t least)
 {
     if (!model->is_there)
-        return DURABLE_MISSING;
+        return JOURNAL_MISSING;
     if (from >= 0 && from < model_start(model))
-        return DURABLE_TRIMMED;
+        return JOURNAL_TRIMMED;
     bool is_there = from < 0 || (from <= model_tail(model) && (least == 0 || is_boundary(model, from)));
-    return is_there ? DURABLE_OK : DURABLE_LOST;
+    return is_there ? JOURNAL_OK : JOURNAL_LOST;
 }
 
-static void expect_state(const struct durable_state *state, const struct model *model)
+static void expect_state(const struct journal_state *state, const struct model *model)
 {
     cr_expect_eq(state->tail, model_tail(model));
     cr_expect_eq(state->start, model_start(model));
@@ -64,7 +64,7 @@ static void expect_state(const struct durable_state *state, const struct model *
 }
 
 /* As much as was asked for and no more than an entry above it, or all there is; and every byte is the model's. */
-static void expect_copy(const struct copy *copy, const struct durable_state *state, size_t least, size_t first)
+static void expect_copy(const struct copy *copy, const struct journal_state *state, size_t least, size_t first)
 {
     const struct model *model = copy->model;
     int64_t from = first == 0 ? 0 : model->ends[first - 1];
@@ -81,20 +81,20 @@ static void expect_copy(const struct copy *copy, const struct durable_state *sta
 
 MAY_SUSPEND static void read_from(const char *key, const struct model *model, int64_t from, size_t least)
 {
-    struct durable_state state;
-    int64_t at = from == DURABLE_FROM_NOW ? model_tail(model) : from == DURABLE_FROM_START ? model_start(model) : from;
+    struct journal_state state;
+    int64_t at = from == JOURNAL_FROM_NOW ? model_tail(model) : from == JOURNAL_FROM_START ? model_start(model) : from;
     size_t first = model_entry_at(model, at);
     struct copy copy = {.model = model, .next = first};
-    const struct durable_reading reading = {.from = from,
+    const struct journal_reading reading = {.from = from,
                                             .bytes_least = least,
                                             .on_entry = take_entry,
                                             .arg = &copy,
                                             .incarnation = random_chance(50) ? model->incarnation : NULL};
-    cr_assert_eq(durable_read(key, &reading, &terms, &state), MID_OK);
+    cr_assert_eq(journal_read(key, &reading, &terms, &state), MID_OK);
     cr_assert_eq(state.verdict, expected_of_read(model, from, least), "%d from %" PRId64, state.verdict, from);
-    if (state.verdict != DURABLE_MISSING)
+    if (state.verdict != JOURNAL_MISSING)
         expect_state(&state, model);
-    if (state.verdict == DURABLE_OK) {
+    if (state.verdict == JOURNAL_OK) {
         cr_expect_eq(state.begin, at);
         cr_expect_str_eq(state.type, model->type);
         if (least > 0)
@@ -133,8 +133,8 @@ static const char *fitting_piece(const struct model *model, size_t *bytes)
 
 MAY_SUSPEND static void create_at_random(const char *key, struct model *model)
 {
-    struct durable_state state;
-    struct durable_creation creation = {.name = "a name",
+    struct journal_state state;
+    struct journal_creation creation = {.name = "a name",
                                         .type = types[random_chance(15)],
                                         .ttl_ms = -1,
                                         .until_ms = -1,
@@ -147,17 +147,23 @@ MAY_SUSPEND static void create_at_random(const char *key, struct model *model)
     creation.until_ms = random_chance(10) ? 9000000000000 : -1;
     if (creation.ttl_ms >= 0)
         creation.until_ms = -1;
-    enum durable_verdict expected = model_create(model, &creation);
-    cr_assert_eq(durable_create(key, &creation, &terms, &state), MID_OK);
+    enum journal_verdict expected = model_create(model, &creation);
+    cr_assert_eq(journal_create(key, &creation, &terms, &state), MID_OK);
     cr_assert_eq(state.verdict, expected, "created: %d and not %d", state.verdict, expected);
-    if (expected == DURABLE_OK)
+    if (expected == JOURNAL_OK)
         snprintf(model->incarnation, sizeof(model->incarnation), "%s", state.incarnation);
-    if (expected != DURABLE_FULL)
+    if (expected != JOURNAL_FULL)
         expect_state(&state, model);
 }
 
+static void expect_producer(const struct journal_state *state, const struct model_producer *known)
+{
+    cr_expect_eq(state->epoch, known->is_known ? known->epoch : 0);
+    cr_expect_eq(state->number, known->is_known ? known->number : -1);
+}
+
 /* Mostly the next one of the producer's, and otherwise one that it has sent, has forgotten, or is too old. */
-static void number_at_random(const struct model_producer *producer, struct durable_append *append)
+static void number_at_random(const struct model_producer *producer, struct journal_append *append)
 {
     append->epoch = producer->is_known ? producer->epoch : (int64_t)random_below(3);
     append->number = producer->is_known ? producer->number + 1 : 0;
@@ -166,13 +172,13 @@ static void number_at_random(const struct model_producer *producer, struct durab
     if (random_chance(15))
         append->epoch = (int64_t)random_below((size_t)append->epoch + 2);
     if (random_chance(10))
-        *append = (struct durable_append){.epoch = append->epoch + 1};
+        *append = (struct journal_append){.epoch = append->epoch + 1};
 }
 
 MAY_SUSPEND static void append_at_random(const char *key, struct model *model)
 {
-    struct durable_state state;
-    struct durable_append append = {.event = NULL};
+    struct journal_state state;
+    struct journal_append append = {.event = NULL};
     OWNED char *order = random_chance(30) ? text_printf("%s", model->order) : text_printf("%zu", random_below(60));
     int producer = (int)random_below(2 * MODEL_PRODUCERS) - MODEL_PRODUCERS;
     if (producer >= 0)
@@ -185,22 +191,39 @@ MAY_SUSPEND static void append_at_random(const char *key, struct model *model)
     append.event = append.bytes > 0 && random_chance(20) ? "token" : NULL;
     append.type = random_chance(20) ? types[random_chance(30)] : NULL;
     append.order = order[0] != '\0' && random_chance(10) ? order : NULL;
-    enum durable_verdict expected = model_append(model, &append, producer);
-    cr_assert_eq(durable_append(key, &append, &terms, &state), MID_OK);
+    enum journal_verdict expected = model_append(model, &append, producer);
+    cr_assert_eq(journal_append(key, &append, &terms, &state), MID_OK);
     cr_assert_eq(state.verdict, expected, "appended: %d and not %d", state.verdict, expected);
-    if (expected == DURABLE_MISSING)
+    if (expected == JOURNAL_MISSING)
         return;
     expect_state(&state, model);
-    if (producer >= 0) {
-        const struct model_producer *known = &model->producers[producer];
-        cr_expect_eq(state.epoch, known->is_known ? known->epoch : 0);
-        cr_expect_eq(state.number, known->is_known ? known->number : -1);
-    }
+    if (producer >= 0)
+        expect_producer(&state, &model->producers[producer]);
+}
+
+/* A producer comes back, in its epoch or a new one; or one that has lost it does. */
+MAY_SUSPEND static void claim_at_random(const char *key, struct model *model)
+{
+    struct journal_state state;
+    int producer = (int)random_below(MODEL_PRODUCERS);
+    const struct model_producer *known = &model->producers[producer];
+    int64_t last = known->is_known ? known->epoch : 0;
+    const struct journal_claim claim = {.producer = model_producer_name(producer),
+                                        .epoch = random_chance(30) ? -1 : (int64_t)random_below((size_t)last + 3),
+                                        .number = random_chance(50) ? -1 : (int64_t)random_below(4),
+                                        .incarnation = random_chance(50) ? model->incarnation : NULL};
+    enum journal_verdict expected = model_claim(model, &claim, producer);
+    cr_assert_eq(journal_claim(key, &claim, &terms, &state), MID_OK);
+    cr_assert_eq(state.verdict, expected, "claimed: %d and not %d", state.verdict, expected);
+    if (expected == JOURNAL_MISSING)
+        return;
+    expect_state(&state, model);
+    expect_producer(&state, known);
 }
 
 MAY_SUSPEND static void read_at_random(const char *key, const struct model *model)
 {
-    int64_t from = random_chance(20) ? DURABLE_FROM_START : DURABLE_FROM_NOW;
+    int64_t from = random_chance(20) ? JOURNAL_FROM_START : JOURNAL_FROM_NOW;
     if (random_chance(70) && model->entries > 0)
         from = random_chance(10) ? (int64_t)random_below((size_t)model_tail(model) + 100)
                                  : model->ends[random_below(model->entries)];
@@ -209,17 +232,19 @@ MAY_SUSPEND static void read_at_random(const char *key, const struct model *mode
 
 MAY_SUSPEND static void step_at_random(const char *key, struct model *model)
 {
-    struct durable_state state;
+    struct journal_state state;
     size_t choice = random_below(1000);
     if (choice < 100) {
         create_at_random(key, model);
+    } else if (choice < 130) {
+        claim_at_random(key, model);
     } else if (choice < 650) {
         append_at_random(key, model);
     } else if (choice < (model->is_closed ? 900 : 995)) {
         read_at_random(key, model);
     } else {
-        enum durable_verdict expected = model_delete(model);
-        cr_assert_eq(durable_delete(key, NULL, &terms, &state), MID_OK);
+        enum journal_verdict expected = model_delete(model);
+        cr_assert_eq(journal_delete(key, NULL, &terms, &state), MID_OK);
         cr_assert_eq(state.verdict, expected);
     }
 }
@@ -236,14 +261,14 @@ MAY_SUSPEND static void play_at_random(void)
         buffer_fini(&models[i].data);
 }
 
-Test(durable_random, a_log_is_what_the_protocol_says)
+Test(journal_random, a_log_is_what_the_protocol_says)
 {
-    random_begin("durable_random::a_log_is_what_the_protocol_says");
+    random_begin("journal_random::a_log_is_what_the_protocol_says");
     log_play(play_at_random);
 }
 
-Test(durable_random, a_log_in_a_cluster_is_what_the_protocol_says)
+Test(journal_random, a_log_in_a_cluster_is_what_the_protocol_says)
 {
-    random_begin("durable_random::a_log_in_a_cluster_is_what_the_protocol_says");
+    random_begin("journal_random::a_log_in_a_cluster_is_what_the_protocol_says");
     log_play_on_cluster(play_at_random);
 }

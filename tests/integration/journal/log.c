@@ -7,7 +7,7 @@
 #include "support/owned.h"
 #include "support/text.h"
 
-TestSuite(durable_log, .fini = log_end, .timeout = 120);
+TestSuite(journal_log, .fini = log_end, .timeout = 120);
 
 MAY_SUSPEND static void configure(const char *name, const char *value)
 {
@@ -18,39 +18,39 @@ MAY_SUSPEND static void configure(const char *name, const char *value)
 
 MAY_SUSPEND static void create(const char *key, int64_t ttl_ms, int64_t until_ms)
 {
-    struct durable_state state;
-    const struct durable_creation creation = {
+    struct journal_state state;
+    const struct journal_creation creation = {
         .type = "text/plain", .ttl_ms = ttl_ms, .until_ms = until_ms, .bytes_max = 10000, .data = "w", .bytes = 1};
-    cr_assert_eq(durable_create(key, &creation, &terms, &state), MID_OK);
-    cr_assert_eq(state.verdict, DURABLE_OK);
+    cr_assert_eq(journal_create(key, &creation, &terms, &state), MID_OK);
+    cr_assert_eq(state.verdict, JOURNAL_OK);
 }
 
 /* These return the verdict. */
 
-MAY_SUSPEND static enum durable_verdict append(const char *key, const struct durable_append *append)
+MAY_SUSPEND static enum journal_verdict append(const char *key, const struct journal_append *append)
 {
-    struct durable_state state;
-    cr_assert_eq(durable_append(key, append, &terms, &state), MID_OK);
+    struct journal_state state;
+    cr_assert_eq(journal_append(key, append, &terms, &state), MID_OK);
     return state.verdict;
 }
 
-MAY_SUSPEND static enum durable_verdict read_from(const char *key, int64_t from, struct durable_state *state)
+MAY_SUSPEND static enum journal_verdict read_from(const char *key, int64_t from, struct journal_state *state)
 {
-    const struct durable_reading reading = {.from = from, .bytes_least = 100};
-    cr_assert_eq(durable_read(key, &reading, &terms, state), MID_OK);
+    const struct journal_reading reading = {.from = from, .bytes_least = 100};
+    cr_assert_eq(journal_read(key, &reading, &terms, state), MID_OK);
     return state->verdict;
 }
 
-MAY_SUSPEND static enum durable_verdict remove_stream(const char *key, const char *incarnation)
+MAY_SUSPEND static enum journal_verdict remove_stream(const char *key, const char *incarnation)
 {
-    struct durable_state state;
-    cr_assert_eq(durable_delete(key, incarnation, &terms, &state), MID_OK);
+    struct journal_state state;
+    cr_assert_eq(journal_delete(key, incarnation, &terms, &state), MID_OK);
     return state.verdict;
 }
 
 MAY_SUSPEND static void append_text(const char *key, const char *text)
 {
-    cr_assert_eq(append(key, &(struct durable_append){.data = text, .bytes = strlen(text)}), DURABLE_OK);
+    cr_assert_eq(append(key, &(struct journal_append){.data = text, .bytes = strlen(text)}), JOURNAL_OK);
 }
 
 /* -------------------- lifetimes -------------------- */
@@ -75,12 +75,12 @@ MAY_SUSPEND static void shorten(const char *key)
 /* Each use begins the lifetime anew, but not where its end is a time; and reading alone is no use. */
 MAY_SUSPEND static void expect_uses(const char *key, long long life_ms, bool slides)
 {
-    struct durable_state state;
+    struct journal_state state;
     expect_ttl(key, life_ms);
     shorten(key);
-    cr_expect_eq(read_from(key, 0, &state), DURABLE_OK);
+    cr_expect_eq(read_from(key, 0, &state), JOURNAL_OK);
     expect_ttl(key, 10000);
-    durable_touch(key, 0);
+    journal_touch(key, &terms);
     expect_ttl(key, slides ? life_ms : 10000);
     shorten(key);
     append_text(key, "x");
@@ -98,7 +98,7 @@ MAY_SUSPEND static void play_lifetimes(void)
     expect_uses(log_site.keys[2], 60000, false);
 }
 
-Test(durable_log, every_key_has_a_lifetime_which_a_use_begins_anew)
+Test(journal_log, every_key_has_a_lifetime_which_a_use_begins_anew)
 {
     log_play(play_lifetimes);
 }
@@ -108,21 +108,21 @@ Test(durable_log, every_key_has_a_lifetime_which_a_use_begins_anew)
 /* Nothing half-way: the entry and what the state says of it are refused together. What frees memory is not. */
 MAY_SUSPEND static void play_full_redis(void)
 {
-    struct durable_state state;
+    struct journal_state state;
     const char *key = log_site.keys[0];
-    const struct durable_append last = {.data = "y", .bytes = 1, .producer = "p", .closes = true};
+    const struct journal_append last = {.data = "y", .bytes = 1, .producer = "p", .closes = true};
     create(key, -1, -1);
     configure("maxmemory", "1");
-    cr_expect_eq(durable_append(key, &last, &terms, &state), MID_UNAVAILABLE);
-    cr_expect_eq(read_from(key, 0, &state), DURABLE_OK);
+    cr_expect_eq(journal_append(key, &last, &terms, &state), MID_UNAVAILABLE);
+    cr_expect_eq(read_from(key, 0, &state), JOURNAL_OK);
     cr_expect_eq(state.end, 1);
     cr_expect_eq(state.tail, 1);
     cr_expect_not(state.is_closed);
-    cr_expect_eq(append(key, &(struct durable_append){.closes = true}), DURABLE_OK);
-    cr_expect_eq(remove_stream(key, NULL), DURABLE_OK);
+    cr_expect_eq(append(key, &(struct journal_append){.closes = true}), JOURNAL_OK);
+    cr_expect_eq(remove_stream(key, NULL), JOURNAL_OK);
 }
 
-Test(durable_log, is_closed_and_deleted_also_when_redis_is_full)
+Test(journal_log, is_closed_and_deleted_also_when_redis_is_full)
 {
     log_play(play_full_redis);
 }
@@ -134,15 +134,15 @@ MAY_SUSPEND static void play_producers(void)
     create(key, -1, -1);
     for (int i = 0; i <= PRODUCERS_MAX; i++) {
         OWNED char *producer = text_printf("producer %d", i);
-        enum durable_verdict verdict =
-            append(key, &(struct durable_append){.producer = producer, .data = "x", .bytes = 1});
-        cr_expect_eq(verdict, i < PRODUCERS_MAX ? DURABLE_OK : DURABLE_CROWDED, "%d: %d", i, verdict);
+        enum journal_verdict verdict =
+            append(key, &(struct journal_append){.producer = producer, .data = "x", .bytes = 1});
+        cr_expect_eq(verdict, i < PRODUCERS_MAX ? JOURNAL_OK : JOURNAL_CROWDED, "%d: %d", i, verdict);
     }
-    const struct durable_append known = {.producer = "producer 7", .number = 1, .data = "z", .bytes = 1};
-    cr_expect_eq(append(key, &known), DURABLE_OK);
+    const struct journal_append known = {.producer = "producer 7", .number = 1, .data = "z", .bytes = 1};
+    cr_expect_eq(append(key, &known), JOURNAL_OK);
 }
 
-Test(durable_log, has_no_more_producers_than_it_may_have)
+Test(journal_log, has_no_more_producers_than_it_may_have)
 {
     log_play(play_producers);
 }
@@ -151,38 +151,38 @@ Test(durable_log, has_no_more_producers_than_it_may_have)
 
 MAY_SUSPEND static void play_limits(void)
 {
-    struct durable_state state;
+    struct journal_state state;
     const char *key = log_site.keys[0];
-    char order[DURABLE_ORDER_MAX + 2];
+    char order[JOURNAL_ORDER_MAX + 2];
     memset(order, 'z', sizeof(order) - 1);
     order[sizeof(order) - 1] = '\0';
     create(key, INT64_MAX, -1);
     cr_expect_gt(ask_number(log_site.all, WORDS("PTTL", key)), LIFETIME_MS);
 
-    struct durable_append one = {
-        .producer = "p", .epoch = DURABLE_OFFSET_MAX, .data = "x", .bytes = 1, .order = "\xc3\xa9"};
-    cr_assert_eq(durable_append(key, &one, &terms, &state), MID_OK);
-    cr_expect_eq(state.verdict, DURABLE_OK);
-    cr_expect_eq(state.epoch, DURABLE_OFFSET_MAX);
+    struct journal_append one = {
+        .producer = "p", .epoch = JOURNAL_OFFSET_MAX, .data = "x", .bytes = 1, .order = "\xc3\xa9"};
+    cr_assert_eq(journal_append(key, &one, &terms, &state), MID_OK);
+    cr_expect_eq(state.verdict, JOURNAL_OK);
+    cr_expect_eq(state.epoch, JOURNAL_OFFSET_MAX);
     one.epoch--;
-    cr_expect_eq(append(key, &one), DURABLE_STALE);
-    cr_expect_eq(append(key, &(struct durable_append){.data = "x", .bytes = 1, .order = "z"}), DURABLE_ORDER);
+    cr_expect_eq(append(key, &one), JOURNAL_STALE);
+    cr_expect_eq(append(key, &(struct journal_append){.data = "x", .bytes = 1, .order = "z"}), JOURNAL_ORDER);
 
-    const struct durable_append longest = {.data = "x", .bytes = 1, .order = order};
-    cr_expect_eq(durable_append(key, &longest, &terms, &state), MID_FAILED);
-    cr_expect_eq(durable_append(key, &(struct durable_append){.data = ""}, &terms, &state), MID_FAILED);
-    cr_expect_eq(durable_read(key, &(struct durable_reading){.from = INT64_MAX}, &terms, &state), MID_FAILED);
+    const struct journal_append longest = {.data = "x", .bytes = 1, .order = order};
+    cr_expect_eq(journal_append(key, &longest, &terms, &state), MID_FAILED);
+    cr_expect_eq(journal_append(key, &(struct journal_append){.data = ""}, &terms, &state), MID_FAILED);
+    cr_expect_eq(journal_read(key, &(struct journal_reading){.from = INT64_MAX}, &terms, &state), MID_FAILED);
 
     create(log_site.keys[1], -1, INT64_MAX);
     append_text(log_site.keys[1], "x");
     OWNED char *log = text_printf("%s:log", log_site.keys[1]);
     cr_expect_lt(ask_number(log_site.all, WORDS("PTTL", log_site.keys[1])), ELEVEN_YEARS_MS);
     cr_expect_lt(ask_number(log_site.all, WORDS("PTTL", log)), ELEVEN_YEARS_MS);
-    const struct durable_creation both = {.type = "text/plain", .ttl_ms = 1000, .until_ms = 1000, .bytes_max = 9};
-    cr_expect_eq(durable_create(log_site.keys[2], &both, &terms, &state), MID_FAILED);
+    const struct journal_creation both = {.type = "text/plain", .ttl_ms = 1000, .until_ms = 1000, .bytes_max = 9};
+    cr_expect_eq(journal_create(log_site.keys[2], &both, &terms, &state), MID_FAILED);
 }
 
-Test(durable_log, numbers_and_texts_at_their_limits)
+Test(journal_log, numbers_and_texts_at_their_limits)
 {
     log_play(play_limits);
 }
@@ -190,24 +190,24 @@ Test(durable_log, numbers_and_texts_at_their_limits)
 /* Numbers that are none would leave half of an append. */
 MAY_SUSPEND static void play_numbers(void)
 {
-    static const int64_t wrong[] = {-1, INT64_MIN, DURABLE_OFFSET_MAX + 1, INT64_MAX};
-    struct durable_state state;
+    static const int64_t wrong[] = {-1, INT64_MIN, JOURNAL_OFFSET_MAX + 1, INT64_MAX};
+    struct journal_state state;
     const char *key = log_site.keys[0];
     create(key, -1, -1);
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
-        const struct durable_append epoch = {.data = "x", .bytes = 1, .producer = "p", .epoch = wrong[i]};
-        const struct durable_append number = {.data = "x", .bytes = 1, .producer = "p", .number = wrong[i]};
-        cr_expect_eq(durable_append(key, &epoch, &terms, &state), MID_FAILED);
-        cr_expect_eq(durable_append(key, &number, &terms, &state), MID_FAILED);
+        const struct journal_append epoch = {.data = "x", .bytes = 1, .producer = "p", .epoch = wrong[i]};
+        const struct journal_append number = {.data = "x", .bytes = 1, .producer = "p", .number = wrong[i]};
+        cr_expect_eq(journal_append(key, &epoch, &terms, &state), MID_FAILED);
+        cr_expect_eq(journal_append(key, &number, &terms, &state), MID_FAILED);
     }
-    const struct durable_append nobody = {.data = "x", .bytes = 1, .producer = ""};
-    cr_expect_eq(durable_append(key, &nobody, &terms, &state), MID_FAILED);
-    cr_expect_eq(read_from(key, 0, &state), DURABLE_OK);
+    const struct journal_append nobody = {.data = "x", .bytes = 1, .producer = ""};
+    cr_expect_eq(journal_append(key, &nobody, &terms, &state), MID_FAILED);
+    cr_expect_eq(read_from(key, 0, &state), JOURNAL_OK);
     cr_expect_eq(state.end, 1);
     cr_expect_eq(state.tail, 1);
 }
 
-Test(durable_log, numbers_that_are_none_are_refused)
+Test(journal_log, numbers_that_are_none_are_refused)
 {
     log_play(play_numbers);
 }
@@ -223,25 +223,25 @@ MAY_SUSPEND static long long count_keys(const char *key)
 /* Nothing; and where Redis has lost one key of two, what is left of a stream does not become part of another. */
 MAY_SUSPEND static void play_remains(void)
 {
-    struct durable_state state;
+    struct journal_state state;
     const char *key = log_site.keys[0];
-    const struct durable_creation creation = {.type = "text/plain", .ttl_ms = -1, .until_ms = -1, .bytes_max = 9};
+    const struct journal_creation creation = {.type = "text/plain", .ttl_ms = -1, .until_ms = -1, .bytes_max = 9};
     create(key, -1, -1);
     cr_expect_eq(count_keys(key), 2);
-    cr_expect_eq(remove_stream(key, NULL), DURABLE_OK);
+    cr_expect_eq(remove_stream(key, NULL), JOURNAL_OK);
     cr_expect_eq(count_keys(key), 0);
     create(key, -1, -1);
     cr_assert_eq(ask_number(log_site.client, WORDS("DEL", key)), 1);
-    cr_expect_eq(read_from(key, 0, &state), DURABLE_MISSING);
+    cr_expect_eq(read_from(key, 0, &state), JOURNAL_MISSING);
     create(key, -1, -1);
-    cr_expect_eq(read_from(key, 0, &state), DURABLE_OK);
+    cr_expect_eq(read_from(key, 0, &state), JOURNAL_OK);
     cr_expect_eq(state.end, 1);
 
     cr_assert_eq(ask_number(log_site.client, WORDS("HSET", log_site.keys[1], "p:p", "7 7")), 1); /* no stream */
-    cr_expect_eq(durable_create(log_site.keys[1], &creation, &terms, &state), MID_FAILED);
+    cr_expect_eq(journal_create(log_site.keys[1], &creation, &terms, &state), MID_FAILED);
 }
 
-Test(durable_log, leaves_nothing_behind)
+Test(journal_log, leaves_nothing_behind)
 {
     log_play(play_remains);
 }
@@ -249,29 +249,29 @@ Test(durable_log, leaves_nothing_behind)
 /* Nobody is given bytes from behind a hole as if there were none, nor waits for what is not there. */
 MAY_SUSPEND static void play_losses(void)
 {
-    struct durable_state state;
+    struct journal_state state;
     const char *key = log_site.keys[0];
     OWNED char *log = text_printf("%s:log", key);
     create(key, -1, redis_client_unix_ms(log_site.client) + 60000);
     for (int i = 0; i < 3; i++)
         append_text(key, "xyz");
     cr_assert_eq(ask_number(log_site.client, WORDS("XDEL", log, "7-0")), 1);
-    cr_expect_eq(read_from(key, 0, &state), DURABLE_OK);
+    cr_expect_eq(read_from(key, 0, &state), JOURNAL_OK);
     cr_expect_eq(state.end, 4);
-    cr_expect_eq(read_from(key, 4, &state), DURABLE_LOST);
-    cr_expect_eq(read_from(key, 7, &state), DURABLE_OK);
+    cr_expect_eq(read_from(key, 4, &state), JOURNAL_LOST);
+    cr_expect_eq(read_from(key, 7, &state), JOURNAL_OK);
     cr_expect_eq(state.end, 10);
     cr_assert_eq(ask_number(log_site.client, WORDS("DEL", log)), 1);
-    cr_expect_eq(read_from(key, 0, &state), DURABLE_LOST);
+    cr_expect_eq(read_from(key, 0, &state), JOURNAL_LOST);
     append_text(key, "x"); /* what was lost has gone, and takes no room any more */
-    cr_expect_eq(read_from(key, 0, &state), DURABLE_TRIMMED);
+    cr_expect_eq(read_from(key, 0, &state), JOURNAL_TRIMMED);
     cr_expect_eq(state.start, 10);
-    cr_expect_eq(read_from(key, 10, &state), DURABLE_OK);
+    cr_expect_eq(read_from(key, 10, &state), JOURNAL_OK);
     cr_expect_eq(state.end, 11);
     expect_ttl(key, 60000);
 }
 
-Test(durable_log, tells_what_redis_has_lost)
+Test(journal_log, tells_what_redis_has_lost)
 {
     log_play(play_losses);
 }
@@ -282,30 +282,30 @@ Test(durable_log, tells_what_redis_has_lost)
 MAY_SUSPEND static void play_namesakes(void)
 {
     static const char former[] = "00112233445566ff";
-    struct durable_state state;
+    struct journal_state state;
     const char *key = log_site.keys[0];
-    const struct durable_creation mine = {
+    const struct journal_creation mine = {
         .type = "text/plain", .ttl_ms = -1, .until_ms = -1, .bytes_max = 100, .incarnation = former};
-    cr_assert_eq(durable_create(key, &mine, &terms, &state), MID_OK);
-    cr_assert_eq(durable_create(key, &mine, &terms, &state), MID_OK);
-    cr_expect_eq(state.verdict, DURABLE_EXISTS);
+    cr_assert_eq(journal_create(key, &mine, &terms, &state), MID_OK);
+    cr_assert_eq(journal_create(key, &mine, &terms, &state), MID_OK);
+    cr_expect_eq(state.verdict, JOURNAL_EXISTS);
     cr_expect_str_eq(state.incarnation, former);
-    cr_expect_eq(append(key, &(struct durable_append){.closes = true}), DURABLE_OK);
-    cr_assert_eq(durable_create(key, &mine, &terms, &state), MID_OK);
-    cr_expect_eq(state.verdict, DURABLE_EXISTS, "what became of it meanwhile does not make it another one");
-    cr_expect_eq(remove_stream(key, former), DURABLE_OK);
+    cr_expect_eq(append(key, &(struct journal_append){.closes = true}), JOURNAL_OK);
+    cr_assert_eq(journal_create(key, &mine, &terms, &state), MID_OK);
+    cr_expect_eq(state.verdict, JOURNAL_EXISTS, "what became of it meanwhile does not make it another one");
+    cr_expect_eq(remove_stream(key, former), JOURNAL_OK);
 
     create(key, -1, -1);
-    const struct durable_reading reading = {.bytes_least = 9, .incarnation = former};
-    cr_expect_eq(append(key, &(struct durable_append){.data = "x", .bytes = 1, .incarnation = former}),
-                 DURABLE_MISSING);
-    cr_assert_eq(durable_read(key, &reading, &terms, &state), MID_OK);
-    cr_expect_eq(state.verdict, DURABLE_MISSING);
-    cr_expect_eq(remove_stream(key, former), DURABLE_MISSING);
+    const struct journal_reading reading = {.bytes_least = 9, .incarnation = former};
+    cr_expect_eq(append(key, &(struct journal_append){.data = "x", .bytes = 1, .incarnation = former}),
+                 JOURNAL_MISSING);
+    cr_assert_eq(journal_read(key, &reading, &terms, &state), MID_OK);
+    cr_expect_eq(state.verdict, JOURNAL_MISSING);
+    cr_expect_eq(remove_stream(key, former), JOURNAL_MISSING);
     cr_expect_eq(count_keys(key), 2);
 }
 
-Test(durable_log, does_not_take_a_namesake_for_the_stream_that_is_meant)
+Test(journal_log, does_not_take_a_namesake_for_the_stream_that_is_meant)
 {
     log_play(play_namesakes);
 }
@@ -314,18 +314,18 @@ Test(durable_log, does_not_take_a_namesake_for_the_stream_that_is_meant)
 
 MAY_SUSPEND static void play_read_only(void)
 {
-    struct durable_state state;
+    struct journal_state state;
     const char *key = log_site.keys[0];
     create(key, -1, -1);
     configure("min-replicas-to-write", "1");
-    cr_expect_eq(durable_append(key, &(struct durable_append){.data = "x", .bytes = 1}, &terms, &state),
+    cr_expect_eq(journal_append(key, &(struct journal_append){.data = "x", .bytes = 1}, &terms, &state),
                  MID_UNAVAILABLE);
-    cr_expect_eq(read_from(key, 0, &state), DURABLE_OK);
+    cr_expect_eq(read_from(key, 0, &state), JOURNAL_OK);
     cr_expect_eq(state.end, 1);
-    durable_touch(key, 0);
+    journal_touch(key, &terms);
 }
 
-Test(durable_log, is_read_where_nothing_can_be_written)
+Test(journal_log, is_read_where_nothing_can_be_written)
 {
     log_play(play_read_only);
 }

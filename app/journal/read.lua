@@ -2,20 +2,21 @@
 -- the state alone. Nothing is written.
 --
 -- KEYS[1]  the stream
--- ARGV[1]  the offset; '' is the beginning of what is kept, 'now' the end
--- ARGV[2]  how many bytes; 0: none, only the state is asked for
--- ARGV[3]  the incarnation that is meant, or '' for any
+-- ARGV[2]  the offset; '' is the beginning of what is kept, 'now' the end
+-- ARGV[3]  how many bytes; 0: none, only the state is asked for
+-- ARGV[4]  the incarnation that is meant, or '' for any
 -- Returns {status, tail, start, closed, incarnation, type, ttl, until, where it begins,
 --   then of each entry the end, its bytes, and the name of its event or ''}.
 
+local key, log = KEYS[1], log_of(KEYS[1])
 local ENTRIES_MAX, BATCH_MAX = 512, 64
 
 local there = redis.call('HMGET', key, 'tail', 'start', 'closed', 'incarnation', 'type', 'ttl', 'until', 'largest')
-if not there[1] or (ARGV[3] ~= '' and ARGV[3] ~= there[4]) then
+if not there[1] or (ARGV[4] ~= '' and ARGV[4] ~= there[4]) then
   return {MISSING}
 end
 local tail, start = tonumber(there[1]), tonumber(there[2] or '0')
-local at, budget = tonumber(ARGV[1]) or (ARGV[1] == 'now' and tail or start), tonumber(ARGV[2])
+local at, budget = tonumber(ARGV[2]) or (ARGV[2] == 'now' and tail or start), tonumber(ARGV[3])
 local reply = {OK, tail, start, there[3] and 1 or 0, there[4], there[5], there[6] or '', there[7] or '', at}
 
 -- Entries join. Where none begins at the offset, Redis has lost what was there, or the offset was never given.
