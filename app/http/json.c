@@ -106,3 +106,16 @@ enum mid_error mid_body_json(struct mid_request *rq, size_t max_bytes, struct js
     *value = parsed;
     return MID_OK;
 }
+
+enum mid_error json_check(struct mid_request *rq, const char *text, size_t bytes)
+{
+    json_error_t problem;
+    if (depth_of(text, bytes) > DEPTH_MAX)
+        return mid_fail(rq, MID_UNPROCESSABLE, "this JSON is nested deeper than %d", DEPTH_MAX);
+    json_t *parsed = json_loadb(text, bytes, JSON_DECODE_ANY | JSON_ALLOW_NUL, &problem);
+    if (parsed == NULL)
+        return mid_fail(rq, MID_UNPROCESSABLE, "this is not JSON: line %d, column %d: %s", problem.line, problem.column,
+                        problem.text);
+    json_decref(parsed);
+    return MID_OK;
+}

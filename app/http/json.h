@@ -17,4 +17,7 @@
 MID_CHECK enum mid_error json_pack_append(struct mid_request *rq, struct buffer *out, const char *format,
                                           va_list arguments);
 
+/* Whether this is one JSON text. MID_UNPROCESSABLE: it is not, and the request's detail says why. */
+MID_CHECK enum mid_error json_check(struct mid_request *rq, const char *text, size_t bytes);
+
 #endif

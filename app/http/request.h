@@ -115,8 +115,11 @@ struct mid_request {
     /* The task room's: whose session mid_session_open() gives; NULL: the cookie's. */
     MAY_SUSPEND enum mid_error (*open_session)(struct mid_request *rq, struct mid_session **session);
     enum mid_durability durability; /* of what it stores from now on */
-    bool is_superseded;     /* its session ended for it because somebody has logged in: the client is to come back */
-    struct stream *stream;  /* the stream room's; NULL while none has begun */
+    bool is_superseded;    /* its session ended for it because somebody has logged in: the client is to come back */
+    struct stream *stream; /* the stream room's; NULL while none has begun */
+    struct mid_durable *durable; /* the durable room's: the request's handles */
+    const char *producer;        /* the task room's: as whom it appends to durable streams; NULL: as nobody */
+    int64_t producer_epoch;
     bool is_origin_missing; /* unsafe, and nothing says which site it comes from; see origin.h */
     bool allows_missing_origin;
     bool is_from_elsewhere; /* another site has caused it, and its route allows that: it has no session */

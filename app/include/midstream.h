@@ -31,6 +31,7 @@
 #define MIDSTREAM_H
 
 #include "midstream/app.h"
+#include "midstream/durable.h"
 #include "midstream/error.h"
 #include "midstream/log.h"
 #include "midstream/redis.h"

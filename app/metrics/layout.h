@@ -11,6 +11,7 @@
 #include "base/counter.h"
 #include "fcgi/connection.h"
 #include "http/status.h"
+#include "durable/durable.h"
 #include "live/live.h"
 #include "metrics/metrics.h"
 #include "redis/client.h"
@@ -31,6 +32,7 @@ struct worker_counts {
     struct redis_counts redis;
     struct session_counts session;
     struct live_counts live;
+    struct durable_counts durable;
     struct stream_counts stream;
     uint64_t stream_ends[STREAM_END_COUNT];
     uint64_t streams_open; /* of a sum only: a worker counts begins and ends */

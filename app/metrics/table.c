@@ -28,6 +28,7 @@ LABEL_VALUES(way_name, SESSION_WAYS(LABEL_TEXT))
 LABEL_VALUES(refusal_name, SESSION_REFUSALS(LABEL_TEXT))
 LABEL_VALUES(ending_name, SESSION_ENDINGS(LABEL_TEXT))
 LABEL_VALUES(notification_name, LIVE_NOTIFICATIONS(LABEL_TEXT))
+LABEL_VALUES(durable_result_name, DURABLE_RESULTS(LABEL_TEXT))
 LABEL_VALUES(restart_name, WORKER_RESTARTS(LABEL_TEXT))
 LABEL_VALUES(reload_name, "refused", "accepted")
 LABEL_VALUES(broken_name, "malformed", "read_timeout")
@@ -151,6 +152,17 @@ static const struct metric table[] = {
      {{"kind", notification_name, LIVE_NOTIFICATION_COUNT}}},
     {"midstream_live_wakes_total", METRIC_COUNTER, OF_WORKER(live.wakes), 1,
      "Calls of mid_session_wait() that returned because the session had changed.", NO_LABELS},
+
+    {"midstream_durable_created_total", METRIC_COUNTER, OF_WORKER(durable.created), 1, "Durable streams created.",
+     NO_LABELS},
+    {"midstream_durable_appends_total",
+     METRIC_COUNTER,
+     OF_WORKER(durable.appends),
+     1,
+     "Appends to durable streams, and closings, by result.",
+     {{"result", durable_result_name, DURABLE_RESULT_COUNT}}},
+    {"midstream_durable_append_bytes_total", METRIC_COUNTER, OF_WORKER(durable.bytes), 1,
+     "Bytes that were stored in durable streams.", NO_LABELS},
 
     {"midstream_redis_connected", METRIC_GAUGE, OF_WORKER(gauges.is_redis_ready), 1, "Workers connected to Redis.",
      NO_LABELS},

@@ -2,12 +2,13 @@
 -- from it holds, and is written. This stands in front of record.lua and commit.lua, which are the slow way and know the
 -- arguments; they are not even looked at when this is enough.
 --
--- Returns {DONE}, with the sums of increments at the places of their operations; or goes on to the slow way having
--- changed nothing.
+-- Returns {DONE}, with the sums of increments at the places of their operations, and the answer about the entry, if there
+-- is one, before them; or goes on to the slow way having changed nothing.
 
 local DONE = 9
 local IS_WATCHED = 64 -- a flag of the terms
 local EXACT = 9007199254740992 -- 2^53: Lua's numbers are exact below it
+local FIRST = 4 + ENTRY_ARGUMENTS -- operation, of who is no task
 local key = KEYS[1]
 
 -- Whoever waits for a change is told the new header.
@@ -19,7 +20,7 @@ end
 
 -- One increment alone, which is what counters do: a single command that writes costs the append-only file half as much as
 -- two. What is no number, or none that Lua can hold, goes the slow way.
-local is_counter = ARGV[4] == 'i' and #ARGV == 6
+local is_counter = ENTRY_ARGUMENTS == 0 and ARGV[4] == 'i' and #ARGV == 6
 if is_counter and ARGV[2] ~= '' then
   local held = redis.call('HMGET', key, '@', ARGV[5])
   local number, by = held[1] == ARGV[1] and tonumber(held[2] or ''), tonumber(ARGV[6])
@@ -53,12 +54,19 @@ end
 
 local function write_as_believed()
   local reply, writes, removed = {DONE}, {key, '@', ARGV[2]}, {key}
-  for at = 4, #ARGV, 3 do
+  if ENTRY_ARGUMENTS > 0 then -- first, since it may be refused; the slow way says that
+    local entry = append(unpack(ARGV, 4, FIRST - 1))
+    if entry[1] ~= 1 then
+      return nil
+    end
+    reply[2], reply[3] = false, entry
+  end
+  for at = FIRST, #ARGV, 3 do
     local code, field, value = ARGV[at], ARGV[at + 1], ARGV[at + 2]
     if code == 's' then
       writes[#writes + 1] = field
       writes[#writes + 1] = value
-    elseif code == 'i' then -- at most one, the first, so that nothing was written if it is refused
+    elseif code == 'i' then -- at most one, the first, without an entry, so that nothing was written if it is refused
       local sum = increment(field, value)
       if not sum then
         return nil

@@ -78,12 +78,15 @@ static enum mid_error tell_refusal(struct mid_session *session)
     return error;
 }
 
-/* What is recorded is on its way now, alone. */
+/* What is recorded is on its way now, alone; or as much of it as one commit has. */
 static void begin_commit(struct mid_session *session, const char *step)
 {
-    operations_move(&session->commit.operations, &session->recorded);
+    struct commit *commit = &session->commit;
+    operations_move(&commit->operations, &session->recorded);
+    const struct operation *last = operations_last(&commit->operations);
+    commit->entry = last->code == OPERATION_ENTRY ? last : NULL;
     if (step != NULL)
-        session->commit.step = arena_strdup(&session->commit.operations.arena, step);
+        commit->step = arena_strdup(&commit->operations.arena, step);
 }
 
 /* The answer of the newest operation, lent by the view; NULL: it has none. */
@@ -95,23 +98,47 @@ static const char *newest_answer(struct mid_session *session)
     return view_lend_copy(&session->view, last->result.data, last->result.bytes);
 }
 
-/* Commits what is recorded, behind what is in doubt; `answer` (may be NULL) is the newest operation's. */
+/* When it has failed for good, what was recorded behind it is gone as well. */
+MAY_SUSPEND static enum mid_error commit_next(struct mid_session *session, const char *step, const char **answer)
+{
+    begin_commit(session, step);
+    enum mid_error error = session_settle_commit(session);
+    view_turn(&session->view); /* now, since what the caller passed may have been lent */
+    if (error == MID_OK && answer != NULL)
+        *answer = newest_answer(session);
+    session->entry_state = session->commit.entry_state;
+    error = conclude(session, error);
+    if (error != MID_OK && !may_be_repeated(error) && session->recorded.count > 0)
+        drop_recorded(session);
+    return error;
+}
+
+MAY_SUSPEND static enum mid_error prepare_entries(struct mid_session *session)
+{
+    if (session->before_entry == NULL || !operations_have_entry(&session->recorded))
+        return MID_OK;
+    enum mid_error error = session->before_entry(session);
+    if (error != MID_OK && !may_be_repeated(error))
+        drop_recorded(session);
+    return error;
+}
+
+/* Commits what is recorded, behind what is in doubt; `answer` (may be NULL) is the newest operation's. It is more than
+ * one commit when there are entries of durable streams among it, each of which ends one; a step is the last. */
 MAY_SUSPEND static enum mid_error commit_all(struct mid_session *session, const char *step, const char **answer)
 {
     if (session_is_over(session))
         return MID_ENDED;
     bool had_doubt = commit_is_pending(&session->commit);
     MID_TRY(settle_doubt(session));
+    MID_TRY(prepare_entries(session));
     if (session->refused != MID_OK)
         return tell_refusal(session);
     if (session->recorded.count == 0)
         return had_doubt || session->state != SESSION_LIVE ? MID_OK : session_confirm(session, session->heard_on);
-    begin_commit(session, step);
-    enum mid_error error = session_settle_commit(session);
-    view_turn(&session->view); /* now, since what the caller passed may have been lent */
-    if (error == MID_OK && answer != NULL)
-        *answer = newest_answer(session);
-    return conclude(session, error);
+    while (session->recorded.count > 0)
+        MID_TRY(commit_next(session, operations_have_entry(&session->recorded) ? NULL : step, answer));
+    return MID_OK;
 }
 
 enum mid_error mid_session_commit(struct mid_session *session)
@@ -135,6 +162,7 @@ MAY_SUSPEND static enum mid_error ask_again(struct mid_session *session, const c
     view_turn(&session->view);
     if (error == MID_OK)
         *answer = newest_answer(session);
+    session->entry_state = session->commit.entry_state;
     return conclude(session, error);
 }
 
@@ -153,6 +181,29 @@ enum mid_error session_ask(struct mid_session *session, enum operation_code code
     if (error != MID_OK && session->refused == MID_OK)
         return error;
     return commit_all(session, NULL, answer); /* which tells what was refused */
+}
+
+/* -------------------- with an entry of a durable stream -------------------- */
+
+enum mid_error session_commit_entry(struct mid_session *session, const char *stream,
+                                    const struct journal_append *append, struct journal_state *state)
+{
+    struct buffer value = {0};
+    const char *answer;
+    if (session_is_over(session))
+        return MID_ENDED;
+    MID_TRY(session_stand(session)); /* the stream is this session's, and of none that would be made in its place */
+    operation_entry_pack(&value, append->event, append->incarnation, append->data, append->bytes);
+    enum mid_error error = session_ask(session, OPERATION_ENTRY, stream,
+                                       (struct operation_text){value.data, value.length}, append->closes, &answer);
+    buffer_fini(&value);
+    *state = session->entry_state;
+    return error;
+}
+
+bool session_has_entries(const struct mid_session *session)
+{
+    return session->commit.entry != NULL || operations_have_entry(&session->recorded);
 }
 
 /* -------------------- steps of a task -------------------- */

@@ -5,6 +5,8 @@
 -- ARGV[1]  the header that the worker believes in, and
 -- ARGV[2]  the one that the commit makes of it; '' when the worker cannot tell, and the slow way is the only one
 -- ARGV[3]  the terms, below
+-- then, in the script for commits with an entry of a durable stream of the session's (ENTRY_ARGUMENTS is 0 otherwise):
+-- the stream, and the words of `append`, in journal/append.lua
 -- then, if the terms say that it is a task's: the task, its generation, and the step that this commit is, or ''
 -- then three for each operation: its code, the field, and its value or ''
 --
@@ -12,18 +14,22 @@
 -- commit, 6; the generation of the session that its handle was opened with, 4; flags, 1; the time such that a session last
 -- touched before it is touched again, 6; how many fields the hash has if the header holds, 2.
 --
--- Returns {status, header, results}, the result of the first operation third; with APPLIED, what an earlier try has done,
--- they are the values of now. With another status nothing was changed.
+-- Returns {status, header, results}, the result of the first operation third, or fourth, behind the answer about the entry
+-- if there is one; with APPLIED, what an earlier try has done, they are the values of now, and of the entry nothing is
+-- known. With another status nothing was changed; with STREAM, the third says why the entry was refused.
 
 local IS_COOKIE, KNOWS_REVISION, MUST_HOLD, IS_ACTIVITY, IS_TASK, IS_ONLY_LOOKED_FOR = 1, 2, 4, 8, 16, 32
 local IS_WITHOUT_COOKIE = 128 -- no cookie can be sent
 local STEPS_MAX = 1000 -- of a task
 
 local id, known, generation, flags, touch_before = struct.unpack('>c6I6I4BI6', ARGV[3])
-local first, task, task_generation, step = 4, nil, nil, ''
+local first, task, task_generation, step = 4 + ENTRY_ARGUMENTS, nil, nil, ''
 if band(flags, IS_TASK) ~= 0 then
-  first, task, task_generation, step = 7, ARGV[4], ARGV[5], ARGV[6]
+  task, task_generation, step = ARGV[first], ARGV[first + 1], ARGV[first + 2]
+  first = first + 3
 end
+local has_entry = ENTRY_ARGUMENTS > 0
+local results_at = has_entry and 4 or 3 -- in the reply
 
 local names = {'@'}
 for at = first, #ARGV, 3 do
@@ -92,8 +98,9 @@ end
 if is_applied then -- tell what is there now
   local reply = {APPLIED, bytes}
   if generation >= h.login then
+    reply[3] = false
     for i = 2, #names do
-      reply[i + 1] = record[i]
+      reply[results_at + i - 2] = record[i]
     end
   end
   return reply
@@ -203,7 +210,7 @@ for i = 2, #names do
     return {LIMIT, bytes, field}
   end
   now[field] = new
-  reply[i + 1] = result
+  reply[results_at + i - 2] = result
 end
 
 local writes, removed = {key, '@', ''}, {key}
@@ -237,7 +244,17 @@ for field, deadline in pairs(lifetime or {}) do
   end
 end
 
--- Write.
+-- Write, the entry first: it may be refused.
+if has_entry then
+  local entry = append(unpack(ARGV, 4, 3 + ENTRY_ARGUMENTS))
+  if entry.err then
+    return entry
+  end
+  if entry[1] ~= OK then
+    return {STREAM, bytes, entry}
+  end
+  reply[3] = entry
+end
 h.fields, h.size, h.revision = fields, size, h.revision + 1
 h.commits = id .. string.sub(h.commits, 1, COMMIT_BYTES * (COMMITS_KEPT - 1))
 if is_cookie and generation == h.generation and band(h.flags, OWES_COOKIE) ~= 0 then

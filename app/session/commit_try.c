@@ -44,15 +44,25 @@ enum {
     OPERATION_ARGUMENTS = 3,
     OWN_HASH_FIELDS = 2, /* "@" and "@created"; there may be "@user" and "@about" */
     STEPS_MAX = 1000,
-    FIRST_RESULT = 2, /* in the answer */
+    ENTRY_ARGUMENTS = 1 + JOURNAL_APPEND_ARGUMENTS,
+    ENTRY_ANSWER = 2, /* in the answer, where the results begin otherwise */
+    FIRST_RESULT = 2,
 };
 
 static struct redis_script script = {.name = "session/commit"};
+static struct redis_script entry_script = {.name = "session/commit-entry"};
 static uint64_t next_id;
 
 void commit_init(void)
 {
-    store_add_script(&script, REFUSED_WHEN_FULL, believed_body, commit_body);
+    /* The entry costs others nothing: it has a script of its own. */
+    _Static_assert(ENTRY_ARGUMENTS == 10, "the line for the script says so");
+    store_add_script(&script, REFUSED_WHEN_FULL,
+                     (const char *const[]){"local ENTRY_ARGUMENTS = 0\n", believed_body, NULL}, commit_body);
+    store_add_script(&entry_script, REFUSED_WHEN_FULL,
+                     (const char *const[]){journal_append_parts[0], journal_append_parts[1],
+                                           "local ENTRY_ARGUMENTS = 10\n", believed_body, NULL},
+                     commit_body);
     randombytes_buf(&next_id, sizeof(next_id)); /* each worker counts on from elsewhere */
 }
 
@@ -119,7 +129,7 @@ static size_t add_operation(const struct commit *commit, const struct operation 
     enum operation_code code = commit->is_asked_there ? operation->code : operation->does;
     int64_t number = code == OPERATION_RENEW ? commit->login_number : operation->number;
     struct operation_text value = operation->value;
-    if (code == OPERATION_NOTHING)
+    if (code == OPERATION_NOTHING || code == OPERATION_ENTRY)
         return 0;
     if (code == OPERATION_SET && operation->code == OPERATION_COMPARE_AND_SET)
         value = (struct operation_text){value.data + operation->number, value.bytes - (size_t)operation->number};
@@ -130,12 +140,26 @@ static size_t add_operation(const struct commit *commit, const struct operation 
     return OPERATION_ARGUMENTS;
 }
 
+/* What journal_append() would refuse was refused before. */
+static size_t add_entry(const struct operation *operation, struct arena *arena, struct redis_argument *arguments)
+{
+    struct journal_numbers *numbers = arena_alloc(arena, sizeof(*numbers));
+    struct journal_append append = {.closes = operation->number != 0};
+    struct operation_text data = operation_entry(operation, &append.event, &append.incarnation);
+    append.data = data.data;
+    append.bytes = data.bytes;
+    arguments[0] = argument(operation->field);
+    enum mid_error error = journal_append_arguments(&append, numbers, arguments + 1);
+    ENSURE(error == MID_OK);
+    return ENTRY_ARGUMENTS;
+}
+
 /* In the operations' arena. `next` NULL: the slow way. */
 static size_t make_arguments(struct commit *commit, const struct commit_terms *terms, const struct header *next,
                              struct redis_argument **arguments)
 {
     struct arena *arena = &commit->operations.arena;
-    size_t most = FIXED_ARGUMENTS + TASK_ARGUMENTS + OPERATION_ARGUMENTS * commit->operations.count;
+    size_t most = FIXED_ARGUMENTS + ENTRY_ARGUMENTS + TASK_ARGUMENTS + OPERATION_ARGUMENTS * commit->operations.count;
     struct redis_argument *all = arena_alloc(arena, most * sizeof(*all));
     uint8_t *bytes = arena_zalloc(arena, 2 * HEADER_BYTES + TERMS_BYTES);
     size_t count = 0;
@@ -147,6 +171,8 @@ static size_t make_arguments(struct commit *commit, const struct commit_terms *t
     all[count++] = (struct redis_argument){bytes, next != NULL ? HEADER_BYTES : 0};
     all[count++] = (struct redis_argument){bytes + HEADER_BYTES, next != NULL ? HEADER_BYTES : 0};
     all[count++] = (struct redis_argument){bytes + 2 * HEADER_BYTES, TERMS_BYTES};
+    if (commit->entry != NULL)
+        count += add_entry(commit->entry, arena, all + count);
     if (terms->fence != NULL) {
         all[count++] = REDIS_TEXT(terms->fence->task);
         all[count++] = number_argument(arena, terms->fence->generation);
@@ -185,9 +211,11 @@ static struct operation_text copy_result(struct arena *arena, const struct redis
 static void take_results(struct commit *commit, const struct redisReply *reply)
 {
     size_t index = FIRST_RESULT;
+    if (commit->entry != NULL && !journal_take_answer(reply_element(reply, index++), &commit->entry_state))
+        commit->entry_state = (struct journal_state){0};
     for (struct operation *operation = commit->operations.first; operation != NULL; operation = operation->next) {
-        bool was_sent = commit->is_asked_there || operation->does != OPERATION_NOTHING;
-        if (commit->is_asked_there || !operation_has_answer(operation))
+        bool was_sent = (commit->is_asked_there || operation->does != OPERATION_NOTHING) && operation != commit->entry;
+        if (was_sent && (commit->is_asked_there || !operation_has_answer(operation)))
             operation->result = copy_result(&commit->operations.arena, reply_element(reply, index));
         index += was_sent;
     }
@@ -243,6 +271,11 @@ static enum mid_error on_answer(const struct redisReply *reply, void *arg)
     case STORE_STEPS:
         hearing->answer->refused = refusal(&hearing->commit->operations.arena, reply, finding->verdict);
         break;
+    case STORE_STREAM:
+        if (hearing->commit->entry == NULL ||
+            !journal_take_answer(reply_element(reply, ENTRY_ANSWER), &hearing->commit->entry_state))
+            return MID_FAILED;
+        break;
     default:
         break;
     }
@@ -283,7 +316,8 @@ enum mid_error commit_try(struct commit *commit, const struct commit_terms *term
     struct redis_call call = {
         .on_reply = on_answer, .arg = &hearing, .patience_ms = terms->patience_ms, .durability = terms->durability};
     hearing.call = &call;
-    enum mid_error error = redis_script_run(store_settings()->redis, &script, terms->key, count, arguments, &call);
+    enum mid_error error = redis_script_run(store_settings()->redis, commit->entry != NULL ? &entry_script : &script,
+                                            terms->key, count, arguments, &call);
     answer->had_cookie = answer->finding.verdict == STORE_APPLIED ? commit->had_cookie : !terms->is_without_cookie;
     commit->had_cookie = commit->had_cookie || (call.was_sent && !terms->is_without_cookie);
     if (error == MID_OK)

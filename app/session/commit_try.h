@@ -10,6 +10,7 @@
 #ifndef SESSION_COMMIT_H
 #define SESSION_COMMIT_H
 
+#include "journal/journal.h"
 #include "session/operation.h"
 #include "session/store.h"
 
@@ -23,8 +24,11 @@ struct commit_answer {
 
 struct commit {
     struct operations operations;
-    const char *step;                /* of the task: applied once; NULL: no such thing. In the operations' arena. */
-    uint8_t id[HEADER_COMMIT_BYTES]; /* zero before the first try */
+    const struct operation *entry;    /* the last of them, an entry of a durable stream; NULL: there is none */
+    struct journal_state entry_state; /* out: of a commit that was applied, or that the stream has refused; no verdict
+                                         (0): it is stored, and where is not known */
+    const char *step;                 /* of the task: applied once; NULL: no such thing. In the operations' arena. */
+    uint8_t id[HEADER_COMMIT_BYTES];  /* zero before the first try */
     bool has_id;
     bool knows_revision; /* before it was first sent, and which */
     int64_t revision;

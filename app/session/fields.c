@@ -100,7 +100,7 @@ static enum mid_error refuse(struct mid_session *session, enum mid_error error)
 /* One of the runtime's own fields, which handlers cannot name. */
 static bool is_own_field(enum operation_code code)
 {
-    return code == OPERATION_RENEW || code == OPERATION_DESCRIBE;
+    return code == OPERATION_RENEW || code == OPERATION_DESCRIBE || code == OPERATION_ENTRY;
 }
 
 static enum mid_error admit(struct mid_session *session, enum operation_code code, struct operation_text field,

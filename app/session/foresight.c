@@ -20,6 +20,8 @@ static bool is_plain(const struct operation *operation, int64_t revision)
     case OPERATION_APPEND:
     case OPERATION_NOTHING:
         return is_foreseen_at(operation, revision);
+    case OPERATION_ENTRY:
+        return true;
     case OPERATION_INCREMENT: /* Redis adds, and notices if the field is a new one */
         return operation->is_foreseen || operation->foreseen_at != revision;
     default:
@@ -37,10 +39,11 @@ static bool touches_again(const struct operations *operations, const struct oper
     return false;
 }
 
-/* An increment may be refused, so it has to come first, alone. */
-static bool is_misplaced(const struct operations *operations, const struct operation *operation)
+/* An increment may be refused, so it has to come first, alone; and so may an entry. */
+static bool is_misplaced(const struct commit *commit, const struct operation *operation)
 {
-    return operation->does == OPERATION_INCREMENT && operation != operations->first;
+    bool is_first = operation == commit->operations.first && commit->entry == NULL;
+    return operation->does == OPERATION_INCREMENT && !is_first;
 }
 
 static bool may_write(const struct commit_terms *terms)
@@ -78,8 +81,7 @@ bool foresee(const struct commit *commit, const struct commit_terms *terms, stru
     int64_t size = terms->header->size;
     for (const struct operation *operation = commit->operations.first; operation != NULL; operation = operation->next) {
         if (!is_plain(operation, terms->header->revision) || touches_again(&commit->operations, operation) ||
-            is_misplaced(&commit->operations, operation) ||
-            operation->longest > (size_t)store_settings()->value_bytes_max)
+            is_misplaced(commit, operation) || operation->longest > (size_t)store_settings()->value_bytes_max)
             return false;
         if (is_foreseen_at(operation, terms->header->revision)) { /* otherwise it is an increment, and Redis looks
                                                                      whether its field is a new one */

@@ -21,16 +21,6 @@ void operations_drop(struct operations *operations)
     operations_init(operations);
 }
 
-void operations_move(struct operations *to, struct operations *from)
-{
-    ENSURE(to->first == NULL);
-    arena_fini(&to->arena);
-    *to = *from;
-    if (to->first == NULL)
-        to->end = &to->first;
-    operations_init(from);
-}
-
 static struct operation_text copy_text(struct operations *operations, struct operation_text text)
 {
     operations->bytes += text.bytes;
@@ -41,7 +31,7 @@ struct operation *operations_add(struct operations *operations, enum operation_c
                                  struct operation_text value, int64_t number)
 {
     struct operation *operation = arena_zalloc(&operations->arena, sizeof(*operation));
-    operation->code = code;
+    operation->code = operation->does = code;
     operation->field = copy_text(operations, field);
     operation->value = copy_text(operations, value);
     operation->number = number;
@@ -50,6 +40,66 @@ struct operation *operations_add(struct operations *operations, enum operation_c
     operations->count++;
     return operation;
 }
+
+static struct operation *find_entry(const struct operations *operations)
+{
+    struct operation *operation = operations->first;
+    while (operation != NULL && operation->code != OPERATION_ENTRY)
+        operation = operation->next;
+    return operation;
+}
+
+bool operations_have_entry(const struct operations *operations)
+{
+    return find_entry(operations) != NULL;
+}
+
+void operations_move(struct operations *to, struct operations *from)
+{
+    struct operation *last = find_entry(from);
+    ENSURE(to->first == NULL);
+    arena_fini(&to->arena);
+    *to = *from;
+    if (to->first == NULL)
+        to->end = &to->first;
+    operations_init(from);
+    if (last == NULL || last->next == NULL)
+        return;
+    for (const struct operation *later = last->next; later != NULL; later = later->next, to->count--)
+        operations_add(from, later->code, later->field, later->value, later->number);
+    to->bytes -= from->bytes;
+    to->end = &last->next;
+    last->next = NULL;
+}
+
+/* -------------------- entries of durable streams -------------------- */
+
+void operation_entry_pack(struct buffer *value, const char *event, const char *incarnation, const void *data,
+                          size_t bytes)
+{
+    const char *texts[] = {event, incarnation};
+    for (size_t i = 0; i < 2; i++)
+        buffer_append(value, texts[i] != NULL ? texts[i] : "", texts[i] != NULL ? strlen(texts[i]) + 1 : 1);
+    if (bytes > 0)
+        buffer_append(value, data, bytes);
+}
+
+static const char *text_or_none(const char *text)
+{
+    return text[0] != '\0' ? text : NULL;
+}
+
+struct operation_text operation_entry(const struct operation *operation, const char **event, const char **incarnation)
+{
+    const char *first = operation->value.data;
+    const char *second = first + strlen(first) + 1;
+    const char *data = second + strlen(second) + 1;
+    *event = text_or_none(first);
+    *incarnation = text_or_none(second);
+    return (struct operation_text){data, operation->value.bytes - (size_t)(data - first)};
+}
+
+/* -------------------- which there are -------------------- */
 
 struct operation *operations_last(const struct operations *operations)
 {
@@ -228,6 +278,7 @@ void operation_preview(struct operations *operations, struct operation *operatio
         break;
     case OPERATION_RENEW:    /* committed at once */
     case OPERATION_DESCRIBE: /* of the runtime's own fields the view has "@user" alone */
+    case OPERATION_ENTRY:
     case OPERATION_NOTHING:
         break;
     }
@@ -278,6 +329,7 @@ void operation_show_result(const struct operation *operation, struct view *view)
     case OPERATION_DELETE:
     case OPERATION_APPEND:
     case OPERATION_DESCRIBE:
+    case OPERATION_ENTRY:
     case OPERATION_NOTHING:
         break; /* what the preview showed is what was done */
     }

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/arena.h"
+#include "base/buffer.h"
 #include "session/view.h"
 
 /* The codes are those of commit.lua. */
@@ -24,6 +25,8 @@ enum operation_code {
     OPERATION_COMPARE_AND_SET = 'c', /* `value` is the expected value, of `number` bytes, with the new one behind it */
     OPERATION_TAKE = 't',
     OPERATION_RENEW = 'g',    /* `value` is the user; the field is "@user" */
+    OPERATION_ENTRY = 'e',    /* of a durable stream, which is the field; the last of its commit. `number` is whether it
+                                 closes the stream; `value` operation_entry_pack()'s */
     OPERATION_DESCRIBE = 'b', /* `value` is the address, a line feed, and the agent; the field is "@about" */
 };
 
@@ -39,7 +42,7 @@ struct operation {
     struct operation_text value; /* empty where there is none */
     int64_t number;
 
-    /* What it does to the record that the view shows: by operation_preview(). */
+    /* What it does to the record that the view shows: by operation_preview(). Before that, nothing is foreseen. */
     bool is_foreseen;         /* all of the following is known */
     int64_t foreseen_at;      /* the record's revision that it is known of; -1: of none in particular */
     enum operation_code does; /* what it comes to; another code than its own for one with an answer */
@@ -64,8 +67,17 @@ void operations_init(struct operations *operations);
 /* Forgets all of them and gives the memory back. */
 void operations_drop(struct operations *operations);
 
-/* Moves all of them; `from` is empty then, and `to` has to be before. */
+/* Moves what makes one commit: up to the first entry of a durable stream, or all. `to` has to be empty. */
 void operations_move(struct operations *to, struct operations *from);
+
+/* Whether there is an entry among them. */
+bool operations_have_entry(const struct operations *operations);
+
+/* The value of an OPERATION_ENTRY, which is appended to `value`; and the bytes of the entry out of it, with the others
+ * as NUL-terminated texts, NULL for none. */
+void operation_entry_pack(struct buffer *value, const char *event, const char *incarnation, const void *data,
+                          size_t bytes);
+struct operation_text operation_entry(const struct operation *operation, const char **event, const char **incarnation);
 
 /* Records one; the texts are copied. */
 struct operation *operations_add(struct operations *operations, enum operation_code code, struct operation_text field,

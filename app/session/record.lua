@@ -5,7 +5,7 @@
 -- KEYS[1]  the session; every other key that a script touches has its identifier in braces, and so its slot
 
 local OK, MISSING, LOGGED_OUT, STALE, SUPERSEDED, LIMIT, NOT_A_NUMBER, MOVED = 1, 2, 3, 4, 5, 6, 7, 8
-local LOST, SKIPPED, STEPS, FOREIGN, APPLIED, OTHERS, REVOKED, ANOTHER_USER = 10, 11, 12, 13, 14, 15, 16, 17
+local LOST, SKIPPED, STEPS, FOREIGN, APPLIED, OTHERS, REVOKED, ANOTHER_USER, STREAM = 10, 11, 12, 13, 14, 15, 16, 17, 18
 local VERSION, HEADER_BYTES, LAYOUT = 2, 64, '>BBI4I4I6I6I6I6HI4'
 local COMMIT_BYTES, COMMITS_KEPT, NO_COMMITS = 6, 4, string.rep('\0', 24)
 local HAS_USER, HAS_DEADLINES, HAS_ABOUT, OWES_COOKIE = 1, 2, 4, 8 -- flags

@@ -66,10 +66,13 @@ struct mid_session {
     int64_t created_ms;       /* written with the view, when the session was loaded */
     struct view view;
     struct operations recorded; /* not committed */
-    struct commit commit;       /* on its way, or in doubt: it leaves before what is recorded */
-    enum mid_error refused;     /* what was to be recorded, and has to be told by the next commit; MID_OK: nothing */
-    const char *refusal;        /* why; NULL: no sentence. In the operations' arena. */
-    struct list stream_link;    /* among the worker's sessions with a stream */
+    /* The durable room's: what stands before an entry that is committed; NULL: nothing does. */
+    MAY_SUSPEND enum mid_error (*before_entry)(struct mid_session *session);
+    struct commit commit;             /* on its way, or in doubt: it leaves before what is recorded */
+    struct journal_state entry_state; /* of the last commit, if it had an entry and that was told */
+    enum mid_error refused;  /* what was to be recorded, and has to be told by the next commit; MID_OK: nothing */
+    const char *refusal;     /* why; NULL: no sentence. In the operations' arena. */
+    struct list stream_link; /* among the worker's sessions with a stream */
     const struct store_fence *fence; /* claim.c: of the task whose session this is; NULL: of a request */
     bool was_step_skipped;           /* by the last commit that went well */
     int64_t login_begun;             /* mid_user_begin_login(): the number of the login that follows; 0: none was */
@@ -115,6 +118,28 @@ MAY_SUSPEND MID_CHECK enum mid_error session_commit_step(struct mid_session *ses
 
 /* The task is done: nothing may follow under its claim. NULL is fine. May suspend. */
 MAY_SUSPEND void session_release_claim(struct mid_session *session);
+
+/*
+ * Commits what is recorded together with an entry of a durable stream of the session's (its key, and of the append all
+ * but the producer), both or neither, and once, however often it has to be sent. After MID_UNAVAILABLE it stays as one
+ * commit, which any next one settles first; the same call again is that commit and no other. Errors of
+ * mid_session_commit() and of journal_error(); *state is that of the stream if it was told.
+ */
+MAY_SUSPEND MID_CHECK enum mid_error session_commit_entry(struct mid_session *session, const char *stream,
+                                                          const struct journal_append *append,
+                                                          struct journal_state *state);
+
+/* Whether there are some that are not settled. */
+bool session_has_entries(const struct mid_session *session);
+
+/*
+ * What the guard of durable streams (guard.lua) is told for this session's, which is compared with the record first.
+ * MID_ENDED, MID_UNAVAILABLE. And what its refusal makes of the session: MID_ENDED, MID_LOST_LEASE, MID_FAILED.
+ */
+enum { SESSION_GUARD_BYTES = 128 };
+MAY_SUSPEND MID_CHECK enum mid_error session_guard(struct mid_session *session, char text[static SESSION_GUARD_BYTES]);
+MID_CHECK enum mid_error session_take_refusal(struct mid_session *session, int refusal);
+extern const char session_guard_body[];
 
 /* Commits what is recorded, and makes sure that Redis has the session, so that a task can find it: NULL or a session of
  * a request. One that is not in use is none. MID_HEAD_SENT, MID_ENDED, MID_UNAVAILABLE... May suspend. */

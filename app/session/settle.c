@@ -308,6 +308,13 @@ static void note_touch(struct mid_session *session, const struct commit_answer *
         session->is_keep_due = true;
 }
 
+static enum mid_error fail_refused_entry(const struct mid_session *session)
+{
+    const char *sentence;
+    enum mid_error error = journal_error(session->commit.entry_state.verdict, &sentence);
+    return mid_fail(session->rq, error, "%s", sentence);
+}
+
 /* One step further. MID_OK with *is_settled false: try again. */
 MAY_SUSPEND static enum mid_error advance(struct mid_session *session, bool is_patient, int *rounds, bool *is_settled)
 {
@@ -339,6 +346,9 @@ MAY_SUSPEND static enum mid_error advance(struct mid_session *session, bool is_p
     case STORE_STEPS:
         session_take_header(session, &answer.finding);
         return mid_fail(session->rq, MID_UNPROCESSABLE, "%s", answer.refused);
+    case STORE_STREAM:
+        session_take_header(session, &answer.finding);
+        return fail_refused_entry(session);
     default:
         return end(session, &answer, was_in_doubt); /* MID_OK: in a new session */
     }

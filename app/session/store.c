@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/number.h"
+#include "base/panic.h"
 #include "redis/reply.h"
 
 static const char record_body[] = {
@@ -40,7 +41,7 @@ static const char end_body[] = {
 #include "session/end.lua.h"
 };
 
-enum { TOUCH_AFTER_MS = 60 * 1000, TOUCH_FRACTION = 10 };
+enum { TOUCH_AFTER_MS = 60 * 1000, TOUCH_FRACTION = 10, PARTS_MAX = 8 };
 
 static struct store_settings settings;
 static struct redis_script create_script = {.name = "session/create"};
@@ -54,30 +55,37 @@ static struct redis_script end_script = {.name = "session/end"};
 
 /* -------------------- set-up -------------------- */
 
-void store_add_script(struct redis_script *script, enum redis_script_kind kind, const char *before, const char *behind)
+void store_add_script(struct redis_script *script, enum redis_script_kind kind, const char *const before[],
+                      const char *behind)
 {
     char line[400];
+    const char *parts[PARTS_MAX] = {line};
+    size_t count = 1;
     snprintf(line, sizeof(line),
              "local IDLE_MS, ABSOLUTE_MS, USER_IDLE_MS, USER_ABSOLUTE_MS, FIELDS_MAX, VALUE_MAX, SIZE_MAX = %" PRId64
              ", %" PRId64 ", %" PRId64 ", %" PRId64 ", %d, %d, %" PRId64 "\n",
              settings.idle_ms, settings.absolute_ms, settings.user_idle_ms, settings.user_absolute_ms,
              settings.fields_max, settings.value_bytes_max, settings.size_max);
-    redis_client_add_script(settings.redis, script, kind,
-                            (const char *const[]){line, before, record_body, behind, NULL});
+    for (size_t i = 0; before != NULL && before[i] != NULL; i++)
+        parts[count++] = before[i];
+    ENSURE(count + 3 <= PARTS_MAX);
+    parts[count++] = record_body;
+    parts[count] = behind;
+    redis_client_add_script(settings.redis, script, kind, parts);
 }
 
 void store_init(const struct store_settings *store_settings)
 {
     settings = *store_settings;
-    store_add_script(&create_script, REFUSED_WHEN_FULL, "", create_body);
-    store_add_script(&touch_script, RUNS_WHEN_FULL, "", touch_body); /* nothing grows */
-    store_add_script(&exchanged_script, RUNS_WHEN_FULL, "", exchanged_body);
-    store_add_script(&watch_script, RUNS_WHEN_FULL, "", watch_body);
-    store_add_script(&claim_script, RUNS_WHEN_FULL, "",
+    store_add_script(&create_script, REFUSED_WHEN_FULL, NULL, create_body);
+    store_add_script(&touch_script, RUNS_WHEN_FULL, NULL, touch_body); /* nothing grows */
+    store_add_script(&exchanged_script, RUNS_WHEN_FULL, NULL, exchanged_body);
+    store_add_script(&watch_script, RUNS_WHEN_FULL, NULL, watch_body);
+    store_add_script(&claim_script, RUNS_WHEN_FULL, NULL,
                      claim_body); /* a lease that holds is not lost because Redis is full */
-    store_add_script(&release_script, RUNS_WHEN_FULL, "", release_body);
-    store_add_script(&destroy_script, RUNS_WHEN_FULL, "", destroy_body);
-    store_add_script(&end_script, RUNS_WHEN_FULL, "", end_body);
+    store_add_script(&release_script, RUNS_WHEN_FULL, NULL, release_body);
+    store_add_script(&destroy_script, RUNS_WHEN_FULL, NULL, destroy_body);
+    store_add_script(&end_script, RUNS_WHEN_FULL, NULL, end_body);
 }
 
 const struct store_settings *store_settings(void)

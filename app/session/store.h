@@ -48,7 +48,8 @@ enum store_verdict {
     STORE_OTHERS,       /* it is not the user's */
     STORE_REVOKED,      /* a login: all sessions of the user were ended after it had begun */
     STORE_ANOTHER_USER, /* a renewal that no cookie can be sent for, and that would change the user */
-    STORE_VERDICT_LAST = STORE_ANOTHER_USER,
+    STORE_STREAM,       /* a commit with an entry of a durable stream, which has refused it */
+    STORE_VERDICT_LAST = STORE_STREAM,
 };
 
 /* What an answer has told. `header` is written by every verdict of a record that is there. */
@@ -208,8 +209,10 @@ const struct store_settings *store_settings(void);
 struct redisReply;
 void store_take_finding(const struct redisReply *reply, const char *key, struct store_finding *finding);
 
-/* Adds a script of sessions: behind the line of settings `before`, record.lua, and `behind`. */
-void store_add_script(struct redis_script *script, enum redis_script_kind kind, const char *before, const char *behind);
+/* Adds a script of sessions: behind the line of settings `before`, up to a NULL, then record.lua, and `behind`. NULL
+ * before: nothing. */
+void store_add_script(struct redis_script *script, enum redis_script_kind kind, const char *const before[],
+                      const char *behind);
 
 /* What is at the key is no record. */
 void store_log_foreign(const char *key);

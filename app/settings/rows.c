@@ -195,6 +195,12 @@ const struct setting settings_table[] = {
     NUMBER("offload-threads", offload_threads, "4", 1, 1024, "threads",
            "threads per worker for mid_offload(); further calls wait"),
 
+    NUMBER("durable-lifetime-ms", durable_lifetime_ms, "86400000", SECOND_MS, 3650 * DAY_MS, "ms",
+           "lifetime of durable streams since their last use, unless they were created with another",
+           .title = "Durable streams"),
+    NUMBER("durable-max-bytes", durable_max_bytes, "4194304", 1024, 256ll << 20, "bytes",
+           "maximum size of a durable stream, and of one entry"),
+
     TEXT("task-queues", task_queues, "default", "NAME,...", "queues that `midstream work` processes, at most 8",
          .title = "Background tasks", .more = "`midstream task` lists them."),
     NUMBER("task-concurrency", task_concurrency, "64", 1, 10000, "tasks",

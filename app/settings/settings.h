@@ -70,6 +70,8 @@ struct settings {
     int64_t user_sessions_max;
     const char *trusted_origins;
     const char *hosts; /* NULL: all */
+    int64_t durable_lifetime_ms;
+    int64_t durable_max_bytes;
     const char *task_queues;
     int64_t task_concurrency;
     int64_t task_attempts;

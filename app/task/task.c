@@ -118,6 +118,8 @@ struct mid_task *task_new(struct consumer *consumer, const struct queue_start *s
     task->payload[start->payload_bytes] = '\0';
     request_init_detached(&task->rq, task->id);
     task->rq.open_session = open_session_of;
+    task->rq.producer = task->id;
+    task->rq.producer_epoch = task->generation;
     return task;
 }
 

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "durable/durable.h"
+#include "journal/journal.h"
 #include "live/live.h"
 #include "metrics/layout.h"
 #include "session/session.h"
@@ -70,6 +72,16 @@ static void open_index(const struct settings *settings, struct redis_client *red
                                       .refuses_when_full = strcmp(settings->user_sessions_full, "refuse") == 0});
 }
 
+static void open_streams(const struct settings *settings, struct redis_client *redis, struct worker_counts *counts)
+{
+    journal_init(&(struct journal_settings){
+        .redis = redis, .lifetime_ms = settings->durable_lifetime_ms, .guard = session_guard_body});
+    durable_init(&(struct durable_settings){.head_timeout_ms = settings->redis_head_timeout_ms,
+                                            .commit_timeout_ms = settings->commit_timeout_ms,
+                                            .bytes_max = settings->durable_max_bytes,
+                                            .counts = &counts->durable});
+}
+
 static void open_queues(const struct settings *settings, struct redis_client *redis)
 {
     task_api_init(&(struct queue_settings){.redis = redis,
@@ -92,6 +104,7 @@ struct redis_client *redis_setup(const struct configuration *configuration, enum
         return NULL;
     open_sessions(configuration, redis, counts);
     open_index(&configuration->settings, redis);
+    open_streams(&configuration->settings, redis, counts);
     live_init(&(struct live_settings){.redis = redis, .counts = &counts->live});
     open_queues(&configuration->settings, redis);
     redis_api_init(redis);

@@ -16,7 +16,7 @@
 #include "support/redis_cluster.h"
 #include "support/redis_node.h"
 
-enum { MASTERS = 3, NODE_TIMEOUT_MS = 1500, STREAMS = 20, EVENTS = 60, VISITORS = 4, RESHARD_MS = 60000 };
+enum { MASTERS = 3, NODE_TIMEOUT_MS = 1500, STREAMS = 20, EVENTS = 60, VISITORS = 4, RESHARD_MS = 180000 };
 
 /* -------------------- the servers -------------------- */
 
@@ -41,7 +41,7 @@ static void end_servers(void)
     buffer_fini(&output);
 }
 
-TestSuite(fault_cluster, .fini = end_servers, .timeout = 300);
+TestSuite(fault_cluster, .fini = end_servers, .timeout = 900);
 
 static void look(struct site *site)
 {

@@ -41,8 +41,12 @@ static void check_url(const char *text)
         CLAIM(reason[0] != '\0');
         return;
     }
-    struct redis_address address;
-    CLAIM(redis_address_parse(url.address, &address, reason, sizeof(reason)));
+    struct redis_address list[REDIS_SENTINELS_MAX];
+    size_t most = url.is_cluster || url.master[0] != '\0' ? REDIS_SENTINELS_MAX : 1;
+    if (most > 1)
+        CLAIM(redis_address_parse_list(url.address, list, most, reason, sizeof(reason)) >= 1);
+    else
+        CLAIM(redis_address_parse(url.address, list, reason, sizeof(reason)));
     CLAIM(url.database >= -1 && url.database <= REDIS_DATABASE_MAX);
     CLAIM(url.password[0] == '\0' || redis_url_has_password(text));
 }

@@ -134,7 +134,8 @@ static void pass_commands(struct proxy *proxy, struct pair *pair)
     }
     if (proxy->reply != NULL && pass_replaced(pair, piece, (size_t)got))
         return;
-    bool is_commit = has(piece, (size_t)got, "EVALSHA") && has(piece, (size_t)got, "mid:s:");
+    bool is_of_session = has(piece, (size_t)got, "mid:s:") || has(piece, (size_t)got, "mid:d:");
+    bool is_commit = has(piece, (size_t)got, "EVALSHA") && is_of_session;
     enum loss loss = is_commit && proxy->left > 0 ? proxy->loss : LOSE_NOTHING;
     if (loss == STOP_REDIS) {
         site_signal_redis(proxy->site, SIGSTOP);

@@ -20,7 +20,7 @@ struct proxy;
 /* Takes the place of the site's Redis; the workers connect through the proxy from now on. */
 struct proxy *proxy_open(struct site *site);
 
-/* Loses the next script call about a session, in this way. It may be asked for again and again. */
+/* Loses the next script call about a session or a durable stream, in this way. It may be asked for again and again. */
 void proxy_lose_next(struct proxy *proxy, enum loss loss);
 
 /* The same with so many of them, one after another. */

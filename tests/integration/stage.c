@@ -123,14 +123,25 @@ void stage_await_gate(const struct stage *stage, const char *who, const char *ga
 
 /* -------------------- task workers -------------------- */
 
+struct task_worker_wish {
+    pid_t master;
+    pid_t workers[STACK_WORKERS_MAX];
+};
+
+static bool has_task_worker(void *arg)
+{
+    struct task_worker_wish *wish = arg;
+    return workers_of(wish->master, wish->workers) == 1;
+}
+
 pid_t stage_task_worker(const struct stage *stage)
 {
-    pid_t workers[STACK_WORKERS_MAX];
     OWNED char *path = text_printf("%s/work.pid", stage->site.stack->dir);
     OWNED char *text = file_read(path, NULL);
     cr_assert_not_null(text);
-    cr_assert_eq(workers_of((pid_t)strtol(text, NULL, 10), workers), 1);
-    return workers[0];
+    struct task_worker_wish wish = {.master = (pid_t)strtol(text, NULL, 10)};
+    cr_assert(wait_until(has_task_worker, &wish, PATIENCE_MS));
+    return wish.workers[0];
 }
 
 pid_t stage_start_task_workers(const struct stage *stage, const char *setting)

@@ -381,6 +381,18 @@ static const struct act {
     {"sleep", sleep_act, false},
     {"chatter", chatter_act, false},
     {"fail", fail_act, false},
+    {"log-create", log_create_act, false},
+    {"log-find", log_find_act, false},
+    {"log-state", log_state_act, false},
+    {"log-append", log_append_act, false},
+    {"log-event", log_append_event_act, false},
+    {"log-commit", log_commit_act, false},
+    {"log-end", log_end_act, false},
+    {"log-close", log_close_act, false},
+    {"log-read", log_read_act, false},
+    {"log-delete", log_delete_act, false},
+    {"log-fill", log_fill_act, false},
+    {"log-tell", log_tell_act, true},
 };
 
 static const struct act *act_find(const char *name)

@@ -14,7 +14,8 @@ struct player {
     const char *value;           /* of this act; NULL: none */
     const char *kept;            /* where the runtime has put it */
     const char *kept_copy;
-    bool has_begun; /* a stream */
+    bool has_begun;          /* a stream */
+    struct mid_durable *log; /* the last one that was created or found */
 };
 
 /* Missing words are "". */
@@ -49,5 +50,27 @@ act_fn count_sessions_act; /* "count-sessions:USER" */
 act_fn end_session_act;
 act_fn end_others_act;
 act_fn end_all_act;
+
+/* -------------------- acts_durable.c: durable streams -------------------- */
+
+/* "log-create:NAME:OPTION" and "log-find:NAME:OPTION" tell what it is then, as "log-state" does: tail, start, whether
+ * it is closed. The option is none, or "user", "public", "json", "tiny" (10 bytes), "trims" (10 bytes, the oldest go),
+ * "minute" (of lifetime), or "as" for a producer of the name that follows: "log-find:answer:as:p". */
+act_fn log_create_act;
+act_fn log_find_act;
+act_fn log_state_act;
+
+act_fn log_append_act;       /* "log-append:TEXT" tells the tail, as what follows does */
+act_fn log_append_event_act; /* "log-event:NAME:TEXT" */
+act_fn log_commit_act;       /* "log-commit:TEXT" with what is recorded */
+act_fn log_end_act;          /* "log-end:TEXT" commits it, and closes with it */
+act_fn log_close_act;
+act_fn log_read_act; /* "log-read:OFFSET" tells the bytes up to the end */
+act_fn log_delete_act;
+
+/* "log-fill:NUMBER": appends the numbers from the tail on, of three digits each, until there are so many. "log-tell" is
+ * the same with commits of the session, whose field "told" gets them as well. */
+act_fn log_fill_act;
+act_fn log_tell_act;
 
 #endif

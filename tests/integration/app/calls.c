@@ -14,7 +14,8 @@
 struct call {
     struct mid_request *rq;
     struct mid_session *session;
-    struct mid_task *task; /* NULL: not in one */
+    struct mid_task *task;   /* NULL: not in one */
+    struct mid_durable *log; /* for the calls that need one */
 };
 
 static void do_nothing(void *arg)
@@ -51,7 +52,11 @@ static struct {
     struct mid_task_info task_info;
     const struct mid_redis_value *value;
     const struct mid_part *part;
+    struct mid_durable *log;
+    struct mid_durable_piece piece;
 } got;
+
+static const struct mid_durable_entry some_entry = {.data = "x", .bytes = 1};
 
 static const struct mid_redis_argument ping[] = {{"PING", 4}};
 
@@ -154,6 +159,18 @@ static const struct mid_redis_argument ping[] = {{"PING", 4}};
     X(mid_task_state_name, NO_ERROR(mid_task_state_name(MID_TASK_DONE)))                                               \
     X(mid_task_find, mid_task_find(c->rq, some_id(), &got.task_info))                                                  \
     X(mid_task_cancel, mid_task_cancel(c->rq, some_id()))                                                              \
+    X(mid_durable_create, mid_durable_create(c->rq, "calls", NULL, &got.log))                                          \
+    X(mid_durable_find, mid_durable_find(c->rq, "calls", NULL, &got.log))                                              \
+    X(mid_durable_tail, NO_ERROR(mid_durable_tail(c->log)))                                                            \
+    X(mid_durable_start, NO_ERROR(mid_durable_start(c->log)))                                                          \
+    X(mid_durable_is_closed, NO_ERROR(mid_durable_is_closed(c->log)))                                                  \
+    X(mid_durable_content_type, NO_ERROR(mid_durable_content_type(c->log)))                                            \
+    X(mid_durable_append, mid_durable_append(c->log, "x", 1))                                                          \
+    X(mid_durable_append_event, mid_durable_append_event(c->log, "n", "x"))                                            \
+    X(mid_durable_commit, mid_durable_commit(c->log, &some_entry))                                                     \
+    X(mid_durable_read, mid_durable_read(c->log, 0, 10, &got.piece))                                                   \
+    X(mid_durable_close, mid_durable_close(c->log))                                                                    \
+    X(mid_durable_delete, mid_durable_delete(c->log))                                                                  \
     X(mid_log, NO_ERROR((mid_log(c->rq, MID_DEBUG, "call", "a=%d", 1), 0)))
 
 /* These need a task, so there is no other state to call them in. */
@@ -325,6 +342,8 @@ enum mid_error call_route(struct mid_request *rq)
 {
     struct call c = {.rq = rq};
     (void)!mid_session_open(rq, &c.session);
+    if (strncmp(mid_param(rq, "call"), "mid_durable_", strlen("mid_durable_")) == 0)
+        MID_TRY(mid_durable_create(rq, "calls", NULL, &c.log));
     for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++)
         if (strcmp(states[i].name, mid_param(rq, "state")) == 0)
             states[i].fn(&c, mid_param(rq, "call"), states[i].name);
@@ -347,6 +366,7 @@ enum mid_error calls_task(struct mid_request *rq, struct mid_task *task)
 {
     struct call c = {.rq = rq, .task = task};
     (void)!mid_task_session(task, &c.session);
+    MID_TRY(mid_durable_create(rq, "calls", NULL, &c.log));
     for (size_t i = 0; i < CALL_COUNT; i++)
         if (strcmp(calls[i].name, "mid_session_destroy") != 0)
             make(&c, calls[i].name, "task");

@@ -23,6 +23,7 @@ struct redis_options durable_options(enum mid_durability durability)
     struct redis_options options = quick_options();
     options.durability = durability;
     options.replicas = 1;
+    options.timeout_ms = 1500; /* below DURABLE_PATIENCE_MS; a disk or a replica may take long beside other tests */
     return options;
 }
 

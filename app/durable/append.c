@@ -1,0 +1,251 @@
+/*
+ * Entries of durable streams. See durable.h.
+ *
+ * DESIGN. With a producer, an append has its number until its fate is known. One without an answer stays as the
+ * handle's doubt: the same call again sends it again, with its number, and another one sends it first. Who finds the
+ * stream again gives it up: the claim says that nothing up to its number is stored from then on, and tells the tail.
+ */
+#include <string.h>
+
+#include "base/utf8.h"
+#include "durable/durable.h"
+#include "http/json.h"
+#include "http/request.h"
+#include "session/limits.h"
+
+/* -------------------- producers -------------------- */
+
+MAY_SUSPEND static enum mid_error claim_step(const char *key, const void *what, const struct journal_terms *terms,
+                                             struct journal_state *state)
+{
+    return journal_claim(key, what, terms, state);
+}
+
+enum mid_error durable_claim(struct mid_durable *stream, int64_t epoch)
+{
+    struct journal_state state;
+    bool is_same_epoch = epoch >= 0 && epoch == stream->epoch;
+    int64_t last = stream->doubts != NULL ? stream->number : stream->number - 1; /* the others were never sent */
+    const struct journal_claim claim = {.producer = stream->producer,
+                                        .epoch = epoch,
+                                        .number = is_same_epoch ? last : -1,
+                                        .incarnation = stream->state.incarnation};
+    MID_TRY(durable_take(stream, claim_step, &claim, true, &state));
+    MID_TRY(durable_conclude(stream, &state));
+    stream->doubts = NULL;
+    stream->epoch = state.epoch;
+    stream->number = state.number + 1;
+    return MID_OK;
+}
+
+/* -------------------- appending -------------------- */
+
+static bool is_same_text(const char *a, const char *b)
+{
+    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+static bool is_same(const struct journal_append *a, const struct journal_append *b)
+{
+    return a->bytes == b->bytes && a->closes == b->closes && is_same_text(a->event, b->event) &&
+           (a->bytes == 0 || memcmp(a->data, b->data, a->bytes) == 0);
+}
+
+static bool is_unsettled(enum mid_error error)
+{
+    return error == MID_UNAVAILABLE || error == MID_OVERLOADED;
+}
+
+/* The place behind the newest one; NULL: there are as many as there may be. */
+static struct durable_doubt **end_of_doubts(struct mid_durable *stream)
+{
+    struct durable_doubt **end = &stream->doubts;
+    size_t count = 0;
+    for (; *end != NULL; end = &(*end)->next)
+        count++;
+    return count < DURABLE_DOUBTS_MAX ? end : NULL;
+}
+
+/* Whether this is the newest one. */
+static bool is_in_doubt(const struct mid_durable *stream, const struct journal_append *append)
+{
+    const struct durable_doubt *last = stream->doubts;
+    while (last != NULL && last->next != NULL)
+        last = last->next;
+    return last != NULL && is_same(&last->append, append);
+}
+
+static void keep_doubt(struct mid_durable *stream, const struct journal_append *append)
+{
+    struct arena *arena = &stream->rq->arena;
+    struct durable_doubt **end = end_of_doubts(stream);
+    if (stream->producer == NULL || end == NULL)
+        return;
+    struct durable_doubt *doubt = arena_zalloc(arena, sizeof(*doubt));
+    doubt->append = *append;
+    doubt->append.data = append->bytes > 0 ? arena_strndup(arena, append->data, append->bytes) : NULL;
+    doubt->append.event = append->event != NULL ? arena_strdup(arena, append->event) : NULL;
+    *end = doubt;
+}
+
+static void count(const struct journal_append *append, enum mid_error error, enum journal_verdict verdict)
+{
+    enum durable_result result = error == MID_UNAVAILABLE       ? DURABLE_UNAVAILABLE
+                                 : error != MID_OK              ? DURABLE_REFUSED
+                                 : verdict == JOURNAL_DUPLICATE ? DURABLE_REPEATED
+                                                                : DURABLE_STORED;
+    durable_counts->appends[result]++;
+    durable_counts->bytes += result == DURABLE_STORED ? append->bytes : 0;
+}
+
+MAY_SUSPEND static enum mid_error append_step(const char *key, const void *what, const struct journal_terms *terms,
+                                              struct journal_state *state)
+{
+    return journal_append(key, what, terms, state);
+}
+
+/* A producer whose append was stored before somebody closed the stream is told CLOSED, and what it has stored. */
+static bool was_stored(const struct mid_durable *stream, const struct journal_append *append,
+                       const struct journal_state *state)
+{
+    return append->producer != NULL && state->verdict == JOURNAL_CLOSED && state->epoch == stream->epoch &&
+           state->number >= append->number;
+}
+
+/* Sends it with the producer's number, which is used up when its fate is known. */
+MAY_SUSPEND static enum mid_error send(struct mid_durable *stream, const struct journal_append *append)
+{
+    struct journal_state state;
+    struct journal_append numbered = *append;
+    numbered.producer = stream->producer;
+    numbered.epoch = stream->epoch;
+    numbered.number = stream->number;
+    numbered.incarnation = stream->state.incarnation;
+    bool may_repeat = stream->producer != NULL || append->bytes == 0;
+    enum mid_error error = durable_take(stream, append_step, &numbered, may_repeat, &state);
+    if (error == MID_OK) {
+        if (was_stored(stream, &numbered, &state))
+            state.verdict = JOURNAL_DUPLICATE;
+        error = durable_conclude(stream, &state);
+        stream->number += error == MID_OK && stream->producer != NULL;
+    }
+    count(append, error, state.verdict);
+    return error;
+}
+
+/* When one is refused, those behind it go as well, since they may rest on it. */
+MAY_SUSPEND static enum mid_error settle_doubts(struct mid_durable *stream)
+{
+    enum mid_error error = MID_OK;
+    while (stream->doubts != NULL && error == MID_OK) {
+        error = send(stream, &stream->doubts->append);
+        if (error == MID_OK)
+            stream->doubts = stream->doubts->next;
+        else if (!is_unsettled(error))
+            stream->doubts = NULL;
+    }
+    return error;
+}
+
+/* Of all streams of the session: entries that are committed with it stand behind them. */
+MAY_SUSPEND static enum mid_error before_entry(struct mid_session *session)
+{
+    for (struct mid_durable *stream = session->rq->durable; stream != NULL; stream = stream->next)
+        if (stream->session == session)
+            MID_TRY(settle_doubts(stream));
+    return MID_OK;
+}
+
+MAY_SUSPEND static enum mid_error commit(struct mid_durable *stream, const struct journal_append *append)
+{
+    struct journal_state state = {0};
+    struct journal_append meant = *append;
+    meant.incarnation = stream->state.incarnation;
+    stream->session->before_entry = before_entry;
+    enum mid_error error = session_commit_entry(stream->session, stream->key, &meant, &state);
+    count(append, error, JOURNAL_OK);
+    if (error == MID_OK && state.incarnation[0] != '\0')
+        stream->state = state;
+    return error;
+}
+
+/* Behind entries of the session that wait it is one of them. */
+MAY_SUSPEND static enum mid_error append(struct mid_durable *stream, const struct journal_append *append)
+{
+    if (stream->session != NULL && session_has_entries(stream->session))
+        return commit(stream, append);
+    bool is_repetition = is_in_doubt(stream, append);
+    enum mid_error error = settle_doubts(stream);
+    if (error == MID_OK && !is_repetition)
+        error = send(stream, append);
+    if (is_unsettled(error) && !is_repetition)
+        keep_doubt(stream, append);
+    return error;
+}
+
+/* -------------------- what handlers call -------------------- */
+
+static enum mid_error check_event(struct mid_request *rq, const char *event)
+{
+    size_t bytes = event != NULL ? strnlen(event, JOURNAL_EVENT_MAX + 1) : 1;
+    bool is_line = event == NULL || (strpbrk(event, "\r\n") == NULL && utf8_is_valid(event, bytes));
+    return bytes >= 1 && bytes <= JOURNAL_EVENT_MAX && is_line
+               ? MID_OK
+               : mid_fail(rq, MID_UNPROCESSABLE, "an event's name has 1 to %d bytes of UTF-8, without line breaks",
+                          JOURNAL_EVENT_MAX);
+}
+
+static enum mid_error check_entry(const struct mid_durable *stream, const struct mid_durable_entry *entry)
+{
+    struct mid_request *rq = stream->rq;
+    MID_TRY(check_event(rq, entry->event));
+    if (entry->bytes == 0 && !entry->closes)
+        return mid_fail(rq, MID_UNPROCESSABLE, "an entry of a durable stream has 1 byte at least");
+    if (entry->bytes > 0 && durable_is_json(stream))
+        return json_check(rq, entry->data, entry->bytes);
+    return MID_OK;
+}
+
+static struct journal_append append_of(const struct mid_durable_entry *entry)
+{
+    return (struct journal_append){
+        .data = entry->data, .bytes = entry->bytes, .event = entry->event, .closes = entry->closes};
+}
+
+enum mid_error mid_durable_append(struct mid_durable *stream, const void *data, size_t bytes)
+{
+    const struct mid_durable_entry entry = {.data = data, .bytes = bytes};
+    MID_TRY(check_entry(stream, &entry));
+    const struct journal_append what = append_of(&entry);
+    return append(stream, &what);
+}
+
+enum mid_error mid_durable_append_event(struct mid_durable *stream, const char *event, const char *data)
+{
+    const struct mid_durable_entry entry = {.data = data, .bytes = strlen(data), .event = event};
+    MID_TRY(check_entry(stream, &entry));
+    const struct journal_append what = append_of(&entry);
+    return append(stream, &what);
+}
+
+enum mid_error mid_durable_close(struct mid_durable *stream)
+{
+    const struct journal_append end = {.closes = true};
+    enum mid_error error = append(stream, &end);
+    if (error != MID_CLOSED)
+        return error;
+    stream->rq->error_detail = NULL;
+    return MID_OK;
+}
+
+enum mid_error mid_durable_commit(struct mid_durable *stream, const struct mid_durable_entry *entry)
+{
+    if (stream->session == NULL)
+        return mid_fail(stream->rq, MID_UNPROCESSABLE, "only a durable stream of a session is committed with one");
+    if (entry->bytes > SESSION_OPERATION_BYTES_MAX / 2)
+        return mid_fail(stream->rq, MID_UNPROCESSABLE, "an entry that is committed with a session has at most %d bytes",
+                        SESSION_OPERATION_BYTES_MAX / 2);
+    MID_TRY(check_entry(stream, entry));
+    const struct journal_append what = append_of(entry);
+    return commit(stream, &what);
+}

@@ -1,0 +1,193 @@
+/* Which durable stream a handle is. See durable.h. */
+#include "durable/durable.h"
+
+#include <string.h>
+
+#include "http/field.h"
+#include "http/request.h"
+
+static const char default_type[] = "text/plain; charset=utf-8";
+
+/* -------------------- options -------------------- */
+
+static bool is_text(const char *text, size_t most)
+{
+    return text[0] != '\0' && strnlen(text, most + 1) <= most;
+}
+
+static enum mid_error check_options(struct mid_request *rq, const char *name, const struct mid_durable_options *options)
+{
+    const char *type = options->content_type;
+    if (name == NULL || !is_text(name, JOURNAL_NAME_MAX))
+        return mid_fail(rq, MID_UNPROCESSABLE, "a durable stream's name has 1 to %d bytes", JOURNAL_NAME_MAX);
+    if (options->owner > MID_OWNER_PUBLIC)
+        return mid_fail(rq, MID_UNPROCESSABLE, "a durable stream's owner is a session, a user or the public");
+    if (options->user != NULL && (options->owner != MID_OWNER_USER || !is_text(options->user, JOURNAL_OWNER_MAX)))
+        return mid_fail(rq, MID_UNPROCESSABLE, "the user of a user's durable stream has 1 to %d bytes",
+                        JOURNAL_OWNER_MAX);
+    if (type != NULL && (!is_text(type, JOURNAL_TYPE_BYTES - 1) || !field_value_is_valid(type)))
+        return mid_fail(rq, MID_UNPROCESSABLE,
+                        "a durable stream's content type has 1 to %d bytes, without control characters",
+                        JOURNAL_TYPE_BYTES - 1);
+    if (options->lifetime_ms < 0 || options->until_ms < 0 || (options->lifetime_ms > 0 && options->until_ms > 0))
+        return mid_fail(rq, MID_UNPROCESSABLE,
+                        "a durable stream has a lifetime, or a time until which it is kept, and not both");
+    if (options->bytes_max < 0 || options->bytes_max > durable_limits.bytes_max)
+        return mid_fail(rq, MID_UNPROCESSABLE, "a durable stream has at most %lld bytes",
+                        (long long)durable_limits.bytes_max);
+    if (options->producer != NULL && !is_text(options->producer, JOURNAL_PRODUCER_MAX))
+        return mid_fail(rq, MID_UNPROCESSABLE, "a producer's name has 1 to %d bytes", JOURNAL_PRODUCER_MAX);
+    return MID_OK;
+}
+
+/* -------------------- handles -------------------- */
+
+/* The request's handle of that stream. */
+static struct mid_durable *handle_of(struct mid_request *rq, const char *key)
+{
+    for (struct mid_durable *stream = rq->durable; stream != NULL; stream = stream->next)
+        if (strcmp(stream->key, key) == 0)
+            return stream;
+    struct mid_durable *stream = arena_zalloc(&rq->arena, sizeof(*stream));
+    stream->rq = rq;
+    memcpy(stream->key, key, sizeof(stream->key));
+    stream->next = rq->durable;
+    rq->durable = stream;
+    return stream;
+}
+
+/* Whose session's it is. `creates`: one is made for a visitor without. */
+MAY_SUSPEND static enum mid_error find_session(struct mid_request *rq, bool creates, struct mid_session **session)
+{
+    if (creates) {
+        MID_TRY(mid_session_open(rq, session));
+        return session_stand(*session);
+    }
+    MID_TRY(mid_session_find(rq, session));
+    return *session != NULL ? MID_OK
+                            : mid_fail(rq, MID_NOT_FOUND, "there is no session, and so no such durable stream");
+}
+
+MAY_SUSPEND static enum mid_error find_handle(struct mid_request *rq, const char *name,
+                                              const struct mid_durable_options *options, bool creates,
+                                              struct mid_durable **stream)
+{
+    char key[JOURNAL_KEY_BYTES];
+    struct mid_session *session = NULL;
+    const char *owner = options->user;
+    MID_TRY(check_options(rq, name, options));
+    if (options->owner == MID_OWNER_SESSION)
+        MID_TRY(find_session(rq, creates, &session));
+    if (options->owner == MID_OWNER_USER && owner == NULL)
+        MID_TRY(mid_require_login(rq, -1, &owner));
+    journal_key(key, session != NULL ? session->rid_text : NULL, owner != NULL ? owner : "", name, strlen(name));
+    *stream = handle_of(rq, key);
+    (*stream)->session = session;
+    return MID_OK;
+}
+
+/* As whom the request appends: as the options say, or as a task. A former one of this handle's stays what it is if it
+ * is the same. */
+MAY_SUSPEND static enum mid_error enter_producer(struct mid_durable *stream, const struct mid_durable_options *options)
+{
+    struct mid_request *rq = stream->rq;
+    const char *producer = options->producer != NULL ? options->producer : rq->producer;
+    bool is_new = producer != NULL && (stream->producer == NULL || strcmp(producer, stream->producer) != 0);
+    if (producer == NULL)
+        return MID_OK;
+    if (is_new) {
+        stream->producer = arena_strdup(&rq->arena, producer);
+        stream->number = 0;
+        stream->doubts = NULL;
+    }
+    return durable_claim(stream, options->producer == NULL ? rq->producer_epoch : -1);
+}
+
+static const struct mid_durable_options no_options;
+
+/* -------------------- creating and finding -------------------- */
+
+MAY_SUSPEND static enum mid_error create_step(const char *key, const void *what, const struct journal_terms *terms,
+                                              struct journal_state *state)
+{
+    return journal_create(key, what, terms, state);
+}
+
+/* That it is there already is as good: it is found, then. */
+enum mid_error mid_durable_create(struct mid_request *rq, const char *name, const struct mid_durable_options *options,
+                                  struct mid_durable **stream)
+{
+    struct mid_durable *found;
+    struct journal_state state;
+    options = options != NULL ? options : &no_options;
+    MID_TRY(find_handle(rq, name, options, true, &found));
+    const struct journal_creation creation = {
+        .name = name,
+        .owner = found->session != NULL ? found->session->rid_text : options->user,
+        .type = options->content_type != NULL ? options->content_type : default_type,
+        .ttl_ms = options->lifetime_ms > 0 ? options->lifetime_ms : -1,
+        .until_ms = options->until_ms > 0 ? options->until_ms : -1,
+        .bytes_max = options->bytes_max > 0 ? options->bytes_max : durable_limits.bytes_max,
+        .trims = options->trims,
+    };
+    MID_TRY(durable_take(found, create_step, &creation, true, &state));
+    MID_TRY(durable_conclude(found, &state));
+    durable_counts->created += state.verdict == JOURNAL_OK;
+    MID_TRY(enter_producer(found, options));
+    *stream = found;
+    return MID_OK;
+}
+
+MAY_SUSPEND static enum mid_error look_step(const char *key, const void *what, const struct journal_terms *terms,
+                                            struct journal_state *state)
+{
+    return journal_read(key, what, terms, state);
+}
+
+MAY_SUSPEND static enum mid_error touch_step(const char *key, const void *what, const struct journal_terms *terms,
+                                             struct journal_state *state)
+{
+    (void)what;
+    journal_touch(key, terms);
+    state->verdict = JOURNAL_OK;
+    return MID_OK;
+}
+
+enum mid_error mid_durable_find(struct mid_request *rq, const char *name, const struct mid_durable_options *options,
+                                struct mid_durable **stream)
+{
+    struct mid_durable *found;
+    struct journal_state state;
+    const struct journal_reading look = {.from = JOURNAL_FROM_NOW};
+    options = options != NULL ? options : &no_options;
+    MID_TRY(find_handle(rq, name, options, false, &found));
+    MID_TRY(durable_take(found, look_step, &look, true, &state));
+    MID_TRY(durable_conclude(found, &state));
+    MID_TRY(
+        durable_take(found, touch_step, NULL, false, &state)); /* it is used; whether that is noted does not matter */
+    MID_TRY(enter_producer(found, options));
+    *stream = found;
+    return MID_OK;
+}
+
+/* -------------------- what is known of it -------------------- */
+
+int64_t mid_durable_tail(const struct mid_durable *stream)
+{
+    return stream->state.tail;
+}
+
+int64_t mid_durable_start(const struct mid_durable *stream)
+{
+    return stream->state.start;
+}
+
+bool mid_durable_is_closed(const struct mid_durable *stream)
+{
+    return stream->state.is_closed;
+}
+
+const char *mid_durable_content_type(const struct mid_durable *stream)
+{
+    return stream->state.type;
+}

@@ -1,0 +1,77 @@
+/* One step of a durable stream in Redis. See durable.h. */
+#include <string.h>
+
+#include "durable/durable.h"
+#include "http/field.h"
+#include "http/request.h"
+
+enum { RETRY_PAUSE_MS = 20 };
+
+struct durable_limits durable_limits;
+static struct durable_counts own_counts;
+struct durable_counts *durable_counts = &own_counts;
+
+void durable_init(const struct durable_settings *settings)
+{
+    durable_limits = (struct durable_limits){.head_timeout_ms = settings->head_timeout_ms,
+                                             .commit_timeout_ms = settings->commit_timeout_ms,
+                                             .bytes_max = settings->bytes_max};
+    durable_counts = settings->counts != NULL ? settings->counts : &own_counts;
+}
+
+/* Its visitor can ask again. */
+static bool is_before_head(const struct mid_request *rq)
+{
+    enum response_phase phase = rq->response.phase;
+    return rq->client != NULL && (phase == RESPONSE_NONE || phase == RESPONSE_PREPARED);
+}
+
+MAY_SUSPEND static enum mid_error take_once(struct mid_durable *stream, durable_step *step, const void *what,
+                                            struct journal_state *state)
+{
+    char guard[SESSION_GUARD_BYTES] = "";
+    *state = (struct journal_state){0};
+    if (stream->session != NULL)
+        MID_TRY(session_guard(stream->session, guard));
+    const struct journal_terms terms = {
+        .patience_ms = is_before_head(stream->rq) ? durable_limits.head_timeout_ms : 0,
+        .durability = request_durability(stream->rq),
+        .guard = guard,
+    };
+    MID_TRY(step(stream->key, what, &terms, state));
+    return state->verdict == JOURNAL_REFUSED ? session_take_refusal(stream->session, state->refusal) : MID_OK;
+}
+
+enum mid_error durable_take(struct mid_durable *stream, durable_step *step, const void *what, bool may_repeat,
+                            struct journal_state *state)
+{
+    int64_t end_ms = loop_now_ms() + durable_limits.commit_timeout_ms;
+    bool is_in_doubt = false;
+    enum mid_error error = take_once(stream, step, what, state);
+    while (error == MID_UNAVAILABLE && !is_before_head(stream->rq) && loop_now_ms() < end_ms) {
+        is_in_doubt = is_in_doubt || state->is_in_doubt;
+        if (is_in_doubt && !may_repeat)
+            break;
+        if (journal_wait_ready(stream->key, end_ms - loop_now_ms()))
+            error = take_once(stream, step, what, state);
+        if (error == MID_UNAVAILABLE)
+            loop_park(RETRY_PAUSE_MS);
+    }
+    state->is_in_doubt = state->is_in_doubt || is_in_doubt;
+    return error;
+}
+
+bool durable_is_json(const struct mid_durable *stream)
+{
+    return media_type_is(stream->state.type, "application/json");
+}
+
+enum mid_error durable_conclude(struct mid_durable *stream, const struct journal_state *state)
+{
+    const char *sentence;
+    bool knows_stream = state->incarnation[0] != '\0' && state->verdict != JOURNAL_CONFLICT;
+    if (knows_stream)
+        stream->state = *state;
+    enum mid_error error = journal_error(state->verdict, &sentence);
+    return error == MID_OK ? MID_OK : mid_fail(stream->rq, error, "%s", sentence);
+}

@@ -1,0 +1,181 @@
+/*
+ * What becomes of appends whose answers are lost, and of producers that are killed: each entry is stored once, in its
+ * place, and together with what is recorded in the session or not at all.
+ */
+#include <criterion/criterion.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/buffer.h"
+#include "integration/proxy.h"
+#include "integration/random.h"
+#include "integration/stage.h"
+#include "journal/journal.h"
+
+TestSuite(durable_doubt, .timeout = 180);
+
+#define HASTY "MIDSTREAM_REDIS_TIMEOUT_MS=300", "MIDSTREAM_COMMIT_TIMEOUT_MS=1500"
+
+/* -------------------- answers that are lost, at random -------------------- */
+
+enum { STEPS = 30, FOR_EVER = 1000000 };
+
+/* One append of the handler, alone or as a commit with the session. */
+struct step {
+    bool is_commit;
+    bool is_repetition; /* of the one before it, which got no answer */
+    enum loss loss;
+    bool gets_no_answer; /* not even to what is sent again */
+    char text[4];
+};
+
+static void plan_step(struct step *steps, int i)
+{
+    struct step *step = &steps[i];
+    step->is_repetition = i > 0 && steps[i - 1].gets_no_answer && random_chance(50);
+    step->is_commit = step->is_repetition ? steps[i - 1].is_commit : random_chance(50);
+    snprintf(step->text, sizeof(step->text), "%03d", step->is_repetition ? atoi(steps[i - 1].text) : i);
+    bool is_lost = random_chance(60) && i + 1 < STEPS;
+    step->loss = !is_lost ? LOSE_NOTHING : random_chance(50) ? LOSE_COMMIT : LOSE_ANSWER;
+    step->gets_no_answer = is_lost && random_chance(40);
+}
+
+/* The acts, with a gate before each step; what the stream has in the end, and what the session's field has. */
+static void write_plan(const struct step *steps, struct buffer *acts, struct buffer *stream, struct buffer *field)
+{
+    for (int i = 0; i < STEPS; i++) {
+        const struct step *step = &steps[i];
+        buffer_printf(acts, ",gate:g%d", i);
+        if (step->is_commit && !step->is_repetition)
+            buffer_printf(acts, ",append:told:%s", step->text);
+        buffer_printf(acts, ",%s:%s", step->is_commit ? "log-commit" : "log-append", step->text);
+        if (!step->is_repetition)
+            buffer_append_text(stream, step->text);
+        if (step->is_commit && !step->is_repetition)
+            buffer_append_text(field, step->text);
+    }
+    buffer_append(stream, "", 1);
+    buffer_append(field, "", 1);
+}
+
+static void play_step(const struct stage *stage, struct proxy *proxy, const struct step *step, int number, int *act)
+{
+    OWNED char *gate = text_printf("g%d", number);
+    stage_await_gate(stage, "h", gate);
+    proxy_lose(proxy, step->loss, step->gets_no_answer ? FOR_EVER : step->loss != LOSE_NOTHING);
+    stage_open_gate(stage, "h", gate);
+    *act += step->is_commit && !step->is_repetition ? 3 : 2;
+    OWNED char *who = text_printf("h.%d", *act);
+    OWNED char *note = stage_note(stage, who);
+    proxy_lose(proxy, LOSE_NOTHING, 0);
+    const char *expected = step->gets_no_answer ? " MID_UNAVAILABLE" : " MID_OK";
+    cr_expect(strstr(note, expected) != NULL, "step %d, lost %d: %s and not%s", number, step->loss, note, expected);
+}
+
+Test(durable_doubt, what_is_appended_is_there_once_and_in_its_place_whatever_answers_are_lost)
+{
+    struct step steps[STEPS] = {{0}};
+    struct buffer acts = {0}, stream = {0}, field = {0};
+    int act = 3;
+    random_begin("durable_doubt::what_is_appended_is_there_once_and_in_its_place_whatever_answers_are_lost");
+    for (int i = 0; i < STEPS; i++)
+        plan_step(steps, i);
+    buffer_append_text(&acts, "log-create:a:as:p,open,begin:bytes");
+    write_plan(steps, &acts, &stream, &field);
+    buffer_append(&acts, "", 1);
+
+    struct stage stage = stage_open(SETTINGS(HASTY));
+    struct proxy *proxy = proxy_open(&stage.site);
+    stage_act(&stage, "ping,set:old:x,commit&who=m", NULL);
+    struct http_stream *handler = stage_stream(&stage, acts.data);
+    for (int i = 0; i < STEPS; i++)
+        play_step(&stage, proxy, &steps[i], i, &act);
+    http_stream_close(handler, NULL);
+    stage_act(&stage, "log-find:a,log-read:0,get:told&who=n", NULL);
+    OWNED char *read = text_printf("log-read:0 MID_OK %s", stream.data);
+    OWNED char *told = text_printf("get:told MID_OK %s", field.length > 1 ? field.data : "nothing");
+    EXPECT_NOTE(&stage, "n.2", read);
+    EXPECT_NOTE(&stage, "n.3", told);
+    proxy_close(proxy);
+    stage_close(&stage);
+    buffer_fini(&acts), buffer_fini(&stream), buffer_fini(&field);
+}
+
+/* -------------------- producers that are killed -------------------- */
+
+static char *numbers_until(int end)
+{
+    struct buffer text = {0};
+    for (int i = 0; i < end; i++)
+        buffer_printf(&text, "%03d", i);
+    buffer_append(&text, "", 1);
+    return text.data;
+}
+
+struct tail_wish {
+    const struct stage *stage;
+    char key[JOURNAL_KEY_BYTES];
+    int64_t tail;
+};
+
+static bool has_tail(void *arg)
+{
+    const struct tail_wish *wish = arg;
+    return stored_number(&wish->stage->site, wish->key, "tail") >= wish->tail;
+}
+
+/* Of the session's stream of that name. */
+static void await_tail(const struct stage *stage, const char *name, int64_t tail)
+{
+    struct tail_wish wish = {.stage = stage, .tail = tail};
+    OWNED char *session = site_key(&stage->site);
+    char *rid = session + strlen("mid:s:{");
+    rid[strcspn(rid, "}")] = '\0';
+    journal_key(wish.key, rid, NULL, name, strlen(name));
+    cr_assert(wait_until(has_tail, &wish, 2 * PATIENCE_MS), "%s", wish.key);
+}
+
+/* A task that writes numbers is killed again and again, wherever it is, while answers are lost. */
+static void expect_continued(const char *act, bool is_told)
+{
+    enum { NUMBERS = 1000, KILLS = 6 };
+    struct stage stage = stage_open(SETTINGS("MIDSTREAM_TASK_LEASE_MS=600", "MIDSTREAM_WATCHDOG_MS=0",
+                                             "MIDSTREAM_TASK_BACKOFF_MS=20", "MIDSTREAM_TASK_LOSSES_MAX=1000"));
+    struct proxy *proxy = proxy_open(&stage.site);
+    stage_act(&stage, "ping,set:old:x,commit&who=m", NULL);
+    OWNED char *path = text_printf("/act-task?attempts=10&acts=log-create:a,%s:%d,return", act, NUMBERS);
+    cr_assert_eq(site_send(&stage.site, "POST", path, "", NULL), 202);
+    for (int i = 0; i < KILLS; i++) {
+        usleep((useconds_t)(50000 + random_below(250000)));
+        proxy_lose(proxy, random_chance(50) ? LOSE_ANSWER : LOSE_COMMIT, 1);
+        usleep((useconds_t)random_below(20000));
+        process_signal(stage_task_worker(&stage), SIGKILL);
+    }
+    proxy_lose(proxy, LOSE_NOTHING, 0);
+    OWNED char *third = text_printf("%s/begun.3", stage.dir);
+    cr_expect_eq(access(third, F_OK), 0, "the task was over before it was killed twice");
+    await_tail(&stage, "a", 3 * NUMBERS);
+    stage_act(&stage, "log-find:a,log-read:0,get:told&who=n", NULL);
+    OWNED char *numbers = numbers_until(NUMBERS);
+    OWNED char *read = text_printf("log-read:0 MID_OK %s", numbers);
+    OWNED char *told = text_printf("get:told MID_OK %s", is_told ? numbers : "nothing");
+    EXPECT_NOTE(&stage, "n.2", read);
+    EXPECT_NOTE(&stage, "n.3", told);
+    proxy_close(proxy);
+    stage_close(&stage);
+}
+
+Test(durable_doubt, a_task_that_is_killed_again_and_again_continues_its_stream_where_it_ended)
+{
+    random_begin("durable_doubt::a_task_that_is_killed_again_and_again_continues_its_stream_where_it_ended");
+    expect_continued("log-fill", false);
+}
+
+Test(durable_doubt, a_killed_tasks_stream_and_session_say_the_same)
+{
+    random_begin("durable_doubt::a_killed_tasks_stream_and_session_say_the_same");
+    expect_continued("log-tell", true);
+}
