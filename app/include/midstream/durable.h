@@ -91,12 +91,12 @@ MID_PUBLIC const char *mid_durable_content_type(const struct mid_durable *stream
  */
 MID_PUBLIC MID_CHECK enum mid_error mid_durable_append(struct mid_durable *stream, const void *data, size_t bytes);
 
-/* The same with the name of an event (1 to 64 bytes, without line breaks), which readers of events get. */
+/* The same with the name of an event (1 to 64 bytes, without line breaks), which readers of events get. May suspend. */
 MID_PUBLIC MID_CHECK enum mid_error mid_durable_append_event(struct mid_durable *stream, const char *event,
                                                              const char *data);
 
 /* Ends the stream: nothing can be appended any more, and readers are told when they have read everything. Closing a
- * closed stream is MID_OK. Otherwise as an append. */
+ * closed stream is MID_OK. Otherwise as an append; may suspend. */
 MID_PUBLIC MID_CHECK enum mid_error mid_durable_close(struct mid_durable *stream);
 
 struct mid_durable_entry {

@@ -187,7 +187,7 @@ static void expect_view_is_exact(void)
 
 /* -------------------- one commit, down both ways -------------------- */
 
-void fill_commit(struct commit *commit, const struct sent *sent, struct view *view)
+void fill_commit(struct commit *commit, const struct sent *sent, const char *key, struct view *view)
 {
     *commit = (struct commit){
         .knows_revision = sent->knows_revision,
@@ -200,6 +200,9 @@ void fill_commit(struct commit *commit, const struct sent *sent, struct view *vi
     memcpy(commit->id, sent->id, sizeof(commit->id));
     operations_init(&commit->operations);
     operations_add_random(&commit->operations, &sent->operations, view);
+    entry_add(&commit->operations, key, &sent->entry);
+    const struct operation *last = operations_last(&commit->operations);
+    commit->entry = last->code == OPERATION_ENTRY ? last : NULL;
 }
 
 static enum store_verdict without_way(enum store_verdict verdict)
@@ -265,7 +268,7 @@ void try_slow(const struct sent *sent, struct commit *commit, const char *key, s
 {
     struct view nothing = {.revision = -1};
     struct commit_terms terms = terms_of(sent, key);
-    fill_commit(commit, sent, &nothing);
+    fill_commit(commit, sent, key, &nothing);
     commit->is_asked_there = true;
     EXPECT(commit_try(commit, &terms, answer) == MID_OK, "no answer");
     EXPECT(!answer->was_fast, "nothing was believed, and yet it was fast");
@@ -299,6 +302,7 @@ enum store_verdict try_both(struct commit *commit)
     if (verdict == STORE_OK || verdict == STORE_APPLIED)
         expect_same_results(commit, &other, verdict);
     expect_same_records();
+    entries_expect(commit, &world.sent.entry, verdict);
     EXPECT(!fast.finding.has_header || is_same_header(&fast.finding.header, &world.record.header),
            "the header that was told is not the one that is stored (%s)", fast.was_fast ? "fast" : "slow");
     if (verdict == STORE_OK) {

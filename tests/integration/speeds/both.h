@@ -8,6 +8,7 @@
 
 #include <criterion/criterion.h>
 
+#include "entries.h"
 #include "random.h"
 #include "record.h"
 #include "session/commit_try.h"
@@ -15,6 +16,7 @@
 /* What a commit is sent as, once and perhaps again. */
 struct sent {
     struct random_operations operations;
+    struct random_entry entry; /* behind them */
     uint8_t id[HEADER_COMMIT_BYTES];
     bool knows_revision;
     int64_t revision;
@@ -86,7 +88,7 @@ void wait_for_short_lifetimes(void);
 void expect_same_records(void);
 
 /* The operations are shown in the view, as when they are recorded. */
-void fill_commit(struct commit *commit, const struct sent *sent, struct view *view);
+void fill_commit(struct commit *commit, const struct sent *sent, const char *key, struct view *view);
 
 /* The slow way, to one session: nothing is believed, nothing is foreseen. */
 MAY_SUSPEND void try_slow(const struct sent *sent, struct commit *commit, const char *key,

@@ -176,6 +176,7 @@ void random_operation(enum operation_code code, bool is_small, const struct reco
         break;
     case OPERATION_DELETE:
     case OPERATION_TAKE:
+    case OPERATION_ENTRY:
     case OPERATION_NOTHING:
         break;
     }

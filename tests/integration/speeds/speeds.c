@@ -113,6 +113,7 @@ MAY_SUSPEND static void begin_sessions(void)
             write_heavy(world.fast_key);
         copy_record(world.fast_key, world.slow_key);
     }
+    entries_begin();
     read_record();
     if (random_chance(70))
         load();
@@ -150,9 +151,10 @@ MAY_SUSPEND static void commit_new(enum random_kind kind, bool is_overtaken, boo
     struct commit commit;
     world.sent = (struct sent){0};
     random_operations(kind, world.is_small, &world.record, &world.sent.operations);
+    world.sent.entry = entry_at_random();
     choose_terms();
     choose_revision();
-    fill_commit(&commit, &world.sent, &world.view);
+    fill_commit(&commit, &world.sent, world.fast_key, &world.view);
     if (is_overtaken)
         commit_foreign_few(RANDOM_PLAIN, false);
     bool is_moved =
@@ -186,7 +188,7 @@ MAY_SUSPEND static void commit_again(bool is_copy)
         is_kept = is_kept || memcmp(world.record.header.commits[i], world.sent.id, HEADER_COMMIT_BYTES) == 0;
     if (!is_kept && !is_known)
         return; /* the handle does not send it a second time */
-    fill_commit(&commit, &world.sent, &world.view);
+    fill_commit(&commit, &world.sent, world.fast_key, &world.view);
     enum store_verdict verdict = try_both(&commit);
     EXPECT(verdict != STORE_OK, "it was applied twice");
     EXPECT((verdict == STORE_APPLIED) == is_kept, "it was applied before, and is found as %d", verdict);
@@ -207,7 +209,7 @@ MAY_SUSPEND static void commit_after_a_deadline(void)
     world.sent.operations.items[0].field = operations.items[0].field;
     choose_terms();
     choose_revision();
-    fill_commit(&commit, &world.sent, &world.view);
+    fill_commit(&commit, &world.sent, world.fast_key, &world.view);
     wait_for_short_lifetimes();
     world.sent.is_believed = true;
     world.sent.believed = world.header;
@@ -287,13 +289,14 @@ Test(two_speeds, random_operations_come_to_the_same_the_fast_way_and_the_slow_on
     speeds_run(go_both_ways);
     fprintf(stderr,
             "two_speeds: %ld commits, %ld of them the fast way (%ld %%); applied %ld, found applied %ld, moved %ld, "
-            "limits %ld, not a number %ld, stale %ld, superseded %ld, another user %ld\n",
+            "limits %ld, not a number %ld, stale %ld, superseded %ld, another user %ld, refused by the stream %ld\n",
             world.tries, world.fast, 100 * world.fast / world.tries, world.verdicts[STORE_OK],
             world.verdicts[STORE_APPLIED], world.verdicts[STORE_MOVED], world.verdicts[STORE_LIMIT],
             world.verdicts[STORE_NOT_A_NUMBER], world.verdicts[STORE_STALE], world.verdicts[STORE_SUPERSEDED],
-            world.verdicts[STORE_ANOTHER_USER]);
+            world.verdicts[STORE_ANOTHER_USER], world.verdicts[STORE_STREAM]);
     cr_assert_gt(100 * world.fast, FAST_SHARE_MIN * world.tries);
     cr_expect(world.verdicts[STORE_ANOTHER_USER] > 0 || world.count < COMMITS);
+    cr_expect(world.verdicts[STORE_STREAM] > 0 || world.count < COMMITS);
     for (enum store_verdict verdict = STORE_OK; verdict <= STORE_MOVED && world.count >= COMMITS; verdict++)
         cr_expect(world.verdicts[verdict] > 0 || verdict == STORE_MISSING || verdict == STORE_LOGGED_OUT,
                   "no commit ended with %d", verdict);

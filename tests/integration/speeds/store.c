@@ -37,6 +37,7 @@ struct redis_client *speeds_client(void)
         .size_max = SIZE_MAX_BYTES,
     });
     commit_init();
+    journal_init(&(struct journal_settings){.redis = client, .lifetime_ms = AN_HOUR_MS});
     cr_assert(redis_client_wait_ready(client, 10000));
     return client;
 }

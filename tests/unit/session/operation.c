@@ -186,6 +186,54 @@ Test(operation, moved_operations_leave_an_empty_list_that_can_be_used)
     operations_drop(&moved);
 }
 
+static void add_entry(const char *event, const char *data, size_t bytes)
+{
+    struct buffer value = {0};
+    operation_entry_pack(&value, event, "0011", data, bytes);
+    operations_add(&operations, OPERATION_ENTRY, text_of("stream"), (struct operation_text){value.data, value.length},
+                   0);
+    buffer_fini(&value);
+}
+
+Test(operation, an_entry_of_a_durable_stream_ends_a_commit_and_what_follows_waits)
+{
+    struct operations commit;
+    const char *event;
+    const char *incarnation;
+    operations_init(&commit);
+    apply(OPERATION_SET, "first", 0);
+    add_entry("token", "a\0b", 3);
+    apply(OPERATION_APPEND, "second", 9);
+    add_entry(NULL, "", 0);
+    cr_assert(operations_have_entry(&operations));
+    operations_move(&commit, &operations);
+    cr_expect_eq(commit.count, 2);
+    cr_expect_eq(commit.bytes, strlen("x") + strlen("first") + strlen("stream") + sizeof("token") + sizeof("0011") + 3);
+    cr_expect_str_eq(commit.first->value.data, "first");
+    struct operation_text data = operation_entry(operations_last(&commit), &event, &incarnation);
+    cr_expect(data.bytes == 3 && memcmp(data.data, "a\0b", 3) == 0);
+    cr_expect_str_eq(event, "token");
+    cr_expect_str_eq(incarnation, "0011");
+    cr_expect_null(operations_last(&commit)->next);
+
+    cr_expect_eq(operations.count, 2);
+    cr_expect_eq(operations.first->code, OPERATION_APPEND);
+    cr_expect_eq(operations.first->does, OPERATION_APPEND, "it is sent as it is, though nothing is foreseen");
+    cr_expect_eq(operations.first->number, 9);
+    cr_expect_not(operations.first->is_foreseen);
+    operations_drop(&commit);
+    operations_move(&commit, &operations);
+    cr_expect_eq(commit.count, 2);
+    data = operation_entry(operations_last(&commit), &event, &incarnation);
+    cr_expect_eq(data.bytes, 0);
+    cr_expect_null(event);
+    cr_expect_eq(operations.count, 0);
+    cr_expect_not(operations_have_entry(&operations));
+    apply(OPERATION_SET, "third", 0);
+    cr_expect_eq(operations.count, 1);
+    operations_drop(&commit);
+}
+
 Test(operation, operations_keep_their_order_and_copies_of_their_texts)
 {
     char field[] = "field";
