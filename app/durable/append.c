@@ -2,9 +2,12 @@
  * Entries of durable streams. See durable.h.
  *
  * DESIGN. With a producer, an append has its number until its fate is known. One without an answer stays as the
- * handle's doubt: the same call again sends it again, with its number, and another one sends it first. Who finds the
- * stream again gives it up: the claim says that nothing up to its number is stored from then on, and tells the tail.
+ * handle's doubt: the same call again sends it again, with its number, and another one, or finding the stream, sends it
+ * first. Entries of a session's commit are the session's to settle; they name the producer and its epoch, so that one
+ * that was taken over is refused, and need no number. Doubts stand before the session's entries: what is appended
+ * behind entries that wait becomes one of them.
  */
+#include <sodium.h>
 #include <string.h>
 
 #include "base/utf8.h"
@@ -21,18 +24,38 @@ MAY_SUSPEND static enum mid_error claim_step(const char *key, const void *what, 
     return journal_claim(key, what, terms, state);
 }
 
-enum mid_error durable_claim(struct mid_durable *stream, int64_t epoch)
+static bool is_task(const struct mid_durable *stream)
 {
-    struct journal_state state;
-    bool is_same_epoch = epoch >= 0 && epoch == stream->epoch;
-    int64_t last = stream->doubts != NULL ? stream->number : stream->number - 1; /* the others were never sent */
+    const char *task = stream->rq->producer;
+    return task != NULL && strcmp(task, stream->producer) == 0;
+}
+
+/* A task's is that of its lease. Otherwise one above those before, which is the same however late it arrives; of two
+ * that are made at once the numbers differ in all likelihood, and one is fenced. */
+static int64_t next_epoch(const struct mid_durable *stream)
+{
+    enum { EPOCHS_PER_MS = 1024 };
+    return is_task(stream) ? stream->rq->producer_epoch
+                           : mid_unix_ms() * EPOCHS_PER_MS + randombytes_uniform(EPOCHS_PER_MS);
+}
+
+MAY_SUSPEND static enum mid_error try_claim(struct mid_durable *stream, int64_t epoch, struct journal_state *state)
+{
     const struct journal_claim claim = {.producer = stream->producer,
                                         .epoch = epoch,
-                                        .number = is_same_epoch ? last : -1,
+                                        .number = epoch == stream->epoch ? stream->number : -1,
                                         .incarnation = stream->state.incarnation};
-    MID_TRY(durable_take(stream, claim_step, &claim, true, &state));
+    return durable_take(stream, claim_step, &claim, true, state);
+}
+
+enum mid_error durable_claim(struct mid_durable *stream)
+{
+    struct journal_state state;
+    MID_TRY(try_claim(stream, next_epoch(stream), &state));
+    if (state.verdict == JOURNAL_STALE && !is_task(stream)) /* by a clock that is ahead of ours */
+        MID_TRY(try_claim(stream, state.epoch + 1, &state));
     MID_TRY(durable_conclude(stream, &state));
-    stream->doubts = NULL;
+    stream->is_claim_due = false;
     stream->epoch = state.epoch;
     stream->number = state.number + 1;
     return MID_OK;
@@ -56,14 +79,15 @@ static bool is_unsettled(enum mid_error error)
     return error == MID_UNAVAILABLE || error == MID_OVERLOADED;
 }
 
-/* The place behind the newest one; NULL: there are as many as there may be. */
-static struct durable_doubt **end_of_doubts(struct mid_durable *stream)
+/* The place behind the newest one; NULL: there is no room for so many bytes more. */
+static struct durable_doubt **end_of_doubts(struct mid_durable *stream, size_t bytes)
 {
     struct durable_doubt **end = &stream->doubts;
     size_t count = 0;
-    for (; *end != NULL; end = &(*end)->next)
-        count++;
-    return count < DURABLE_DOUBTS_MAX ? end : NULL;
+    for (; *end != NULL; end = &(*end)->next, count++)
+        bytes += (*end)->append.bytes;
+    bool has_room = count < DURABLE_DOUBTS_MAX && (count == 0 || bytes <= DURABLE_DOUBTS_BYTES_MAX);
+    return has_room ? end : NULL;
 }
 
 /* Whether this is the newest one. */
@@ -75,17 +99,22 @@ static bool is_in_doubt(const struct mid_durable *stream, const struct journal_a
     return last != NULL && is_same(&last->append, append);
 }
 
-static void keep_doubt(struct mid_durable *stream, const struct journal_append *append)
+/* Returns the error, or that there is no room. */
+static enum mid_error keep_doubt(struct mid_durable *stream, const struct journal_append *append, enum mid_error error)
 {
     struct arena *arena = &stream->rq->arena;
-    struct durable_doubt **end = end_of_doubts(stream);
-    if (stream->producer == NULL || end == NULL)
-        return;
+    struct durable_doubt **end = end_of_doubts(stream, append->bytes);
+    if (stream->producer == NULL)
+        return error;
+    if (end == NULL)
+        return mid_fail(stream->rq, MID_OVERLOADED,
+                        "too many appends to this durable stream wait for the session store");
     struct durable_doubt *doubt = arena_zalloc(arena, sizeof(*doubt));
     doubt->append = *append;
     doubt->append.data = append->bytes > 0 ? arena_strndup(arena, append->data, append->bytes) : NULL;
     doubt->append.event = append->event != NULL ? arena_strdup(arena, append->event) : NULL;
     *end = doubt;
+    return error;
 }
 
 static void count(const struct journal_append *append, enum mid_error error, enum journal_verdict verdict)
@@ -104,18 +133,24 @@ MAY_SUSPEND static enum mid_error append_step(const char *key, const void *what,
     return journal_append(key, what, terms, state);
 }
 
-/* A producer whose append was stored before somebody closed the stream is told CLOSED, and what it has stored. */
-static bool was_stored(const struct mid_durable *stream, const struct journal_append *append,
-                       const struct journal_state *state)
+/* Its number is used up when its fate is known. A producer whose append was stored before somebody closed the stream is
+ * told CLOSED, and what it has stored; who closes what is closed has what he wants. */
+static void take_answer(struct mid_durable *stream, const struct journal_append *append, struct journal_state *state)
 {
-    return append->producer != NULL && state->verdict == JOURNAL_CLOSED && state->epoch == stream->epoch &&
-           state->number >= append->number;
+    bool is_own = append->producer != NULL && state->epoch == stream->epoch;
+    bool was_stored = is_own && state->number >= append->number;
+    if (state->verdict == JOURNAL_CLOSED && (was_stored || append->bytes == 0))
+        state->verdict = JOURNAL_DUPLICATE;
+    if (was_stored)
+        stream->number = state->number + 1;
 }
 
-/* Sends it with the producer's number, which is used up when its fate is known. */
+/* Sends it with the producer's number. */
 MAY_SUSPEND static enum mid_error send(struct mid_durable *stream, const struct journal_append *append)
 {
     struct journal_state state;
+    if (stream->is_claim_due)
+        MID_TRY(durable_claim(stream));
     struct journal_append numbered = *append;
     numbered.producer = stream->producer;
     numbered.epoch = stream->epoch;
@@ -124,17 +159,17 @@ MAY_SUSPEND static enum mid_error send(struct mid_durable *stream, const struct 
     bool may_repeat = stream->producer != NULL || append->bytes == 0;
     enum mid_error error = durable_take(stream, append_step, &numbered, may_repeat, &state);
     if (error == MID_OK) {
-        if (was_stored(stream, &numbered, &state))
-            state.verdict = JOURNAL_DUPLICATE;
+        take_answer(stream, &numbered, &state);
         error = durable_conclude(stream, &state);
-        stream->number += error == MID_OK && stream->producer != NULL;
+    } else if (!is_unsettled(error) && stream->producer != NULL) {
+        stream->is_claim_due = true; /* nobody knows whether it is stored */
     }
     count(append, error, state.verdict);
     return error;
 }
 
 /* When one is refused, those behind it go as well, since they may rest on it. */
-MAY_SUSPEND static enum mid_error settle_doubts(struct mid_durable *stream)
+enum mid_error durable_settle_doubts(struct mid_durable *stream)
 {
     enum mid_error error = MID_OK;
     while (stream->doubts != NULL && error == MID_OK) {
@@ -152,15 +187,23 @@ MAY_SUSPEND static enum mid_error before_entry(struct mid_session *session)
 {
     for (struct mid_durable *stream = session->rq->durable; stream != NULL; stream = stream->next)
         if (stream->session == session)
-            MID_TRY(settle_doubts(stream));
+            MID_TRY(durable_settle_doubts(stream));
     return MID_OK;
 }
 
+/* The producer is named, so that it is fenced; the commit needs no number. */
 MAY_SUSPEND static enum mid_error commit(struct mid_durable *stream, const struct journal_append *append)
 {
     struct journal_state state = {0};
+    if (append->bytes > SESSION_OPERATION_BYTES_MAX / 2)
+        return mid_fail(stream->rq, MID_UNPROCESSABLE, "an entry that is committed with a session has at most %d bytes",
+                        SESSION_OPERATION_BYTES_MAX / 2);
+    if (stream->is_claim_due)
+        MID_TRY(durable_claim(stream));
     struct journal_append meant = *append;
     meant.incarnation = stream->state.incarnation;
+    meant.producer = stream->producer;
+    meant.epoch = stream->epoch;
     stream->session->before_entry = before_entry;
     enum mid_error error = session_commit_entry(stream->session, stream->key, &meant, &state);
     count(append, error, JOURNAL_OK);
@@ -175,12 +218,10 @@ MAY_SUSPEND static enum mid_error append(struct mid_durable *stream, const struc
     if (stream->session != NULL && session_has_entries(stream->session))
         return commit(stream, append);
     bool is_repetition = is_in_doubt(stream, append);
-    enum mid_error error = settle_doubts(stream);
+    enum mid_error error = durable_settle_doubts(stream);
     if (error == MID_OK && !is_repetition)
         error = send(stream, append);
-    if (is_unsettled(error) && !is_repetition)
-        keep_doubt(stream, append);
-    return error;
+    return is_unsettled(error) && !is_repetition ? keep_doubt(stream, append, error) : error;
 }
 
 /* -------------------- what handlers call -------------------- */
@@ -231,20 +272,13 @@ enum mid_error mid_durable_append_event(struct mid_durable *stream, const char *
 enum mid_error mid_durable_close(struct mid_durable *stream)
 {
     const struct journal_append end = {.closes = true};
-    enum mid_error error = append(stream, &end);
-    if (error != MID_CLOSED)
-        return error;
-    stream->rq->error_detail = NULL;
-    return MID_OK;
+    return append(stream, &end);
 }
 
 enum mid_error mid_durable_commit(struct mid_durable *stream, const struct mid_durable_entry *entry)
 {
     if (stream->session == NULL)
         return mid_fail(stream->rq, MID_UNPROCESSABLE, "only a durable stream of a session is committed with one");
-    if (entry->bytes > SESSION_OPERATION_BYTES_MAX / 2)
-        return mid_fail(stream->rq, MID_UNPROCESSABLE, "an entry that is committed with a session has at most %d bytes",
-                        SESSION_OPERATION_BYTES_MAX / 2);
     MID_TRY(check_entry(stream, entry));
     const struct journal_append what = append_of(entry);
     return commit(stream, &what);

@@ -35,8 +35,8 @@ static enum mid_error check_options(struct mid_request *rq, const char *name, co
     if (options->bytes_max < 0 || options->bytes_max > durable_limits.bytes_max)
         return mid_fail(rq, MID_UNPROCESSABLE, "a durable stream has at most %lld bytes",
                         (long long)durable_limits.bytes_max);
-    if (options->producer != NULL && !is_text(options->producer, JOURNAL_PRODUCER_MAX))
-        return mid_fail(rq, MID_UNPROCESSABLE, "a producer's name has 1 to %d bytes", JOURNAL_PRODUCER_MAX);
+    if (options->producer != NULL && strnlen(options->producer, JOURNAL_PRODUCER_MAX + 1) > JOURNAL_PRODUCER_MAX)
+        return mid_fail(rq, MID_UNPROCESSABLE, "a producer's name has at most %d bytes", JOURNAL_PRODUCER_MAX);
     return MID_OK;
 }
 
@@ -83,24 +83,32 @@ MAY_SUSPEND static enum mid_error find_handle(struct mid_request *rq, const char
     journal_key(key, session != NULL ? session->rid_text : NULL, owner != NULL ? owner : "", name, strlen(name));
     *stream = handle_of(rq, key);
     (*stream)->session = session;
+    (*stream)->owner = owner;
     return MID_OK;
 }
 
-/* As whom the request appends: as the options say, or as a task. A former one of this handle's stays what it is if it
- * is the same. */
+/* As whom the request appends: as the options say, or as before, or as a task. */
 MAY_SUSPEND static enum mid_error enter_producer(struct mid_durable *stream, const struct mid_durable_options *options)
 {
     struct mid_request *rq = stream->rq;
-    const char *producer = options->producer != NULL ? options->producer : rq->producer;
-    bool is_new = producer != NULL && (stream->producer == NULL || strcmp(producer, stream->producer) != 0);
-    if (producer == NULL)
+    const char *producer = options->producer != NULL  ? options->producer
+                           : stream->producer != NULL ? stream->producer
+                                                      : rq->producer;
+    if (producer == NULL || producer[0] == '\0')
         return MID_OK;
-    if (is_new) {
+    if (stream->producer == NULL || strcmp(producer, stream->producer) != 0) {
         stream->producer = arena_strdup(&rq->arena, producer);
-        stream->number = 0;
-        stream->doubts = NULL;
+        stream->epoch = -1;
+        stream->is_claim_due = true;
     }
-    return durable_claim(stream, options->producer == NULL ? rq->producer_epoch : -1);
+    return stream->is_claim_due ? durable_claim(stream) : MID_OK;
+}
+
+/* What the handle has appended before and got no answer about comes before whatever is told now. */
+MAY_SUSPEND static enum mid_error settle(struct mid_durable *stream)
+{
+    MID_TRY(durable_settle_doubts(stream));
+    return stream->session != NULL ? session_settle_entries(stream->session) : MID_OK;
 }
 
 static const struct mid_durable_options no_options;
@@ -121,14 +129,16 @@ enum mid_error mid_durable_create(struct mid_request *rq, const char *name, cons
     struct journal_state state;
     options = options != NULL ? options : &no_options;
     MID_TRY(find_handle(rq, name, options, true, &found));
+    MID_TRY(settle(found));
     const struct journal_creation creation = {
         .name = name,
-        .owner = found->session != NULL ? found->session->rid_text : options->user,
+        .owner = found->session != NULL ? found->session->rid_text : found->owner,
         .type = options->content_type != NULL ? options->content_type : default_type,
         .ttl_ms = options->lifetime_ms > 0 ? options->lifetime_ms : -1,
         .until_ms = options->until_ms > 0 ? options->until_ms : -1,
         .bytes_max = options->bytes_max > 0 ? options->bytes_max : durable_limits.bytes_max,
         .trims = options->trims,
+        .may_be_closed = true,
     };
     MID_TRY(durable_take(found, create_step, &creation, true, &state));
     MID_TRY(durable_conclude(found, &state));
@@ -141,14 +151,18 @@ enum mid_error mid_durable_create(struct mid_request *rq, const char *name, cons
 MAY_SUSPEND static enum mid_error look_step(const char *key, const void *what, const struct journal_terms *terms,
                                             struct journal_state *state)
 {
-    return journal_read(key, what, terms, state);
+    struct journal_terms plain = *terms;
+    plain.durability = MID_DURABLE_MEMORY;
+    return journal_read(key, what, &plain, state);
 }
 
 MAY_SUSPEND static enum mid_error touch_step(const char *key, const void *what, const struct journal_terms *terms,
                                              struct journal_state *state)
 {
+    struct journal_terms plain = *terms;
     (void)what;
-    journal_touch(key, terms);
+    plain.durability = MID_DURABLE_MEMORY;
+    journal_touch(key, &plain);
     state->verdict = JOURNAL_OK;
     return MID_OK;
 }
@@ -161,6 +175,7 @@ enum mid_error mid_durable_find(struct mid_request *rq, const char *name, const 
     const struct journal_reading look = {.from = JOURNAL_FROM_NOW};
     options = options != NULL ? options : &no_options;
     MID_TRY(find_handle(rq, name, options, false, &found));
+    MID_TRY(settle(found));
     MID_TRY(durable_take(found, look_step, &look, true, &state));
     MID_TRY(durable_conclude(found, &state));
     MID_TRY(

@@ -44,7 +44,7 @@ struct durable_settings {
 void durable_init(const struct durable_settings *settings);
 
 /* Appends by a producer that got no answer, or came behind one that did not; in the request's memory. */
-enum { DURABLE_DOUBTS_MAX = 256 };
+enum { DURABLE_DOUBTS_MAX = 256, DURABLE_DOUBTS_BYTES_MAX = 1 << 20 };
 struct durable_doubt {
     struct durable_doubt *next;
     struct journal_append append;
@@ -56,10 +56,12 @@ struct mid_durable {
     struct mid_durable *next; /* another one of the request */
     char key[JOURNAL_KEY_BYTES];
     struct mid_session *session;  /* whose it is; NULL: no session's */
+    const char *owner;            /* the user whose it is; NULL: no user's */
     struct journal_state state;   /* as of the last answer */
     const char *producer;         /* NULL: none */
+    bool is_claim_due;            /* it has to take over before it appends: what it has sent may be stored, or not */
     int64_t epoch;                /* the producer's */
-    int64_t number;               /* of its next append */
+    int64_t number;               /* of its next append; of the one in doubt, if there is one */
     struct durable_doubt *doubts; /* the oldest first */
 };
 
@@ -94,7 +96,12 @@ bool durable_is_json(const struct mid_durable *stream);
 
 /* -------------------- append.c -------------------- */
 
-/* The stream's producer takes over. MID_OK, or an error of a handler's call. */
-MAY_SUSPEND MID_CHECK enum mid_error durable_claim(struct mid_durable *stream, int64_t epoch);
+/* The stream's producer takes over. MID_OK, or an error of a handler's call: then it is still due. */
+MAY_SUSPEND MID_CHECK enum mid_error durable_claim(struct mid_durable *stream);
+
+/* Sends what is in doubt. MID_OK: it is stored. MID_UNAVAILABLE, MID_OVERLOADED: it stays. With another error it is
+ * gone.
+ */
+MAY_SUSPEND MID_CHECK enum mid_error durable_settle_doubts(struct mid_durable *stream);
 
 #endif

@@ -7,12 +7,6 @@
 
 /* -------------------- reading -------------------- */
 
-MAY_SUSPEND static enum mid_error read_step(const char *key, const void *what, const struct journal_terms *terms,
-                                            struct journal_state *state)
-{
-    return journal_read(key, what, terms, state);
-}
-
 struct reader {
     struct buffer data;
     bool is_json; /* entries become elements of an array */
@@ -24,6 +18,23 @@ static void take_entry(const struct journal_entry *entry, void *arg)
     if (reader->is_json && reader->data.length > 1)
         buffer_append(&reader->data, ",", 1);
     buffer_append(&reader->data, entry->data, entry->bytes);
+}
+
+/* Each try begins anew. What is read need not be durable. */
+MAY_SUSPEND static enum mid_error read_step(const char *key, const void *what, const struct journal_terms *terms,
+                                            struct journal_state *state)
+{
+    const struct journal_reading *reading = what;
+    struct reader *reader = reading->arg;
+    struct journal_terms plain = *terms;
+    plain.durability = MID_DURABLE_MEMORY;
+    reader->data.length = 0;
+    if (reader->is_json)
+        buffer_append(&reader->data, "[", 1);
+    MID_TRY(journal_read(key, reading, &plain, state));
+    if (reader->is_json)
+        buffer_append(&reader->data, "]", 1);
+    return MID_OK;
 }
 
 enum mid_error mid_durable_read(struct mid_durable *stream, int64_t offset, size_t bytes_least,
@@ -39,11 +50,7 @@ enum mid_error mid_durable_read(struct mid_durable *stream, int64_t offset, size
                                             .arg = &reader};
     if (offset < 0 || offset > JOURNAL_OFFSET_MAX)
         return mid_fail(stream->rq, MID_UNPROCESSABLE, "an offset of a durable stream is a number of bytes");
-    if (reader.is_json)
-        buffer_append(data, "[", 1);
     enum mid_error error = durable_take(stream, read_step, &reading, true, &state);
-    if (reader.is_json)
-        buffer_append(data, "]", 1);
     if (error == MID_OK)
         error = durable_conclude(stream, &state);
     if (error == MID_OK)

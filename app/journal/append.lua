@@ -5,7 +5,8 @@
 -- type         its content type, which has to be the stream's, or '' when that is known
 -- order        the Stream-Seq, which has to be above the last one, byte by byte, or ''
 -- producer     or ''
--- epoch, seq   its epoch, and the number of this append in the epoch, from 0
+-- epoch, seq   its epoch, and the number of this append in the epoch, from 0; without a number ('') it may be stored for as
+--              long as the producer has no newer epoch
 -- closes       '1' when it closes the stream
 -- incarnation  that is meant, or '' for any
 -- Returns {status, tail, start, closed, incarnation, type, epoch, seq}; the last two as the producer has them now, 0 and
@@ -31,8 +32,8 @@ local function append(stream, data, event, content_type, order, producer, epoch_
   end
   local tail, start, most = tonumber(there[1]), tonumber(there[2] or '0'), tonumber(there[9])
   local epoch, seq = tonumber(epoch_text), tonumber(seq_text)
-  if producer ~= '' and not (epoch and seq) then
-    return redis.error_reply('ERR a producer has an epoch and a number')
+  if producer ~= '' and not epoch then
+    return redis.error_reply('ERR a producer has an epoch')
   end
   local known_epoch, known_seq = numbers_of(there[12])
 
@@ -41,7 +42,7 @@ local function append(stream, data, event, content_type, order, producer, epoch_
   end
 
   -- A closed stream takes nothing, but what closed it may come again.
-  local tuple = producer ~= '' and epoch_text .. ' ' .. seq_text .. ' ' .. producer
+  local tuple = seq and epoch_text .. ' ' .. seq_text .. ' ' .. producer
   if there[3] then
     if known_epoch and epoch < known_epoch then
       return answer(STALE)
@@ -56,9 +57,9 @@ local function append(stream, data, event, content_type, order, producer, epoch_
   -- The producer's numbers: PROTOCOL.md, 5.2.1.
   if known_epoch and epoch < known_epoch then
     return answer(STALE)
-  elseif known_epoch and epoch > known_epoch and seq ~= 0 then
+  elseif seq and known_epoch and epoch > known_epoch and seq ~= 0 then
     return answer(NEW_EPOCH)
-  elseif known_epoch == epoch and seq and seq <= known_seq then
+  elseif seq and known_epoch == epoch and seq <= known_seq then
     return answer(DUPLICATE)
   elseif seq and seq ~= (known_epoch == epoch and known_seq + 1 or 0) then
     known_seq = known_epoch == epoch and known_seq or -1
@@ -77,7 +78,7 @@ local function append(stream, data, event, content_type, order, producer, epoch_
   if #data > most or (not there[10] and is_entry and (tail - new_start + #data > most or entries >= entries_most(most))) then
     return answer(FULL)
   end
-  if producer ~= '' and not known_epoch and is_crowded(stream) then
+  if tuple and not known_epoch and is_crowded(stream) then
     return answer(CROWDED)
   end
 
@@ -118,4 +119,10 @@ local function append(stream, data, event, content_type, order, producer, epoch_
   end
   keep(stream, there[8])
   return answer(OK)
+end
+
+-- The state alone, as `append` tells it.
+local function look(stream)
+  local there = redis.call('HMGET', stream, 'tail', 'start', 'closed', 'incarnation', 'type')
+  return {there[1] and OK or MISSING, there[1], there[2] or 0, there[3] and 1 or 0, there[4], there[5], 0, -1}
 end

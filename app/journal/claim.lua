@@ -3,7 +3,7 @@
 --
 -- KEYS[1]  the stream
 -- ARGV[2]  the producer
--- ARGV[3]  its epoch, or '' for the one after the last
+-- ARGV[3]  its epoch
 -- ARGV[4]  the number, or '' for none
 -- ARGV[5]  the incarnation that is meant, or '' for any
 -- Returns {status, tail, start, closed, incarnation, type, epoch, seq}, as an append. A closed stream is left as it is.
@@ -14,7 +14,7 @@ if not there[1] or (ARGV[5] ~= '' and ARGV[5] ~= there[4]) then
   return {MISSING}
 end
 local known_epoch, known_seq = numbers_of(there[7])
-local epoch, seq = tonumber(ARGV[3]) or (known_epoch or -1) + 1, tonumber(ARGV[4]) or -1
+local epoch, seq = tonumber(ARGV[3]), tonumber(ARGV[4]) or -1
 local status = OK
 if known_epoch and epoch < known_epoch then
   status, epoch, seq = STALE, known_epoch, known_seq

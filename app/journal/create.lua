@@ -13,13 +13,15 @@
 -- ARGV[10] the first entry, or ''
 -- ARGV[11] its name
 -- ARGV[12] its owner
+-- ARGV[13] '1' when one that has been closed since is as good
 -- Returns {status, tail, start, closed, incarnation, type}.
 
 local key, log = KEYS[1], log_of(KEYS[1])
 local ttl, ends, most, closed, data = ARGV[3], ARGV[4], tonumber(ARGV[6]), ARGV[9], ARGV[10]
 local there = redis.call('HMGET', key, 'tail', 'start', 'closed', 'incarnation', 'type', 'ttl', 'until')
 if there[1] then
-  local is_same = there[4] == ARGV[8] or there[5] == ARGV[2] and (there[6] or '') == ttl and (there[7] or '') == ends and (there[3] or '') == closed
+  local is_same = there[4] == ARGV[8] or there[5] == ARGV[2] and (there[6] or '') == ttl and (there[7] or '') == ends and
+    (ARGV[13] == '1' or (there[3] or '') == closed)
   return {is_same and EXISTS or CONFLICT, there[1], there[2] or 0, there[3] or 0, there[4], there[5]}
 end
 if #data > most then

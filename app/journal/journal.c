@@ -34,7 +34,7 @@ static const char delete_body[] = {
 #include "journal/delete.lua.h"
 };
 
-enum { ARGUMENTS_MAX = 12, STATE_ELEMENTS = 9, ENTRY_ELEMENTS = 3, HASH_BYTES = (JOURNAL_TAG_BYTES - 1) / 2 };
+enum { ARGUMENTS_MAX = 13, STATE_ELEMENTS = 9, ENTRY_ELEMENTS = 3, HASH_BYTES = (JOURNAL_TAG_BYTES - 1) / 2 };
 
 #define LIFE_MAX_MS (INT64_C(10) * 366 * 24 * 3600 * 1000)
 
@@ -63,7 +63,7 @@ void journal_init(const struct journal_settings *journal_settings)
     add_script(&create_script, REFUSED_WHEN_FULL, create_body);
     add_script(&append_script, REFUSED_WHEN_FULL, append_alone_body);
     add_script(&close_script, RUNS_WHEN_FULL, append_alone_body);
-    add_script(&claim_script, REFUSED_WHEN_FULL, claim_body);
+    add_script(&claim_script, RUNS_WHEN_FULL, claim_body); /* who takes over may have come to close it */
     add_script(&read_script, ONLY_READS, read_body);
     add_script(&touch_script, RUNS_WHEN_FULL, touch_body);
     add_script(&delete_script, RUNS_WHEN_FULL, delete_body);
@@ -71,7 +71,7 @@ void journal_init(const struct journal_settings *journal_settings)
 
 bool journal_wait_ready(const char *key, int64_t ms)
 {
-    return redis_client_wait_ready(redis_client_of(settings.redis, key), ms);
+    return redis_client_wait_key(settings.redis, key, ms);
 }
 
 /* -------------------- keys -------------------- */
@@ -256,8 +256,9 @@ enum mid_error journal_create(const char *key, const struct journal_creation *cr
         {creation->bytes > 0 ? creation->data : "", creation->bytes},
         text_or_nothing(creation->name),
         text_or_nothing(creation->owner),
+        flag(creation->may_be_closed),
     };
-    return run(&create_script, key, 12, arguments, terms, &(struct answer){.state = state});
+    return run(&create_script, key, 13, arguments, terms, &(struct answer){.state = state});
 }
 
 static bool is_number(int64_t number)
@@ -267,7 +268,8 @@ static bool is_number(int64_t number)
 
 static bool is_numbered(const struct journal_append *append)
 {
-    return append->producer[0] != '\0' && is_number(append->epoch) && is_number(append->number);
+    bool has_number = append->number == JOURNAL_UNNUMBERED || is_number(append->number);
+    return append->producer[0] != '\0' && is_number(append->epoch) && has_number;
 }
 
 enum mid_error journal_append_arguments(const struct journal_append *append, struct journal_numbers *numbers,
@@ -307,8 +309,8 @@ enum mid_error journal_claim(const char *key, const struct journal_claim *claim,
     char epoch[NUMBER_TEXT_BYTES];
     char number[NUMBER_TEXT_BYTES];
     *state = (struct journal_state){0};
-    if (claim->producer[0] == '\0' || !fits(claim->producer, JOURNAL_PRODUCER_MAX) ||
-        claim->epoch > JOURNAL_OFFSET_MAX || claim->number > JOURNAL_OFFSET_MAX)
+    if (claim->producer[0] == '\0' || !fits(claim->producer, JOURNAL_PRODUCER_MAX) || !is_number(claim->epoch) ||
+        claim->number > JOURNAL_OFFSET_MAX)
         return MID_FAILED;
     struct redis_argument arguments[ARGUMENTS_MAX] = {
         {0},
@@ -368,7 +370,7 @@ enum mid_error journal_error(enum journal_verdict verdict, const char **sentence
         [JOURNAL_ORDER] = {MID_CONFLICT, "the Stream-Seq is not above the last one"},
         [JOURNAL_STALE] = {MID_LOST_LEASE, "another one has taken over as this producer of the durable stream"},
         [JOURNAL_GAP] = {MID_CONFLICT, "an append of this producer is missing before this one"},
-        [JOURNAL_NEW_EPOCH] = {MID_BAD_REQUEST, "the first append of a producer's epoch has the number 0"},
+        [JOURNAL_NEW_EPOCH] = {MID_CONFLICT, "the producer's taking over is missing before this append"},
         [JOURNAL_FULL] = {MID_UNPROCESSABLE, "the durable stream would have more bytes than it may have"},
         [JOURNAL_CROWDED] = {MID_UNPROCESSABLE, "the durable stream has as many producers as it may have"},
         [JOURNAL_TRIMMED] = {MID_NOT_FOUND, "what was at this offset of the durable stream has been trimmed"},

@@ -114,9 +114,12 @@ struct journal_creation {
     int64_t bytes_max;       /* of what is kept */
     bool trims;              /* the oldest entries go for new ones */
     bool is_closed;
-    const void *data; /* the first entry */
-    size_t bytes;     /* 0: there is none */
+    bool may_be_closed; /* one that was created so and has been closed since is as good */
+    const void *data;   /* the first entry */
+    size_t bytes;       /* 0: there is none */
 };
+
+#define JOURNAL_UNNUMBERED ((int64_t)-1)
 
 /* An entry, the end of the stream, or both. Numbers are at most JOURNAL_OFFSET_MAX. */
 struct journal_append {
@@ -127,7 +130,7 @@ struct journal_append {
     const char *order;    /* Stream-Seq; NULL: none */
     const char *producer; /* not ""; NULL: none */
     int64_t epoch;        /* from 0, like the number */
-    int64_t number;
+    int64_t number; /* or JOURNAL_UNNUMBERED: it is not stored if the producer has a newer epoch, and that is all */
     bool closes;
     const char *incarnation; /* of the stream that is meant; NULL: any */
 };
@@ -135,8 +138,8 @@ struct journal_append {
 /* A producer takes over. What it has sent in an older epoch is not stored any more, and neither is what it has sent in
  * this one, up to the number, even if it is still on its way. */
 struct journal_claim {
-    const char *producer;    /* not "" */
-    int64_t epoch;           /* -1: the one after the last */
+    const char *producer; /* not "" */
+    int64_t epoch;
     int64_t number;          /* -1: nothing was sent in this epoch */
     const char *incarnation; /* of the stream that is meant; NULL: any */
 };

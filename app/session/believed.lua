@@ -56,7 +56,7 @@ local function write_as_believed()
   local reply, writes, removed = {DONE}, {key, '@', ARGV[2]}, {key}
   if ENTRY_ARGUMENTS > 0 then -- first, since it may be refused; the slow way says that
     local entry = append(unpack(ARGV, 4, FIRST - 1))
-    if entry[1] ~= 1 then
+    if entry[1] ~= ENTRY_OK and entry[1] ~= ENTRY_REPEATED then
       return nil
     end
     reply[2], reply[3] = false, entry

@@ -8,7 +8,11 @@
 #include <string.h>
 
 #include "http/request.h"
+#include "session/limits.h"
 #include "session/session.h"
+
+/* Of what is recorded, with entries that wait behind a commit in doubt. */
+enum { WAITING_MAX = 2 * SESSION_OPERATIONS_MAX, WAITING_BYTES_MAX = 2 * SESSION_OPERATION_BYTES_MAX };
 
 bool session_is_dirty(const struct mid_session *session)
 {
@@ -21,6 +25,13 @@ static void drop_recorded(struct mid_session *session)
     operations_drop(&session->recorded);
     session->refused = MID_OK;
     session->refusal = NULL;
+}
+
+/* And the view does not show it any more. */
+static void forget_recorded(struct mid_session *session)
+{
+    drop_recorded(session);
+    session_distrust_view(session);
 }
 
 void session_drop_changes(struct mid_session *session)
@@ -58,10 +69,8 @@ MAY_SUSPEND static enum mid_error settle_doubt(struct mid_session *session)
     if (!commit_is_pending(&session->commit))
         return MID_OK;
     enum mid_error error = conclude(session, session_settle_commit(session));
-    if (error != MID_OK && !may_be_repeated(error)) {
-        drop_recorded(session);
-        session_distrust_view(session);
-    }
+    if (error != MID_OK && !may_be_repeated(error))
+        forget_recorded(session);
     view_turn(&session->view);
     return error;
 }
@@ -108,8 +117,8 @@ MAY_SUSPEND static enum mid_error commit_next(struct mid_session *session, const
         *answer = newest_answer(session);
     session->entry_state = session->commit.entry_state;
     error = conclude(session, error);
-    if (error != MID_OK && !may_be_repeated(error) && session->recorded.count > 0)
-        drop_recorded(session);
+    if (error != MID_OK && !may_be_repeated(error))
+        forget_recorded(session);
     return error;
 }
 
@@ -119,7 +128,7 @@ MAY_SUSPEND static enum mid_error prepare_entries(struct mid_session *session)
         return MID_OK;
     enum mid_error error = session->before_entry(session);
     if (error != MID_OK && !may_be_repeated(error))
-        drop_recorded(session);
+        forget_recorded(session);
     return error;
 }
 
@@ -193,12 +202,21 @@ enum mid_error session_commit_entry(struct mid_session *session, const char *str
     if (session_is_over(session))
         return MID_ENDED;
     MID_TRY(session_stand(session)); /* the stream is this session's, and of none that would be made in its place */
-    operation_entry_pack(&value, append->event, append->incarnation, append->data, append->bytes);
+    operation_entry_pack(&value, append);
+    if (session->recorded.count >= WAITING_MAX || session->recorded.bytes + value.length > WAITING_BYTES_MAX) {
+        buffer_fini(&value);
+        return mid_fail(session->rq, MID_OVERLOADED, "too many entries of durable streams wait for the session store");
+    }
     enum mid_error error = session_ask(session, OPERATION_ENTRY, stream,
                                        (struct operation_text){value.data, value.length}, append->closes, &answer);
     buffer_fini(&value);
     *state = session->entry_state;
     return error;
+}
+
+enum mid_error session_settle_entries(struct mid_session *session)
+{
+    return session_has_entries(session) ? commit_all(session, NULL, NULL) : MID_OK;
 }
 
 bool session_has_entries(const struct mid_session *session)

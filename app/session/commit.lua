@@ -15,8 +15,8 @@
 -- touched before it is touched again, 6; how many fields the hash has if the header holds, 2.
 --
 -- Returns {status, header, results}, the result of the first operation third, or fourth, behind the answer about the entry
--- if there is one; with APPLIED, what an earlier try has done, they are the values of now, and of the entry nothing is
--- known. With another status nothing was changed; with STREAM, the third says why the entry was refused.
+-- if there is one; with APPLIED, what an earlier try has done, they are the values of now, and the state of the
+-- stream. With another status nothing was changed; with STREAM, the third says why the entry was refused.
 
 local IS_COOKIE, KNOWS_REVISION, MUST_HOLD, IS_ACTIVITY, IS_TASK, IS_ONLY_LOOKED_FOR = 1, 2, 4, 8, 16, 32
 local IS_WITHOUT_COOKIE = 128 -- no cookie can be sent
@@ -98,7 +98,7 @@ end
 if is_applied then -- tell what is there now
   local reply = {APPLIED, bytes}
   if generation >= h.login then
-    reply[3] = false
+    reply[3] = has_entry and look(ARGV[4])
     for i = 2, #names do
       reply[results_at + i - 2] = record[i]
     end
@@ -250,7 +250,7 @@ if has_entry then
   if entry.err then
     return entry
   end
-  if entry[1] ~= OK then
+  if entry[1] ~= ENTRY_OK and entry[1] ~= ENTRY_REPEATED then -- the latter closes what is closed
     return {STREAM, bytes, entry}
   end
   reply[3] = entry

@@ -56,13 +56,14 @@ static uint64_t next_id;
 void commit_init(void)
 {
     /* The entry costs others nothing: it has a script of its own. */
-    _Static_assert(ENTRY_ARGUMENTS == 10, "the line for the script says so");
-    store_add_script(&script, REFUSED_WHEN_FULL,
-                     (const char *const[]){"local ENTRY_ARGUMENTS = 0\n", believed_body, NULL}, commit_body);
-    store_add_script(&entry_script, REFUSED_WHEN_FULL,
-                     (const char *const[]){journal_append_parts[0], journal_append_parts[1],
-                                           "local ENTRY_ARGUMENTS = 10\n", believed_body, NULL},
-                     commit_body);
+    static const char no_entry[] = "local ENTRY_ARGUMENTS = 0\n";
+    static const char an_entry[] = "local ENTRY_ARGUMENTS, ENTRY_OK, ENTRY_REPEATED = 10, 1, 8\n";
+    _Static_assert(ENTRY_ARGUMENTS == 10 && JOURNAL_OK == 1 && JOURNAL_DUPLICATE == 8, "the line says so");
+    store_add_script(&script, REFUSED_WHEN_FULL, (const char *const[]){no_entry, believed_body, NULL}, commit_body);
+    store_add_script(
+        &entry_script, REFUSED_WHEN_FULL,
+        (const char *const[]){journal_append_parts[0], journal_append_parts[1], an_entry, believed_body, NULL},
+        commit_body);
     randombytes_buf(&next_id, sizeof(next_id)); /* each worker counts on from elsewhere */
 }
 
@@ -144,10 +145,8 @@ static size_t add_operation(const struct commit *commit, const struct operation 
 static size_t add_entry(const struct operation *operation, struct arena *arena, struct redis_argument *arguments)
 {
     struct journal_numbers *numbers = arena_alloc(arena, sizeof(*numbers));
-    struct journal_append append = {.closes = operation->number != 0};
-    struct operation_text data = operation_entry(operation, &append.event, &append.incarnation);
-    append.data = data.data;
-    append.bytes = data.bytes;
+    struct journal_append append;
+    operation_entry(operation, &append);
     arguments[0] = argument(operation->field);
     enum mid_error error = journal_append_arguments(&append, numbers, arguments + 1);
     ENSURE(error == MID_OK);

@@ -114,7 +114,9 @@ static enum mid_error admit(struct mid_session *session, enum operation_code cod
     if (value.bytes > SESSION_OPERATION_BYTES_MAX)
         return refuse(session, mid_fail(session->rq, MID_UNPROCESSABLE, "the field \"%s\" would have %zu bytes",
                                         field.data, value.bytes));
-    if (session->recorded.count >= SESSION_OPERATIONS_MAX || session->recorded.bytes >= SESSION_OPERATION_BYTES_MAX)
+    bool is_full =
+        session->recorded.count >= SESSION_OPERATIONS_MAX || session->recorded.bytes >= SESSION_OPERATION_BYTES_MAX;
+    if (is_full && code != OPERATION_ENTRY) /* which session_commit_entry() has admitted */
         return refuse(session,
                       mid_fail(session->rq, MID_UNPROCESSABLE, "a commit has at most %d operations and %d bytes",
                                SESSION_OPERATIONS_MAX, SESSION_OPERATION_BYTES_MAX));

@@ -74,29 +74,34 @@ void operations_move(struct operations *to, struct operations *from)
 
 /* -------------------- entries of durable streams -------------------- */
 
-void operation_entry_pack(struct buffer *value, const char *event, const char *incarnation, const void *data,
-                          size_t bytes)
+enum { ENTRY_TEXTS = 4 };
+
+void operation_entry_pack(struct buffer *value, const struct journal_append *append)
 {
-    const char *texts[] = {event, incarnation};
-    for (size_t i = 0; i < 2; i++)
+    char epoch[NUMBER_TEXT_BYTES];
+    number_format(append->epoch, epoch);
+    const char *texts[ENTRY_TEXTS] = {append->event, append->incarnation, append->producer, epoch};
+    for (size_t i = 0; i < ENTRY_TEXTS; i++)
         buffer_append(value, texts[i] != NULL ? texts[i] : "", texts[i] != NULL ? strlen(texts[i]) + 1 : 1);
-    if (bytes > 0)
-        buffer_append(value, data, bytes);
+    if (append->bytes > 0)
+        buffer_append(value, append->data, append->bytes);
 }
 
-static const char *text_or_none(const char *text)
+void operation_entry(const struct operation *operation, struct journal_append *append)
 {
-    return text[0] != '\0' ? text : NULL;
-}
-
-struct operation_text operation_entry(const struct operation *operation, const char **event, const char **incarnation)
-{
-    const char *first = operation->value.data;
-    const char *second = first + strlen(first) + 1;
-    const char *data = second + strlen(second) + 1;
-    *event = text_or_none(first);
-    *incarnation = text_or_none(second);
-    return (struct operation_text){data, operation->value.bytes - (size_t)(data - first)};
+    const char *texts[ENTRY_TEXTS];
+    const char *at = operation->value.data;
+    for (size_t i = 0; i < ENTRY_TEXTS; at += strlen(at) + 1, i++)
+        texts[i] = at[0] != '\0' ? at : NULL;
+    *append = (struct journal_append){.event = texts[0],
+                                      .incarnation = texts[1],
+                                      .producer = texts[2],
+                                      .number = JOURNAL_UNNUMBERED,
+                                      .data = at,
+                                      .bytes = operation->value.bytes - (size_t)(at - operation->value.data),
+                                      .closes = operation->number != 0};
+    if (!number_parse(texts[3], &append->epoch))
+        append->epoch = 0;
 }
 
 /* -------------------- which there are -------------------- */

@@ -11,6 +11,7 @@
 
 #include "base/arena.h"
 #include "base/buffer.h"
+#include "journal/journal.h"
 #include "session/view.h"
 
 /* The codes are those of commit.lua. */
@@ -73,11 +74,10 @@ void operations_move(struct operations *to, struct operations *from);
 /* Whether there is an entry among them. */
 bool operations_have_entry(const struct operations *operations);
 
-/* The value of an OPERATION_ENTRY, which is appended to `value`; and the bytes of the entry out of it, with the others
- * as NUL-terminated texts, NULL for none. */
-void operation_entry_pack(struct buffer *value, const char *event, const char *incarnation, const void *data,
-                          size_t bytes);
-struct operation_text operation_entry(const struct operation *operation, const char **event, const char **incarnation);
+/* The value of an OPERATION_ENTRY, which is appended to `value`; and what it says, which points into it: the bytes,
+ * event, incarnation, producer, and the epoch of that. */
+void operation_entry_pack(struct buffer *value, const struct journal_append *append);
+void operation_entry(const struct operation *operation, struct journal_append *append);
 
 /* Records one; the texts are copied. */
 struct operation *operations_add(struct operations *operations, enum operation_code code, struct operation_text field,

@@ -121,16 +121,17 @@ MAY_SUSPEND void session_release_claim(struct mid_session *session);
 
 /*
  * Commits what is recorded together with an entry of a durable stream of the session's (its key, and of the append all
- * but the producer), both or neither, and once, however often it has to be sent. After MID_UNAVAILABLE it stays as one
- * commit, which any next one settles first; the same call again is that commit and no other. Errors of
+ * but type, order and number), both or neither, and once, however often it has to be sent. After MID_UNAVAILABLE it
+ * stays as one commit, which any next one settles first; the same call again is that commit and no other. Errors of
  * mid_session_commit() and of journal_error(); *state is that of the stream if it was told.
  */
 MAY_SUSPEND MID_CHECK enum mid_error session_commit_entry(struct mid_session *session, const char *stream,
                                                           const struct journal_append *append,
                                                           struct journal_state *state);
 
-/* Whether there are some that are not settled. */
+/* Whether there are some that are not settled; and settles them, with what is recorded. The same errors. */
 bool session_has_entries(const struct mid_session *session);
+MAY_SUSPEND MID_CHECK enum mid_error session_settle_entries(struct mid_session *session);
 
 /*
  * What the guard of durable streams (guard.lua) is told for this session's, which is compared with the record first.

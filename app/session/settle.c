@@ -11,6 +11,7 @@
  */
 #include <string.h>
 
+#include "base/panic.h"
 #include "http/request.h"
 #include "session/known_headers.h"
 #include "session/limits.h"
@@ -312,6 +313,7 @@ static enum mid_error fail_refused_entry(const struct mid_session *session)
 {
     const char *sentence;
     enum mid_error error = journal_error(session->commit.entry_state.verdict, &sentence);
+    ENSURE(error != MID_OK);
     return mid_fail(session->rq, error, "%s", sentence);
 }
 

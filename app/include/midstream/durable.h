@@ -46,15 +46,16 @@ struct mid_durable_options {
     int64_t until_ms;         /* Unix time at which it ends, in place of a lifetime; 0: none */
     int64_t bytes_max;        /* 0, and at most: the setting durable-max-bytes */
     bool trims;               /* above bytes_max the oldest entries go; otherwise appends are refused */
-    const char *producer;     /* 1 to 128 bytes; see below. NULL: in a task its id, otherwise none */
+    const char *producer;     /* at most 128 bytes; see below. NULL: in a task its id, otherwise none; "": none */
 };
 
 /*
- * Creates a stream, or finds the one that there is, if it has the same content type, lifetime and end. `name` has 1 to
- * 1024 bytes; `options` may be NULL. May suspend. A session's stream makes a session for a visitor without one, and
- * commits what is recorded first. MID_CONFLICT: there is one that was created otherwise. MID_UNAVAILABLE: it is unknown
- * whether it was created; call again. MID_UNPROCESSABLE: an invalid option or name. MID_ENDED, MID_HEAD_SENT: there is
- * no session, or none can be made any more. MID_UNAUTHORIZED: nobody is logged in. MID_OVERLOADED, MID_LOST_LEASE.
+ * Creates a stream, or finds the one that there is, if it was created with the same content type, lifetime and end.
+ * `name` has 1 to 1024 bytes; `options` may be NULL. May suspend. A session's stream makes a session for a visitor
+ * without one. What this handle has appended and got no answer about is settled first. MID_CONFLICT: there is one that
+ * was created otherwise. MID_UNAVAILABLE: it is unknown whether it was created; call again. MID_UNPROCESSABLE: an
+ * invalid option or name. MID_ENDED, MID_HEAD_SENT: there is no session, or none can be made any more.
+ * MID_UNAUTHORIZED: nobody is logged in. MID_OVERLOADED, MID_LOST_LEASE; and errors of an append that is settled.
  */
 MID_PUBLIC MID_CHECK enum mid_error mid_durable_create(struct mid_request *rq, const char *name,
                                                        const struct mid_durable_options *options,
@@ -77,8 +78,8 @@ MID_PUBLIC const char *mid_durable_content_type(const struct mid_durable *stream
  * Producers. With a producer, each append is stored once, whatever becomes of replies: the handle numbers its appends.
  * Whoever creates or finds the stream as the same producer takes over: appends of the former one that are still on
  * their way are not stored, and it gets MID_LOST_LEASE. So a task that is repeated after a crash continues exactly
- * where mid_durable_tail() says. A stream has 256 producers at most. Without one, and after MID_UNAVAILABLE, an append
- * may have been stored.
+ * where mid_durable_tail() says. A stream has 256 producers at most; a task that only reads it is none with the
+ * producer "". Without a producer, and after MID_UNAVAILABLE, an append may have been stored.
  */
 
 /*
@@ -86,8 +87,9 @@ MID_PUBLIC const char *mid_durable_content_type(const struct mid_durable *stream
  * MID_NOT_FOUND: the stream has gone. MID_UNPROCESSABLE: it would have more than bytes_max, or the entry is empty.
  * MID_ENDED: its session has ended for this handle. MID_LOST_LEASE: another one has taken over the producer or the
  * task. MID_CONFLICT: Redis has lost earlier appends of the producer. MID_UNAVAILABLE: no reply by the deadline. With a
- * producer, the entry is kept then: the same call again is this one, another one sends it first, and finding the stream
- * again gives it up. In a stream of application/json an entry is one JSON text.
+ * producer, the entry is kept then: the same call again, if it is the next one, is this one, and another one sends it
+ * first. MID_OVERLOADED: too many wait already, and this one does not. In a stream of application/json an entry is one
+ * JSON text.
  */
 MID_PUBLIC MID_CHECK enum mid_error mid_durable_append(struct mid_durable *stream, const void *data, size_t bytes);
 
@@ -110,7 +112,9 @@ struct mid_durable_entry {
  * For a stream of a session: appends an entry, closes the stream, or both, and commits what is recorded in the session,
  * in one atomic step: both are stored or neither, once, with or without a producer. May suspend. Errors of
  * mid_session_commit() and mid_durable_append(). After MID_UNAVAILABLE both are kept together and settled by the next
- * commit; the same call again is that commit. MID_UNPROCESSABLE as well: the stream is not a session's.
+ * commit; the same call again, with nothing recorded since, is that commit. What is appended to streams of this session
+ * before that is kept behind it. MID_UNPROCESSABLE as well: the stream is not a session's, or the entry has more than
+ * 512 KiB.
  */
 MID_PUBLIC MID_CHECK enum mid_error mid_durable_commit(struct mid_durable *stream,
                                                        const struct mid_durable_entry *entry);

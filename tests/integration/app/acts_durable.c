@@ -127,7 +127,8 @@ static enum mid_error fill(struct player *player, const char *goal,
 {
     if (player->log == NULL)
         return MID_FAILED;
-    for (int64_t i = mid_durable_tail(player->log) / NUMBER_BYTES; i < strtoll(goal, NULL, 10); i++) {
+    int64_t i;
+    while ((i = mid_durable_tail(player->log) / NUMBER_BYTES) < strtoll(goal, NULL, 10)) {
         MID_TRY(add(player, mid_printf(player->rq, "%03" PRId64, i)));
         MID_TRY(mid_sleep_ms(player->rq, 1)); /* so that it can be killed in the middle */
     }

@@ -25,6 +25,7 @@ enum { STEPS = 30, FOR_EVER = 1000000 };
 
 /* One append of the handler, alone or as a commit with the session. */
 struct step {
+    int64_t tail; /* behind it */
     bool is_commit;
     bool is_repetition; /* of the one before it, which got no answer */
     enum loss loss;
@@ -38,6 +39,7 @@ static void plan_step(struct step *steps, int i)
     step->is_repetition = i > 0 && steps[i - 1].gets_no_answer && random_chance(50);
     step->is_commit = step->is_repetition ? steps[i - 1].is_commit : random_chance(50);
     snprintf(step->text, sizeof(step->text), "%03d", step->is_repetition ? atoi(steps[i - 1].text) : i);
+    step->tail = (i > 0 ? steps[i - 1].tail : 0) + (step->is_repetition ? 0 : (int64_t)strlen(step->text));
     bool is_lost = random_chance(60) && i + 1 < STEPS;
     step->loss = !is_lost ? LOSE_NOTHING : random_chance(50) ? LOSE_COMMIT : LOSE_ANSWER;
     step->gets_no_answer = is_lost && random_chance(40);
@@ -71,7 +73,8 @@ static void play_step(const struct stage *stage, struct proxy *proxy, const stru
     OWNED char *who = text_printf("h.%d", *act);
     OWNED char *note = stage_note(stage, who);
     proxy_lose(proxy, LOSE_NOTHING, 0);
-    const char *expected = step->gets_no_answer ? " MID_UNAVAILABLE" : " MID_OK";
+    OWNED char *expected =
+        step->gets_no_answer ? strdup(" MID_UNAVAILABLE") : text_printf(" MID_OK %d", (int)step->tail);
     cr_expect(strstr(note, expected) != NULL, "step %d, lost %d: %s and not%s", number, step->loss, note, expected);
 }
 
@@ -178,4 +181,64 @@ Test(durable_doubt, a_killed_tasks_stream_and_session_say_the_same)
 {
     random_begin("durable_doubt::a_killed_tasks_stream_and_session_say_the_same");
     expect_continued("log-tell", true);
+}
+
+/* -------------------- what is refused after all -------------------- */
+
+/* A stream's handler appends or commits "lost" as a producer, and gets no answer, since Redis never sees it;
+ * `meanwhile` is played by another request, and then `acts` behind it, until the note `last`. */
+static void play_behind(struct stage *stage, const char *lost, const char *meanwhile, const char *acts,
+                        const char *last)
+{
+    struct proxy *proxy = proxy_open(&stage->site);
+    stage_act(stage, "ping,set:old:x,commit&who=m", NULL);
+    OWNED char *all = text_printf("log-create:a:as:p,open,begin:bytes,gate:lose,%s,gate:on,%s", lost, acts);
+    struct http_stream *handler = stage_stream(stage, all);
+    stage_await_gate(stage, "h", "lose");
+    proxy_lose(proxy, LOSE_COMMIT, FOR_EVER);
+    stage_open_gate(stage, "h", "lose");
+    stage_await_gate(stage, "h", "on");
+    proxy_lose(proxy, LOSE_NOTHING, 0);
+    stage_act(stage, meanwhile, NULL);
+    stage_open_gate(stage, "h", "on");
+    free(stage_note(stage, last));
+    http_stream_close(handler, NULL);
+    proxy_close(proxy);
+}
+
+Test(durable_doubt, closing_does_not_say_ok_of_an_append_that_the_closed_stream_refuses)
+{
+    struct stage stage = stage_open(SETTINGS(HASTY));
+    play_behind(&stage, "log-append:lost", "ping,log-find:a,log-close&who=o", "log-close,log-close,log-find:a", "h.9");
+    EXPECT_NOTE(&stage, "h.5", "log-append:lost MID_UNAVAILABLE");
+    EXPECT_NOTE(&stage, "o.3", "log-close MID_OK");
+    EXPECT_NOTE(&stage, "h.7", "log-close MID_CLOSED");
+    EXPECT_NOTE(&stage, "h.8", "log-close MID_OK");
+    EXPECT_NOTE(&stage, "h.9", "log-find:a MID_OK 0 0 closed");
+    stage_close(&stage);
+}
+
+Test(durable_doubt, a_commit_that_the_stream_refuses_takes_what_was_recorded_behind_it_along)
+{
+    struct stage stage = stage_open(SETTINGS(HASTY));
+    play_behind(&stage, "set:x:1,log-commit:lost", "ping,log-find:a,log-close&who=o",
+                "set:y:2,log-commit:more,get:x,get:y,set:z:3,commit,get:z", "h.14");
+    EXPECT_NOTE(&stage, "h.6", "log-commit:lost MID_UNAVAILABLE");
+    EXPECT_NOTE(&stage, "h.9", "log-commit:more MID_CLOSED");
+    EXPECT_NOTE(&stage, "h.10", "get:x MID_OK nothing");
+    EXPECT_NOTE(&stage, "h.11", "get:y MID_OK nothing");
+    EXPECT_NOTE(&stage, "h.13", "commit MID_OK");
+    EXPECT_NOTE(&stage, "h.14", "get:z MID_OK 3");
+    stage_close(&stage);
+}
+
+Test(durable_doubt, finding_a_stream_again_settles_what_was_appended_before)
+{
+    struct stage stage = stage_open(SETTINGS(HASTY));
+    play_behind(&stage, "log-append:one", "ping&who=o",
+                "log-find:a,log-append:two,set:x:1,log-commit:three,log-find:a,log-read:0", "h.12");
+    EXPECT_NOTE(&stage, "h.7", "log-find:a MID_OK 3 0");
+    EXPECT_NOTE(&stage, "h.8", "log-append:two MID_OK 6");
+    EXPECT_NOTE(&stage, "h.12", "log-read:0 MID_OK onetwothree");
+    stage_close(&stage);
 }

@@ -98,6 +98,60 @@ Test(durable, who_has_a_deleted_stream_is_told_and_gets_none_that_came_after)
     stage_close(&stage);
 }
 
+Test(durable, a_commit_that_closes_what_is_closed_stores_what_is_recorded)
+{
+    struct stage stage = stage_open(NULL);
+    stage_act(&stage, "log-create:a,log-append:x,log-close,set:y:1,log-end:,get:y,set:z:1,log-end:more,get:z,get:y",
+              NULL);
+    EXPECT_NOTE(&stage, "h.5", "log-end: MID_OK 1");
+    EXPECT_NOTE(&stage, "h.6", "get:y MID_OK 1");
+    EXPECT_NOTE(&stage, "h.8", "log-end:more MID_CLOSED");
+    EXPECT_NOTE(&stage, "h.9", "get:z MID_OK nothing");
+    EXPECT_NOTE(&stage, "h.10", "get:y MID_OK 1");
+    stage_close(&stage);
+}
+
+Test(durable, a_stream_that_was_closed_since_is_found_by_who_would_create_it)
+{
+    struct stage stage = stage_open(NULL);
+    stage_act(&stage, "log-create:a,log-append:x,log-close,log-create:a", NULL);
+    EXPECT_NOTE(&stage, "h.4", "log-create:a MID_OK 1 0 closed");
+    stage_close(&stage);
+}
+
+Test(durable, who_was_taken_over_as_a_producer_stores_nothing_any_more)
+{
+    struct stage stage = stage_open(NULL);
+    stage_act(&stage, "set:old:x,commit&who=m", NULL);
+    struct http_stream *old = stage_stream(
+        &stage, "log-create:a:as:p,log-append:1,open,begin:bytes,gate:on,set:x:1,log-commit:2,log-append:3,log-close,"
+                "get:x&who=o");
+    stage_await_gate(&stage, "o", "on");
+    stage_act(&stage, "log-find:a:as:p,log-append:4,log-find:a:as:q,log-append:5", NULL);
+    EXPECT_NOTE(&stage, "h.1", "log-find:a:as:p MID_OK 1 0");
+    EXPECT_NOTE(&stage, "h.4", "log-append:5 MID_OK 3");
+    stage_open_gate(&stage, "o", "on");
+    EXPECT_NOTE(&stage, "o.7", "log-commit:2 MID_LOST_LEASE");
+    EXPECT_NOTE(&stage, "o.8", "log-append:3 MID_LOST_LEASE");
+    EXPECT_NOTE(&stage, "o.9", "log-close MID_LOST_LEASE");
+    EXPECT_NOTE(&stage, "o.10", "get:x MID_OK nothing");
+    stage_act(&stage, "log-find:a,log-read:0&who=n", NULL);
+    EXPECT_NOTE(&stage, "n.2", "log-read:0 MID_OK 145");
+    http_stream_close(old, NULL);
+    stage_close(&stage);
+}
+
+/* Without replicas nothing can be stored as durably as that. */
+Test(durable, what_is_read_need_not_be_durable)
+{
+    struct stage stage = stage_open(SETTINGS("MIDSTREAM_REDIS_TIMEOUT_MS=500"));
+    stage_act(&stage, "log-create:a,log-append:x,durable:replica,log-find:a,log-read:0,log-append:y", NULL);
+    EXPECT_NOTE(&stage, "h.4", "log-find:a MID_OK 1 0");
+    EXPECT_NOTE(&stage, "h.5", "log-read:0 MID_OK x");
+    EXPECT_NOTE(&stage, "h.6", "log-append:y MID_UNAVAILABLE");
+    stage_close(&stage);
+}
+
 /* -------------------- whose they are -------------------- */
 
 Test(durable, each_owner_has_streams_of_its_own)
@@ -214,7 +268,7 @@ Test(durable, what_cannot_be_is_refused_with_a_sentence)
     struct stage stage = stage_open(SETTINGS("MIDSTREAM_DURABLE_MAX_BYTES=1024"));
     expect_refusal(&stage, "log-create:", 422, "a durable stream's name has 1 to 1024 bytes");
     expect_too_long(&stage, "log-create:", 1025, "a durable stream's name has 1 to 1024 bytes");
-    expect_too_long(&stage, "log-create:a:as:", 129, "a producer's name has 1 to 128 bytes");
+    expect_too_long(&stage, "log-create:a:as:", 129, "a producer's name has at most 128 bytes");
     expect_too_long(&stage, "log-create:a,log-append:", 1025, "more bytes than it may have");
     expect_too_long(&stage, "log-find:a,log-event:", 65, "an event's name has 1 to 64 bytes");
     expect_refusal(&stage, "log-find:a,log-append:", 422, "1 byte at least");

@@ -190,7 +190,7 @@ Test(journal_log, numbers_and_texts_at_their_limits)
 /* Numbers that are none would leave half of an append. */
 MAY_SUSPEND static void play_numbers(void)
 {
-    static const int64_t wrong[] = {-1, INT64_MIN, JOURNAL_OFFSET_MAX + 1, INT64_MAX};
+    static const int64_t wrong[] = {-2, INT64_MIN, JOURNAL_OFFSET_MAX + 1, INT64_MAX};
     struct journal_state state;
     const char *key = log_site.keys[0];
     create(key, -1, -1);

@@ -66,10 +66,12 @@ enum journal_verdict model_create(struct model *model, const struct journal_crea
 /* 5.2.1, Validation Logic. */
 static enum journal_verdict check_producer(const struct model_producer *known, const struct journal_append *append)
 {
+    if (known->is_known && append->epoch < known->epoch)
+        return JOURNAL_STALE;
+    if (append->number == JOURNAL_UNNUMBERED)
+        return JOURNAL_OK;
     if (!known->is_known)
         return append->number == 0 ? JOURNAL_OK : JOURNAL_GAP;
-    if (append->epoch < known->epoch)
-        return JOURNAL_STALE;
     if (append->epoch > known->epoch)
         return append->number == 0 ? JOURNAL_OK : JOURNAL_NEW_EPOCH;
     if (append->number <= known->number)
@@ -80,11 +82,11 @@ static enum journal_verdict check_producer(const struct model_producer *known, c
 static enum journal_verdict append_to_closed(const struct model *model, const struct journal_append *append,
                                              int producer)
 {
-    if (producer < 0)
-        return append->bytes == 0 ? JOURNAL_DUPLICATE : JOURNAL_CLOSED;
-    const struct model_producer *known = &model->producers[producer];
-    if (known->is_known && append->epoch < known->epoch)
+    const struct model_producer *known = producer >= 0 ? &model->producers[producer] : NULL;
+    if (known != NULL && known->is_known && append->epoch < known->epoch)
         return JOURNAL_STALE;
+    if (known == NULL || append->number == JOURNAL_UNNUMBERED)
+        return append->bytes == 0 ? JOURNAL_DUPLICATE : JOURNAL_CLOSED;
     bool is_the_closing_one = model->was_closed_by_producer && model->closer == producer &&
                               model->closed_at.epoch == append->epoch && model->closed_at.number == append->number;
     return is_the_closing_one ? JOURNAL_DUPLICATE : JOURNAL_CLOSED;
@@ -118,11 +120,12 @@ enum journal_verdict model_append(struct model *model, const struct journal_appe
     if (append->order != NULL)
         snprintf(model->order, sizeof(model->order), "%s", append->order);
     struct model_producer now = {.is_known = true, .epoch = append->epoch, .number = append->number};
-    if (producer >= 0)
+    bool is_numbered = producer >= 0 && append->number != JOURNAL_UNNUMBERED;
+    if (is_numbered)
         model->producers[producer] = now;
     if (append->closes) {
         model->is_closed = true;
-        model->was_closed_by_producer = producer >= 0;
+        model->was_closed_by_producer = is_numbered;
         model->closer = producer;
         model->closed_at = now;
     }
@@ -135,7 +138,7 @@ enum journal_verdict model_claim(struct model *model, const struct journal_claim
         return JOURNAL_MISSING;
     struct model_producer *known = &model->producers[producer];
     int64_t last = known->is_known ? known->epoch : -1;
-    int64_t epoch = claim->epoch >= 0 ? claim->epoch : last + 1;
+    int64_t epoch = claim->epoch;
     if (epoch < last)
         return JOURNAL_STALE;
     if (model->is_closed)

@@ -173,6 +173,8 @@ static void number_at_random(const struct model_producer *producer, struct journ
         append->epoch = (int64_t)random_below((size_t)append->epoch + 2);
     if (random_chance(10))
         *append = (struct journal_append){.epoch = append->epoch + 1};
+    if (random_chance(10))
+        append->number = JOURNAL_UNNUMBERED;
 }
 
 MAY_SUSPEND static void append_at_random(const char *key, struct model *model)
@@ -209,7 +211,7 @@ MAY_SUSPEND static void claim_at_random(const char *key, struct model *model)
     const struct model_producer *known = &model->producers[producer];
     int64_t last = known->is_known ? known->epoch : 0;
     const struct journal_claim claim = {.producer = model_producer_name(producer),
-                                        .epoch = random_chance(30) ? -1 : (int64_t)random_below((size_t)last + 3),
+                                        .epoch = (int64_t)random_below((size_t)last + 3),
                                         .number = random_chance(50) ? -1 : (int64_t)random_below(4),
                                         .incarnation = random_chance(50) ? model->incarnation : NULL};
     enum journal_verdict expected = model_claim(model, &claim, producer);

@@ -189,7 +189,9 @@ Test(operation, moved_operations_leave_an_empty_list_that_can_be_used)
 static void add_entry(const char *event, const char *data, size_t bytes)
 {
     struct buffer value = {0};
-    operation_entry_pack(&value, event, "0011", data, bytes);
+    operation_entry_pack(
+        &value, &(struct journal_append){
+                    .event = event, .incarnation = "0011", .producer = "p", .epoch = 7, .data = data, .bytes = bytes});
     operations_add(&operations, OPERATION_ENTRY, text_of("stream"), (struct operation_text){value.data, value.length},
                    0);
     buffer_fini(&value);
@@ -198,8 +200,7 @@ static void add_entry(const char *event, const char *data, size_t bytes)
 Test(operation, an_entry_of_a_durable_stream_ends_a_commit_and_what_follows_waits)
 {
     struct operations commit;
-    const char *event;
-    const char *incarnation;
+    struct journal_append entry;
     operations_init(&commit);
     apply(OPERATION_SET, "first", 0);
     add_entry("token", "a\0b", 3);
@@ -208,12 +209,15 @@ Test(operation, an_entry_of_a_durable_stream_ends_a_commit_and_what_follows_wait
     cr_assert(operations_have_entry(&operations));
     operations_move(&commit, &operations);
     cr_expect_eq(commit.count, 2);
-    cr_expect_eq(commit.bytes, strlen("x") + strlen("first") + strlen("stream") + sizeof("token") + sizeof("0011") + 3);
+    cr_expect_eq(commit.bytes, strlen("x") + strlen("first") + strlen("stream") + sizeof("token") + sizeof("0011") +
+                                   sizeof("p") + sizeof("7") + 3);
     cr_expect_str_eq(commit.first->value.data, "first");
-    struct operation_text data = operation_entry(operations_last(&commit), &event, &incarnation);
-    cr_expect(data.bytes == 3 && memcmp(data.data, "a\0b", 3) == 0);
-    cr_expect_str_eq(event, "token");
-    cr_expect_str_eq(incarnation, "0011");
+    operation_entry(operations_last(&commit), &entry);
+    cr_expect(entry.bytes == 3 && memcmp(entry.data, "a\0b", 3) == 0);
+    cr_expect_str_eq(entry.event, "token");
+    cr_expect_str_eq(entry.incarnation, "0011");
+    cr_expect_str_eq(entry.producer, "p");
+    cr_expect_eq(entry.epoch, 7);
     cr_expect_null(operations_last(&commit)->next);
 
     cr_expect_eq(operations.count, 2);
@@ -224,9 +228,9 @@ Test(operation, an_entry_of_a_durable_stream_ends_a_commit_and_what_follows_wait
     operations_drop(&commit);
     operations_move(&commit, &operations);
     cr_expect_eq(commit.count, 2);
-    data = operation_entry(operations_last(&commit), &event, &incarnation);
-    cr_expect_eq(data.bytes, 0);
-    cr_expect_null(event);
+    operation_entry(operations_last(&commit), &entry);
+    cr_expect_eq(entry.bytes, 0);
+    cr_expect_null(entry.event);
     cr_expect_eq(operations.count, 0);
     cr_expect_not(operations_have_entry(&operations));
     apply(OPERATION_SET, "third", 0);
