@@ -150,7 +150,7 @@ nginx_start() {
             return 0
         fi
         ((status == 1)) || start_failed
-        server_log nginx | grep -q 'Address already in use' || break
+        [[ $(server_log nginx) == *'Address already in use'* ]] || break
     done
     tell_log midstream
     server_failed nginx "did not start, or the application does not answer through it"
@@ -231,7 +231,7 @@ application_is_known() {
     [[ -s $DIR/nginx.pid ]] || return 1
     if nginx_answers "$1"; then
         state=answers
-    elif server_log midstream | grep -q 'worker\.start-failed'; then
+    elif [[ $(server_log midstream) == *worker.start-failed* ]]; then
         state=failed
     fi
     [[ $state != unknown ]]
