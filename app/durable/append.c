@@ -56,6 +56,7 @@ enum mid_error durable_claim(struct mid_durable *stream)
         MID_TRY(try_claim(stream, state.epoch + 1, &state));
     MID_TRY(durable_conclude(stream, &state));
     stream->is_claim_due = false;
+    memcpy(stream->claimed, state.incarnation, sizeof(stream->claimed));
     stream->epoch = state.epoch;
     stream->number = state.number + 1;
     return MID_OK;
@@ -143,6 +144,10 @@ static void take_answer(struct mid_durable *stream, const struct journal_append 
         state->verdict = JOURNAL_DUPLICATE;
     if (was_stored)
         stream->number = state->number + 1;
+    bool is_lost =
+        state->verdict == JOURNAL_STALE || state->verdict == JOURNAL_GAP || state->verdict == JOURNAL_NEW_EPOCH;
+    if (is_lost) /* until it finds the stream again */
+        stream->claimed[0] = '\0';
 }
 
 /* Sends it with the producer's number. */

@@ -98,6 +98,9 @@ MAY_SUSPEND static enum mid_error enter_producer(struct mid_durable *stream, con
         return MID_OK;
     if (stream->producer == NULL || strcmp(producer, stream->producer) != 0) {
         stream->producer = arena_strdup(&rq->arena, producer);
+        stream->claimed[0] = '\0';
+    }
+    if (strcmp(stream->claimed, stream->state.incarnation) != 0) {
         stream->epoch = -1;
         stream->is_claim_due = true;
     }
@@ -148,14 +151,6 @@ enum mid_error mid_durable_create(struct mid_request *rq, const char *name, cons
     return MID_OK;
 }
 
-MAY_SUSPEND static enum mid_error look_step(const char *key, const void *what, const struct journal_terms *terms,
-                                            struct journal_state *state)
-{
-    struct journal_terms plain = *terms;
-    plain.durability = MID_DURABLE_MEMORY;
-    return journal_read(key, what, &plain, state);
-}
-
 MAY_SUSPEND static enum mid_error touch_step(const char *key, const void *what, const struct journal_terms *terms,
                                              struct journal_state *state)
 {
@@ -176,7 +171,7 @@ enum mid_error mid_durable_find(struct mid_request *rq, const char *name, const 
     options = options != NULL ? options : &no_options;
     MID_TRY(find_handle(rq, name, options, false, &found));
     MID_TRY(settle(found));
-    MID_TRY(durable_take(found, look_step, &look, true, &state));
+    MID_TRY(durable_take(found, durable_look_step, &look, true, &state));
     MID_TRY(durable_conclude(found, &state));
     MID_TRY(
         durable_take(found, touch_step, NULL, false, &state)); /* it is used; whether that is noted does not matter */

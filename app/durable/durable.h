@@ -6,6 +6,7 @@
  *     step.c      one step in Redis, with its patience, and what its answer is for a handler
  *     append.c    entries, alone and with a session's commit; producers
  *     read.c      reading, and deleting
+ *     wait.c      waiting for more
  */
 #ifndef DURABLE_DURABLE_H
 #define DURABLE_DURABLE_H
@@ -55,14 +56,16 @@ struct mid_durable {
     struct mid_request *rq;
     struct mid_durable *next; /* another one of the request */
     char key[JOURNAL_KEY_BYTES];
-    struct mid_session *session;  /* whose it is; NULL: no session's */
-    const char *owner;            /* the user whose it is; NULL: no user's */
-    struct journal_state state;   /* as of the last answer */
-    const char *producer;         /* NULL: none */
-    bool is_claim_due;            /* it has to take over before it appends: what it has sent may be stored, or not */
-    int64_t epoch;                /* the producer's */
-    int64_t number;               /* of its next append; of the one in doubt, if there is one */
-    struct durable_doubt *doubts; /* the oldest first */
+    struct mid_session *session; /* whose it is; NULL: no session's */
+    const char *owner;           /* the user whose it is; NULL: no user's */
+    struct journal_state state;  /* as of the last answer */
+    const char *producer;        /* NULL: none */
+    bool is_claim_due;           /* it has to take over before it appends: what it has sent may be stored, or not */
+    char claimed[JOURNAL_INCARNATION_BYTES]; /* of which stream it has taken over; "": of none, or it has lost it */
+    int64_t epoch;                           /* the producer's */
+    int64_t number;                          /* of its next append; of the one in doubt, if there is one */
+    struct durable_doubt *doubts;            /* the oldest first */
+    struct durable_watch *watch;             /* wait.c's; NULL: it was not waited for */
 };
 
 /* -------------------- step.c -------------------- */
@@ -87,6 +90,14 @@ typedef MAY_SUSPEND enum mid_error durable_step(const char *key, const void *wha
  */
 MAY_SUSPEND MID_CHECK enum mid_error durable_take(struct mid_durable *stream, durable_step *step, const void *what,
                                                   bool may_repeat, struct journal_state *state);
+
+/* The same once. */
+MAY_SUSPEND MID_CHECK enum mid_error durable_take_once(struct mid_durable *stream, durable_step *step, const void *what,
+                                                       struct journal_state *state);
+
+/* What a struct journal_reading asks for, which need not be durable. */
+MAY_SUSPEND enum mid_error durable_look_step(const char *key, const void *what, const struct journal_terms *terms,
+                                             struct journal_state *state);
 
 /* Takes over what the state says of the stream, if it says something; and the verdict as an error of the request. */
 enum mid_error durable_conclude(struct mid_durable *stream, const struct journal_state *state);

@@ -20,18 +20,16 @@ static void take_entry(const struct journal_entry *entry, void *arg)
     buffer_append(&reader->data, entry->data, entry->bytes);
 }
 
-/* Each try begins anew. What is read need not be durable. */
+/* Each try begins anew. */
 MAY_SUSPEND static enum mid_error read_step(const char *key, const void *what, const struct journal_terms *terms,
                                             struct journal_state *state)
 {
     const struct journal_reading *reading = what;
     struct reader *reader = reading->arg;
-    struct journal_terms plain = *terms;
-    plain.durability = MID_DURABLE_MEMORY;
     reader->data.length = 0;
     if (reader->is_json)
         buffer_append(&reader->data, "[", 1);
-    MID_TRY(journal_read(key, reading, &plain, state));
+    MID_TRY(durable_look_step(key, reading, terms, state));
     if (reader->is_json)
         buffer_append(&reader->data, "]", 1);
     return MID_OK;

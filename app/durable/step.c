@@ -26,8 +26,8 @@ static bool is_before_head(const struct mid_request *rq)
     return rq->client != NULL && (phase == RESPONSE_NONE || phase == RESPONSE_PREPARED);
 }
 
-MAY_SUSPEND static enum mid_error take_once(struct mid_durable *stream, durable_step *step, const void *what,
-                                            struct journal_state *state)
+enum mid_error durable_take_once(struct mid_durable *stream, durable_step *step, const void *what,
+                                 struct journal_state *state)
 {
     char guard[SESSION_GUARD_BYTES] = "";
     *state = (struct journal_state){0};
@@ -42,18 +42,26 @@ MAY_SUSPEND static enum mid_error take_once(struct mid_durable *stream, durable_
     return state->verdict == JOURNAL_REFUSED ? session_take_refusal(stream->session, state->refusal) : MID_OK;
 }
 
+enum mid_error durable_look_step(const char *key, const void *what, const struct journal_terms *terms,
+                                 struct journal_state *state)
+{
+    struct journal_terms plain = *terms;
+    plain.durability = MID_DURABLE_MEMORY;
+    return journal_read(key, what, &plain, state);
+}
+
 enum mid_error durable_take(struct mid_durable *stream, durable_step *step, const void *what, bool may_repeat,
                             struct journal_state *state)
 {
     int64_t end_ms = loop_now_ms() + durable_limits.commit_timeout_ms;
     bool is_in_doubt = false;
-    enum mid_error error = take_once(stream, step, what, state);
+    enum mid_error error = durable_take_once(stream, step, what, state);
     while (error == MID_UNAVAILABLE && !is_before_head(stream->rq) && loop_now_ms() < end_ms) {
         is_in_doubt = is_in_doubt || state->is_in_doubt;
         if (is_in_doubt && !may_repeat)
             break;
         if (journal_wait_ready(stream->key, end_ms - loop_now_ms()))
-            error = take_once(stream, step, what, state);
+            error = durable_take_once(stream, step, what, state);
         if (error == MID_UNAVAILABLE)
             loop_park(RETRY_PAUSE_MS);
     }

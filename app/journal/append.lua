@@ -26,7 +26,7 @@ end
 local function append(stream, data, event, content_type, order, producer, epoch_text, seq_text, closes_text, incarnation)
   local log, closes = log_of(stream), closes_text == '1'
   local there = redis.call('HMGET', stream, 'tail', 'start', 'closed', 'incarnation', 'type', 'seq', 'by', 'life', 'most',
-    'trims', 'ends', 'p:' .. producer, 'largest')
+    'trims', 'ends', 'p:' .. producer, 'largest', 'watched')
   if not there[1] or (incarnation ~= '' and incarnation ~= there[4]) then
     return {MISSING}
   end
@@ -118,11 +118,15 @@ local function append(stream, data, event, content_type, order, producer, epoch_
     redis.call('PEXPIREAT', log, there[11])
   end
   keep(stream, there[8])
+  tell_watchers(stream, there[14], there[4] .. ' ' .. whole(tail) .. (there[3] and ' 1' or ' 0'))
   return answer(OK)
 end
 
 -- The state alone, as `append` tells it.
-local function look(stream)
+local function look(stream, incarnation)
   local there = redis.call('HMGET', stream, 'tail', 'start', 'closed', 'incarnation', 'type')
-  return {there[1] and OK or MISSING, there[1], there[2] or 0, there[3] and 1 or 0, there[4], there[5], 0, -1}
+  if not there[1] or (incarnation ~= '' and incarnation ~= there[4]) then
+    return {MISSING}
+  end
+  return {OK, there[1], there[2] or 0, there[3] and 1 or 0, there[4], there[5], 0, -1}
 end

@@ -27,6 +27,9 @@ static const char claim_body[] = {
 static const char read_body[] = {
 #include "journal/read.lua.h"
 };
+static const char watch_body[] = {
+#include "journal/watch.lua.h"
+};
 static const char touch_body[] = {
 #include "journal/touch.lua.h"
 };
@@ -44,6 +47,7 @@ static struct redis_script append_script = {.name = "journal/append"};
 static struct redis_script close_script = {.name = "journal/close"}; /* the same, of what needs no room */
 static struct redis_script claim_script = {.name = "journal/claim"};
 static struct redis_script read_script = {.name = "journal/read"};
+static struct redis_script watch_script = {.name = "journal/watch"};
 static struct redis_script touch_script = {.name = "journal/touch"};
 static struct redis_script delete_script = {.name = "journal/delete"};
 
@@ -65,6 +69,7 @@ void journal_init(const struct journal_settings *journal_settings)
     add_script(&close_script, RUNS_WHEN_FULL, append_alone_body);
     add_script(&claim_script, RUNS_WHEN_FULL, claim_body); /* who takes over may have come to close it */
     add_script(&read_script, ONLY_READS, read_body);
+    add_script(&watch_script, RUNS_WHEN_FULL, watch_body);
     add_script(&touch_script, RUNS_WHEN_FULL, touch_body);
     add_script(&delete_script, RUNS_WHEN_FULL, delete_body);
 }
@@ -345,6 +350,13 @@ enum mid_error journal_delete(const char *key, const char *incarnation, const st
 {
     struct redis_argument arguments[ARGUMENTS_MAX] = {{0}, text_or_nothing(incarnation)};
     return run(&delete_script, key, 2, arguments, terms, &(struct answer){.state = state});
+}
+
+enum mid_error journal_watch(const char *key, const char *incarnation, const struct journal_terms *terms,
+                             struct journal_state *state)
+{
+    struct redis_argument arguments[ARGUMENTS_MAX] = {{0}, text_or_nothing(incarnation)};
+    return run(&watch_script, key, 2, arguments, terms, &(struct answer){.state = state});
 }
 
 void journal_touch(const char *key, const struct journal_terms *terms)

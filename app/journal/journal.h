@@ -186,6 +186,11 @@ MAY_SUSPEND MID_CHECK enum mid_error journal_read(const char *key, const struct 
 MAY_SUSPEND MID_CHECK enum mid_error journal_delete(const char *key, const char *incarnation,
                                                     const struct journal_terms *terms, struct journal_state *state);
 
+/* From now on, for some minutes, what is appended is published on the channel of the key: the incarnation, the tail,
+ * and '1' when it is closed, with spaces between; and anything else when it was deleted. Tells how it is. */
+MAY_SUSPEND MID_CHECK enum mid_error journal_watch(const char *key, const char *incarnation,
+                                                   const struct journal_terms *terms, struct journal_state *state);
+
 /* Reading writes nothing, so that it goes on where Redis takes no writes; that the stream is used is said by this. What
  * goes wrong does not matter. */
 MAY_SUSPEND void journal_touch(const char *key, const struct journal_terms *terms);

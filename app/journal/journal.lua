@@ -16,6 +16,7 @@
 --   largest      the size of its largest entry
 --   seq          the last Stream-Seq
 --   p:ID         of each producer: 'EPOCH SEQ' of its last append; SEQ -1 is before the first
+--   watched      until when what is appended is published, in ms; on the channel of the stream's key
 --   name, owner  for lists
 
 local OK, EXISTS, MISSING, CONFLICT, CLOSED, TYPE, ORDER = 1, 2, 3, 4, 5, 6, 7
@@ -26,6 +27,23 @@ local PRODUCERS_MAX = 256
 
 local function whole(number)
   return string.format('%d', number)
+end
+
+local function now_ms()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+-- Tells the workers (durable/wait.c). One that may not be told, or does not hear it, finds out later.
+local function tell_watchers(stream, watched, message)
+  if not watched then
+    return
+  end
+  if tonumber(watched) > now_ms() then
+    redis.pcall('PUBLISH', stream, message)
+  else
+    redis.call('HDEL', stream, 'watched')
+  end
 end
 
 local function log_of(stream)

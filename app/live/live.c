@@ -16,12 +16,13 @@ static const char ends_channel[] = "mid:ended";
 
 enum { BUCKETS = 1024 };
 
-/* A channel of a session, which at least one request listens to. */
+/* A channel, the key of a session or of something else, which at least one request listens to. */
 struct topic {
-    struct list link; /* in its bucket */
-    char key[STORE_KEY_BYTES];
-    struct list watches;
+    struct list link;      /* in its bucket */
+    struct list watches;   /* of a session */
+    struct list listeners; /* of what else it is */
     bool is_heard;
+    char key[];
 };
 
 static struct {
@@ -49,11 +50,13 @@ static struct topic *find_topic(const char *key)
 
 static struct topic *make_topic(const char *key)
 {
-    struct topic *topic = calloc(1, sizeof(*topic));
+    size_t bytes = strlen(key) + 1;
+    struct topic *topic = calloc(1, sizeof(*topic) + bytes);
     if (topic == NULL)
-        panic("out of memory for a session that is waited for");
-    stpcpy(topic->key, key);
+        panic("out of memory for what is waited for");
+    memcpy(topic->key, key, bytes);
     list_init(&topic->watches);
+    list_init(&topic->listeners);
     list_append(bucket_of(key), &topic->link);
     redis_subscriber_add(own.subscriber, key);
     return topic;
@@ -76,9 +79,18 @@ static void wake(struct live_watch *watch)
         loop_wake(rq->wait.fiber);
 }
 
-/* All who wait for this session look at it. */
+static void tell_listeners(const struct topic *topic, const char *message, size_t bytes)
+{
+    for (struct list *link = topic->listeners.next; link != &topic->listeners; link = link->next) {
+        struct live_listener *listener = LIST_ELEMENT(link, struct live_listener, link);
+        listener->heard(listener, message, bytes);
+    }
+}
+
+/* All who wait look. */
 static void make_look(struct topic *topic)
 {
+    tell_listeners(topic, NULL, 0);
     for (struct list *link = topic->watches.next; link != &topic->watches; link = link->next) {
         struct live_watch *watch = LIST_ELEMENT(link, struct live_watch, link);
         watch->must_look = true;
@@ -121,6 +133,9 @@ static void on_change(const char *channel, const char *message, size_t bytes)
     if (topic == NULL)
         return; /* the last one has just left */
     counter_add(&own.settings.counts->heard[LIVE_CHANGED], 1);
+    tell_listeners(topic, message, bytes);
+    if (list_is_empty(&topic->watches))
+        return;
     if (header_parse(message, bytes, &header))
         tell(topic, &header);
     else
@@ -189,12 +204,25 @@ void live_begin(void)
         &(struct redis_listener){.ready = on_ready, .lost = on_lost, .subscribed = on_subscribed, .heard = on_heard});
 }
 
-void live_watch_begin(struct live_watch *watch, struct mid_session *session)
+static struct topic *topic_of(const char *key)
 {
     live_begin();
-    struct topic *topic = find_topic(session->key);
-    if (topic == NULL)
-        topic = make_topic(session->key);
+    struct topic *topic = find_topic(key);
+    return topic != NULL ? topic : make_topic(key);
+}
+
+static void release(struct topic *topic)
+{
+    if (!list_is_empty(&topic->watches) || !list_is_empty(&topic->listeners))
+        return;
+    list_remove(&topic->link);
+    redis_subscriber_remove(own.subscriber, topic->key);
+    free(topic);
+}
+
+void live_watch_begin(struct live_watch *watch, struct mid_session *session)
+{
+    struct topic *topic = topic_of(session->key);
     *watch = (struct live_watch){
         .topic = topic, .session = session, .heard_revision = -1, .looked_ms = loop_now_ms(), .share = share_next()};
     list_append(&topic->watches, &watch->link);
@@ -206,11 +234,21 @@ void live_watch_end(struct live_watch *watch)
     struct topic *topic = watch->topic;
     list_remove(&watch->link);
     counter_add(&own.settings.counts->watchers, (uint64_t)-1);
-    if (!list_is_empty(&topic->watches))
-        return;
-    list_remove(&topic->link);
-    redis_subscriber_remove(own.subscriber, topic->key);
-    free(topic);
+    release(topic);
+}
+
+void live_listen(struct live_listener *listener, const char *channel)
+{
+    listener->topic = topic_of(channel);
+    list_append(&listener->topic->listeners, &listener->link);
+    counter_add(&own.settings.counts->watchers, 1);
+}
+
+void live_unlisten(struct live_listener *listener)
+{
+    list_remove(&listener->link);
+    counter_add(&own.settings.counts->watchers, (uint64_t)-1);
+    release(listener->topic);
 }
 
 bool live_watch_is_heard(const struct live_watch *watch)

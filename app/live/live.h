@@ -76,4 +76,22 @@ bool live_watch_is_heard(const struct live_watch *watch);
 
 void live_count_wake(void);
 
+/* -------------------- for what else is waited for: durable/ -------------------- */
+
+/* Listens to a channel. `heard` is called on the loop's stack with each message, and with NULL when some may have been
+ * missed, as before the channel was subscribed to. */
+struct live_listener {
+    struct list link; /* in topic->listeners */
+    struct topic *topic;
+    void *owner;
+    void (*heard)(struct live_listener *listener, const char *message, size_t bytes);
+};
+void live_listen(struct live_listener *listener, const char *channel);
+void live_unlisten(struct live_listener *listener);
+
+/* Until *is_behind, or it is time to look again: MID_OK. Until `end_ms` (-1: never), or what else ends a wait of the
+ * request: MID_TIMEOUT, and the other errors of wait_for_flag(). Times are the loop's. */
+MAY_SUSPEND MID_CHECK enum mid_error live_rest(struct mid_request *rq, const bool *is_behind, int64_t end_ms,
+                                               int64_t again_ms);
+
 #endif

@@ -109,11 +109,9 @@ MAY_SUSPEND static enum mid_error step(struct mid_session *session, bool *has_ch
 
 /* -------------------- waiting -------------------- */
 
-/* Until something is heard, it is time to look (MID_OK), or the wait is over: what mid_session_wait() returns. */
-MAY_SUSPEND static enum mid_error rest(struct mid_session *session, int64_t end_ms, int64_t again_ms)
+enum mid_error live_rest(struct mid_request *rq, const bool *is_behind, int64_t end_ms, int64_t again_ms)
 {
-    const struct mid_request *rq = session->rq;
-    enum mid_error error = wait_for_flag(session->rq, &session->is_behind, wait_earlier(end_ms, again_ms));
+    enum mid_error error = wait_for_flag(rq, is_behind, wait_earlier(end_ms, again_ms));
     bool is_over = (end_ms >= 0 && loop_now_ms() >= end_ms) ||
                    (rq->wait.deadline_ms >= 0 && loop_now_ms() >= rq->wait.deadline_ms);
     return error == MID_TIMEOUT && !is_over && rq->wait.interruption == MID_OK ? MID_OK : error;
@@ -146,7 +144,7 @@ MAY_SUSPEND static enum mid_error wait_for_change(struct mid_session *session, i
         } else if (error != MID_OK) {
             return error;
         }
-        MID_TRY(rest(session, end_ms, again_ms));
+        MID_TRY(live_rest(session->rq, &session->is_behind, end_ms, again_ms));
     }
 }
 

@@ -98,7 +98,7 @@ end
 if is_applied then -- tell what is there now
   local reply = {APPLIED, bytes}
   if generation >= h.login then
-    reply[3] = has_entry and look(ARGV[4])
+    reply[3] = has_entry and look(ARGV[4], ARGV[3 + ENTRY_ARGUMENTS])
     for i = 2, #names do
       reply[results_at + i - 2] = record[i]
     end

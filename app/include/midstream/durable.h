@@ -133,6 +133,16 @@ struct mid_durable_piece {
 MID_PUBLIC MID_CHECK enum mid_error mid_durable_read(struct mid_durable *stream, int64_t offset, size_t bytes_least,
                                                      struct mid_durable_piece *piece);
 
+/*
+ * Waits until the stream has more than what is before the offset, or is closed: mid_durable_read() has something to
+ * give then, or it is the end (mid_durable_is_closed()). Others' appends are heard within milliseconds; if Redis's
+ * notification was lost, within 15 s. `timeout_ms` < 0: no limit; while Redis does not answer it may take a Redis
+ * timeout longer. May suspend. MID_TIMEOUT. MID_NOT_FOUND: the stream has gone, or Redis has lost what was before the
+ * offset. MID_ENDED: its session has. MID_GONE, MID_DRAINING, MID_CANCELLED and the like, as mid_sleep_ms(). While
+ * Redis is unavailable the wait goes on.
+ */
+MID_PUBLIC MID_CHECK enum mid_error mid_durable_wait(struct mid_durable *stream, int64_t offset, int64_t timeout_ms);
+
 /* Deletes the stream; readers are told that it has gone. One that was created under its name since is not touched. May
  * suspend. MID_OK also if it had gone. MID_ENDED, MID_UNAVAILABLE, MID_OVERLOADED. */
 MID_PUBLIC MID_CHECK enum mid_error mid_durable_delete(struct mid_durable *stream);

@@ -391,6 +391,8 @@ static const struct act {
     {"log-close", log_close_act, false},
     {"log-read", log_read_act, false},
     {"log-delete", log_delete_act, false},
+    {"log-wait", log_wait_act, false},
+    {"log-follow", log_follow_act, false},
     {"log-fill", log_fill_act, false},
     {"log-tell", log_tell_act, true},
 };
@@ -414,6 +416,9 @@ static enum mid_error play_one(struct player *player, const char *text)
     player->value = NULL;
     if (act->needs_session)
         MID_TRY(need_session(player));
+    bool is_of_log = strncmp(words[0], "log-", 4) == 0 && act->fn != log_create_act && act->fn != log_find_act;
+    if (is_of_log && player->log == NULL)
+        return MID_NOT_FOUND;
     return act->fn(player, words);
 }
 

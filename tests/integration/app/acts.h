@@ -67,8 +67,11 @@ act_fn log_end_act;          /* "log-end:TEXT" commits it, and closes with it */
 act_fn log_close_act;
 act_fn log_read_act; /* "log-read:OFFSET" tells the bytes up to the end */
 act_fn log_delete_act;
+act_fn log_wait_act;   /* "log-wait:OFFSET:MS" tells the tail */
+act_fn log_follow_act; /* "log-follow": streams it as it grows, up to its end */
 
-/* "log-fill:NUMBER": appends the numbers from the tail on, of three digits each, until there are so many. "log-tell" is
+/* "log-fill:NUMBER": appends the numbers from the tail on, of three digits each, until there are so many; with
+ * ":close" behind it, it closes the stream then. "log-tell" is
  * the same with commits of the session, whose field "told" gets them as well. */
 act_fn log_fill_act;
 act_fn log_tell_act;

@@ -110,6 +110,23 @@ enum mid_error log_delete_act(struct player *player, const char *const words[])
     return mid_durable_delete(player->log);
 }
 
+enum mid_error log_wait_act(struct player *player, const char *const words[])
+{
+    return tell_tail(player, mid_durable_wait(player->log, strtoll(words[1], NULL, 10), strtoll(words[2], NULL, 10)));
+}
+
+enum mid_error log_follow_act(struct player *player, const char *const words[])
+{
+    struct mid_durable_piece piece = {.next = 0};
+    (void)words;
+    while (!piece.is_at_end || !mid_durable_is_closed(player->log)) {
+        MID_TRY(mid_durable_wait(player->log, piece.next, -1));
+        MID_TRY(mid_durable_read(player->log, piece.next, READ_BYTES, &piece));
+        MID_TRY(mid_stream_write(player->rq, piece.data, piece.bytes));
+    }
+    return tell_state(player);
+}
+
 static enum mid_error append_number(struct player *player, const char *number)
 {
     return mid_durable_append(player->log, number, NUMBER_BYTES);
@@ -125,8 +142,6 @@ static enum mid_error commit_number(struct player *player, const char *number)
 static enum mid_error fill(struct player *player, const char *goal,
                            enum mid_error (*add)(struct player *player, const char *number))
 {
-    if (player->log == NULL)
-        return MID_FAILED;
     int64_t i;
     while ((i = mid_durable_tail(player->log) / NUMBER_BYTES) < strtoll(goal, NULL, 10)) {
         MID_TRY(add(player, mid_printf(player->rq, "%03" PRId64, i)));
@@ -137,7 +152,8 @@ static enum mid_error fill(struct player *player, const char *goal,
 
 enum mid_error log_fill_act(struct player *player, const char *const words[])
 {
-    return fill(player, words[1], append_number);
+    MID_TRY(fill(player, words[1], append_number));
+    return strcmp(words[2], "close") == 0 ? mid_durable_close(player->log) : MID_OK;
 }
 
 enum mid_error log_tell_act(struct player *player, const char *const words[])

@@ -169,6 +169,7 @@ static const struct mid_redis_argument ping[] = {{"PING", 4}};
     X(mid_durable_append_event, mid_durable_append_event(c->log, "n", "x"))                                            \
     X(mid_durable_commit, mid_durable_commit(c->log, &some_entry))                                                     \
     X(mid_durable_read, mid_durable_read(c->log, 0, 10, &got.piece))                                                   \
+    X(mid_durable_wait, mid_durable_wait(c->log, 0, 10))                                                               \
     X(mid_durable_close, mid_durable_close(c->log))                                                                    \
     X(mid_durable_delete, mid_durable_delete(c->log))                                                                  \
     X(mid_log, NO_ERROR((mid_log(c->rq, MID_DEBUG, "call", "a=%d", 1), 0)))

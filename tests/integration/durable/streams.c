@@ -141,6 +141,29 @@ Test(durable, who_was_taken_over_as_a_producer_stores_nothing_any_more)
     stage_close(&stage);
 }
 
+Test(durable, a_producer_takes_over_again_where_the_stream_was_made_anew_or_it_was_taken_over)
+{
+    struct stage stage = stage_open(NULL);
+    stage_act(
+        &stage,
+        "log-create:a:as:p,log-append:1,log-append:2,log-delete,log-create:a:as:p,log-append:3,log-append:4,log-read:0",
+        NULL);
+    EXPECT_NOTE(&stage, "h.6", "log-append:3 MID_OK 1");
+    EXPECT_NOTE(&stage, "h.8", "log-read:0 MID_OK 34");
+    struct http_stream *old = stage_stream(
+        &stage,
+        "log-find:a:as:p,begin:bytes,gate:on,log-append:5,log-append:5,log-find:a,log-append:6,log-read:0&who=o");
+    stage_await_gate(&stage, "o", "on");
+    stage_act(&stage, "log-find:a:as:p,log-append:7&who=n", NULL);
+    stage_open_gate(&stage, "o", "on");
+    EXPECT_NOTE(&stage, "o.4", "log-append:5 MID_LOST_LEASE");
+    EXPECT_NOTE(&stage, "o.5", "log-append:5 MID_LOST_LEASE");
+    EXPECT_NOTE(&stage, "o.7", "log-append:6 MID_OK 4");
+    EXPECT_NOTE(&stage, "o.8", "log-read:0 MID_OK 3476");
+    http_stream_close(old, NULL);
+    stage_close(&stage);
+}
+
 /* Without replicas nothing can be stored as durably as that. */
 Test(durable, what_is_read_need_not_be_durable)
 {
