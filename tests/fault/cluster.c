@@ -90,12 +90,24 @@ Test(fault_cluster, with_durability_replica_nothing_that_was_acknowledged_is_los
 
 /* -------------------- slots that move -------------------- */
 
+/* Until all nodes tell the same of the slots: without that nothing is moved. */
+static bool is_agreed(void *arg)
+{
+    struct buffer output = {0};
+    const char *address = arg;
+    int code = process_run((const char *const[]){"redis-cli", "--cluster", "check", address, NULL}, NULL, &output,
+                           PATIENCE_MS);
+    buffer_fini(&output);
+    return code == 0;
+}
+
 static void move_slots(int from, int to, int count)
 {
     struct buffer output = {0};
     char from_id[41], to_id[41];
     OWNED char *address = text_printf("127.0.0.1:%d", nodes.ports[2]);
     OWNED char *slots = text_printf("%d", count);
+    cr_assert(wait_until(is_agreed, address, FAILOVER_MS));
     redis_cluster_id(from, from_id);
     redis_cluster_id(to, to_id);
     int code =

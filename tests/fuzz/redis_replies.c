@@ -352,8 +352,8 @@ static void check_state(enum mid_error error, const struct journal_state *state)
     check_error(error);
     if (error != MID_OK)
         return;
-    CLAIM(state->verdict >= DURABLE_OK && state->verdict < DURABLE_VERDICTS);
-    CLAIM(strlen(state->incarnation) < DURABLE_INCARNATION_BYTES && strlen(state->type) < DURABLE_TYPE_BYTES);
+    CLAIM(state->verdict >= JOURNAL_OK && state->verdict < JOURNAL_VERDICTS);
+    CLAIM(strlen(state->incarnation) < JOURNAL_INCARNATION_BYTES && strlen(state->type) < JOURNAL_TYPE_BYTES);
 }
 
 static void check_entry(const struct journal_entry *entry, void *end)

@@ -12,8 +12,7 @@
 #include "base/buffer.h"
 #include "integration/proxy.h"
 #include "integration/random.h"
-#include "integration/stage.h"
-#include "journal/journal.h"
+#include "streams.h"
 
 TestSuite(durable_doubt, .timeout = 180);
 
@@ -109,15 +108,6 @@ Test(durable_doubt, what_is_appended_is_there_once_and_in_its_place_whatever_ans
 
 /* -------------------- producers that are killed -------------------- */
 
-static char *numbers_until(int end)
-{
-    struct buffer text = {0};
-    for (int i = 0; i < end; i++)
-        buffer_printf(&text, "%03d", i);
-    buffer_append(&text, "", 1);
-    return text.data;
-}
-
 struct tail_wish {
     const struct stage *stage;
     char key[JOURNAL_KEY_BYTES];
@@ -134,10 +124,7 @@ static bool has_tail(void *arg)
 static void await_tail(const struct stage *stage, const char *name, int64_t tail)
 {
     struct tail_wish wish = {.stage = stage, .tail = tail};
-    OWNED char *session = site_key(&stage->site);
-    char *rid = session + strlen("mid:s:{");
-    rid[strcspn(rid, "}")] = '\0';
-    journal_key(wish.key, rid, NULL, name, strlen(name));
+    stream_key(stage, name, wish.key);
     cr_assert(wait_until(has_tail, &wish, 2 * PATIENCE_MS), "%s", wish.key);
 }
 

@@ -3,9 +3,27 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "integration/stage.h"
+#include "base/buffer.h"
+#include "streams.h"
 
 TestSuite(durable, .timeout = 60);
+
+void stream_key(const struct stage *stage, const char *name, char key[static JOURNAL_KEY_BYTES])
+{
+    OWNED char *session = site_key(&stage->site);
+    char *rid = session + strlen("mid:s:{");
+    rid[strcspn(rid, "}")] = '\0';
+    journal_key(key, rid, NULL, name, strlen(name));
+}
+
+char *numbers_until(int end)
+{
+    struct buffer text = {0};
+    for (int i = 0; i < end; i++)
+        buffer_printf(&text, "%03d", i);
+    buffer_append(&text, "", 1);
+    return text.data;
+}
 
 /* The next request is that of a visitor who has never been there. */
 static void become_another(struct stage *stage)

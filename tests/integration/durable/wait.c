@@ -5,12 +5,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/buffer.h"
 #include "base/clock.h"
 #include "integration/proxy.h"
 #include "integration/random.h"
-#include "integration/stage.h"
-#include "journal/journal.h"
+#include "streams.h"
 
 TestSuite(durable_wait, .timeout = 120);
 
@@ -22,14 +20,6 @@ static void expect_heard(const struct stage *stage, int64_t begun_ms, const char
     OWNED char *note = stage_note(stage, number);
     cr_expect_str_eq(note, expected);
     cr_expect_lt(clock_monotonic_ms() - begun_ms, HEARD_MS, "%s: it was not heard, but found", expected);
-}
-
-static void stream_key(const struct stage *stage, const char *name, char key[static JOURNAL_KEY_BYTES])
-{
-    OWNED char *session = site_key(&stage->site);
-    char *rid = session + strlen("mid:s:{");
-    rid[strcspn(rid, "}")] = '\0';
-    journal_key(key, rid, NULL, name, strlen(name));
 }
 
 static bool is_watched(void *arg)
@@ -182,15 +172,6 @@ Test(durable_wait, redis_may_be_away_meanwhile)
 }
 
 /* -------------------- following -------------------- */
-
-static char *numbers_until(int end)
-{
-    struct buffer text = {0};
-    for (int i = 0; i < end; i++)
-        buffer_printf(&text, "%03d", i);
-    buffer_append(&text, "", 1);
-    return text.data;
-}
 
 static void expect_followed(struct http_stream *reader, const char *numbers)
 {
