@@ -131,7 +131,7 @@ FUZZ_DIR      := $(BUILD)/tests/fuzz
 FUZZ_DURATION := $(if $(filter 0,$(FUZZ_SECONDS)),-runs=0,-max_total_time=$(FUZZ_SECONDS))
 
 # An archive, so that a target is linked only with what it uses.
-$(FUZZ_DIR)/library.a: $(LIBRARY_OBJECTS) $(patsubst %,$(FUZZ_DIR)/support/%.o,fake_redis made_answer)
+$(FUZZ_DIR)/library.a: $(LIBRARY_OBJECTS) $(patsubst %,$(FUZZ_DIR)/support/%.o,fake_redis made_answer redis_input)
 	$(Q)mkdir -p $(@D) && rm -f $@
 	$(Q)$(AR) rcs $@ $^
 

@@ -4,17 +4,21 @@
  * DESIGN. With a producer, an append has its number until its fate is known. One without an answer stays as the
  * handle's doubt: the same call again sends it again, with its number, and another one, or finding the stream, sends it
  * first. Entries of a session's commit are the session's to settle; they name the producer and its epoch, so that one
- * that was taken over is refused, and need no number. Doubts stand before the session's entries: what is appended
- * behind entries that wait becomes one of them.
+ * that was taken over is refused, and need no number. What is appended behind entries that cannot be settled becomes
+ * one of them; so what a stream has in doubt stands before its entries.
  */
 #include <sodium.h>
 #include <string.h>
 
+#include "base/counter.h"
 #include "base/utf8.h"
 #include "durable/durable.h"
 #include "http/json.h"
 #include "http/request.h"
 #include "session/limits.h"
+
+/* Above it, others would wait for long on the one connection to Redis. */
+enum { ENTRY_BYTES_MAX = 1 << 20, COMMITTED_BYTES_MAX = SESSION_OPERATION_BYTES_MAX / 2 };
 
 /* -------------------- producers -------------------- */
 
@@ -120,12 +124,13 @@ static enum mid_error keep_doubt(struct mid_durable *stream, const struct journa
 
 static void count(const struct journal_append *append, enum mid_error error, enum journal_verdict verdict)
 {
-    enum durable_result result = error == MID_UNAVAILABLE       ? DURABLE_UNAVAILABLE
+    bool is_unknown = is_unsettled(error) || error == MID_FAILED;
+    enum durable_result result = is_unknown                     ? DURABLE_UNAVAILABLE
                                  : error != MID_OK              ? DURABLE_REFUSED
                                  : verdict == JOURNAL_DUPLICATE ? DURABLE_REPEATED
                                                                 : DURABLE_STORED;
-    durable_counts->appends[result]++;
-    durable_counts->bytes += result == DURABLE_STORED ? append->bytes : 0;
+    counter_add(&durable_counts->appends[result], 1);
+    counter_add(&durable_counts->bytes, result == DURABLE_STORED ? append->bytes : 0);
 }
 
 MAY_SUSPEND static enum mid_error append_step(const char *key, const void *what, const struct journal_terms *terms,
@@ -187,43 +192,93 @@ enum mid_error durable_settle_doubts(struct mid_durable *stream)
     return error;
 }
 
-/* Of all streams of the session: entries that are committed with it stand behind them. */
+/* -------------------- entries of the session's commits -------------------- */
+
+/* They stand behind what their streams have in doubt. */
 MAY_SUSPEND static enum mid_error before_entry(struct mid_session *session)
 {
     for (struct mid_durable *stream = session->rq->durable; stream != NULL; stream = stream->next)
-        if (stream->session == session)
+        if (stream->session == session && operations_have_entry_of(&session->recorded, stream->key))
             MID_TRY(durable_settle_doubts(stream));
     return MID_OK;
 }
 
-/* The producer is named, so that it is fenced; the commit needs no number. */
+static void entry_settled(const struct operation *entry, enum mid_error error)
+{
+    struct journal_append append;
+    operation_entry(entry, &append);
+    count(&append, error, JOURNAL_OK);
+}
+
+/* The producer is named, so that it is fenced; a commit needs no number. */
+static struct journal_append entry_of(const struct mid_durable *stream, const struct journal_append *append)
+{
+    struct journal_append entry = *append;
+    entry.incarnation = stream->state.incarnation;
+    entry.producer = stream->producer;
+    entry.epoch = stream->epoch;
+    stream->session->before_entry = before_entry;
+    stream->session->entry_settled = entry_settled;
+    return entry;
+}
+
+/* What was told of the last entry that was sent. */
+static void take_entry_state(struct mid_durable *stream, const struct journal_state *state)
+{
+    if (state->verdict == JOURNAL_STALE) /* until it finds the stream again */
+        stream->claimed[0] = '\0';
+    if (state->incarnation[0] != '\0' && strcmp(state->incarnation, stream->state.incarnation) == 0)
+        stream->state = *state;
+}
+
 MAY_SUSPEND static enum mid_error commit(struct mid_durable *stream, const struct journal_append *append)
 {
     struct journal_state state = {0};
-    if (append->bytes > SESSION_OPERATION_BYTES_MAX / 2)
+    if (append->bytes > COMMITTED_BYTES_MAX)
         return mid_fail(stream->rq, MID_UNPROCESSABLE, "an entry that is committed with a session has at most %d bytes",
-                        SESSION_OPERATION_BYTES_MAX / 2);
+                        COMMITTED_BYTES_MAX);
     if (stream->is_claim_due)
         MID_TRY(durable_claim(stream));
-    struct journal_append meant = *append;
-    meant.incarnation = stream->state.incarnation;
-    meant.producer = stream->producer;
-    meant.epoch = stream->epoch;
-    stream->session->before_entry = before_entry;
-    enum mid_error error = session_commit_entry(stream->session, stream->key, &meant, &state);
-    count(append, error, JOURNAL_OK);
-    if (error == MID_OK && state.incarnation[0] != '\0')
-        stream->state = state;
+    const struct journal_append entry = entry_of(stream, append);
+    enum mid_error error = session_commit_entry(stream->session, stream->key, &entry, &state);
+    if (is_unsettled(error))
+        count(append, error, JOURNAL_OK);
+    take_entry_state(stream, &state);
     return error;
 }
 
-/* Behind entries of the session that wait it is one of them. */
+/* -------------------- one after the other -------------------- */
+
+/* Entries of the session that wait come first. *is_over: it is one of them now, or was and is stored. */
+MAY_SUSPEND static enum mid_error settle_entries(struct mid_durable *stream, const struct journal_append *append,
+                                                 bool *is_over)
+{
+    struct mid_session *session = stream->session;
+    *is_over = false;
+    if (session == NULL || !session_has_entries(session))
+        return MID_OK;
+    const struct journal_append entry = entry_of(stream, append);
+    bool is_one = session_awaits_entry(session, stream->key, &entry);
+    enum mid_error error = session_settle_entries(session);
+    take_entry_state(stream, &session->entry_state);
+    *is_over = is_one || error != MID_OK;
+    if (!is_unsettled(error) || is_one)
+        return error;
+    count(append, error, JOURNAL_OK);
+    if (append->bytes > COMMITTED_BYTES_MAX)
+        return mid_fail(stream->rq, MID_OVERLOADED, "this entry is too large to wait for the session store");
+    MID_TRY(session_keep_entry(session, stream->key, &entry));
+    return error;
+}
+
 MAY_SUSPEND static enum mid_error append(struct mid_durable *stream, const struct journal_append *append)
 {
-    if (stream->session != NULL && session_has_entries(stream->session))
-        return commit(stream, append);
+    bool is_over;
+    enum mid_error error = settle_entries(stream, append, &is_over);
+    if (is_over)
+        return error;
     bool is_repetition = is_in_doubt(stream, append);
-    enum mid_error error = durable_settle_doubts(stream);
+    error = durable_settle_doubts(stream);
     if (error == MID_OK && !is_repetition)
         error = send(stream, append);
     return is_unsettled(error) && !is_repetition ? keep_doubt(stream, append, error) : error;
@@ -244,6 +299,8 @@ static enum mid_error check_event(struct mid_request *rq, const char *event)
 static enum mid_error check_entry(const struct mid_durable *stream, const struct mid_durable_entry *entry)
 {
     struct mid_request *rq = stream->rq;
+    if (entry->bytes > ENTRY_BYTES_MAX)
+        return mid_fail(rq, MID_UNPROCESSABLE, "an entry of a durable stream has at most %d bytes", ENTRY_BYTES_MAX);
     MID_TRY(check_event(rq, entry->event));
     if (entry->bytes == 0 && !entry->closes)
         return mid_fail(rq, MID_UNPROCESSABLE, "an entry of a durable stream has 1 byte at least");

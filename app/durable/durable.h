@@ -36,8 +36,6 @@ struct durable_counts {
 };
 
 struct durable_settings {
-    int64_t head_timeout_ms;       /* how long a request may wait for Redis before its head is out */
-    int64_t commit_timeout_ms;     /* how long a step is repeated afterwards */
     int64_t bytes_max;             /* of a stream */
     struct durable_counts *counts; /* NULL: the room's own */
 };
@@ -57,7 +55,6 @@ struct mid_durable {
     struct mid_durable *next; /* another one of the request */
     char key[JOURNAL_KEY_BYTES];
     struct mid_session *session; /* whose it is; NULL: no session's */
-    const char *owner;           /* the user whose it is; NULL: no user's */
     struct journal_state state;  /* as of the last answer */
     const char *producer;        /* NULL: none */
     bool is_claim_due;           /* it has to take over before it appends: what it has sent may be stored, or not */
@@ -70,12 +67,7 @@ struct mid_durable {
 
 /* -------------------- step.c -------------------- */
 
-struct durable_limits {
-    int64_t head_timeout_ms;
-    int64_t commit_timeout_ms;
-    int64_t bytes_max;
-};
-extern struct durable_limits durable_limits;
+extern int64_t durable_bytes_max;
 extern struct durable_counts *durable_counts;
 
 /* A step of journal.h, with what it takes. */

@@ -5,6 +5,9 @@
 #include "durable/durable.h"
 #include "http/request.h"
 
+/* A script, an answer and a piece are that large, and an entry above it. */
+enum { READ_BYTES_MAX = 1 << 20 };
+
 /* -------------------- reading -------------------- */
 
 struct reader {
@@ -41,8 +44,9 @@ enum mid_error mid_durable_read(struct mid_durable *stream, int64_t offset, size
     struct journal_state state;
     struct reader reader = {.is_json = durable_is_json(stream)};
     struct buffer *data = &reader.data;
+    size_t least = bytes_least == 0 ? 1 : bytes_least > READ_BYTES_MAX ? READ_BYTES_MAX : bytes_least;
     const struct journal_reading reading = {.from = offset,
-                                            .bytes_least = bytes_least > 0 ? bytes_least : 1,
+                                            .bytes_least = least,
                                             .incarnation = stream->state.incarnation,
                                             .on_entry = take_entry,
                                             .arg = &reader};
@@ -73,5 +77,6 @@ enum mid_error mid_durable_delete(struct mid_durable *stream)
 {
     struct journal_state state;
     MID_TRY(durable_take(stream, delete_step, stream->state.incarnation, true, &state));
+    stream->doubts = NULL;
     return MID_OK;
 }

@@ -4,26 +4,16 @@
 #include "durable/durable.h"
 #include "http/field.h"
 #include "http/request.h"
+#include "session/limits.h"
 
-enum { RETRY_PAUSE_MS = 20 };
-
-struct durable_limits durable_limits;
+int64_t durable_bytes_max;
 static struct durable_counts own_counts;
 struct durable_counts *durable_counts = &own_counts;
 
 void durable_init(const struct durable_settings *settings)
 {
-    durable_limits = (struct durable_limits){.head_timeout_ms = settings->head_timeout_ms,
-                                             .commit_timeout_ms = settings->commit_timeout_ms,
-                                             .bytes_max = settings->bytes_max};
+    durable_bytes_max = settings->bytes_max;
     durable_counts = settings->counts != NULL ? settings->counts : &own_counts;
-}
-
-/* Its visitor can ask again. */
-static bool is_before_head(const struct mid_request *rq)
-{
-    enum response_phase phase = rq->response.phase;
-    return rq->client != NULL && (phase == RESPONSE_NONE || phase == RESPONSE_PREPARED);
 }
 
 enum mid_error durable_take_once(struct mid_durable *stream, durable_step *step, const void *what,
@@ -34,7 +24,7 @@ enum mid_error durable_take_once(struct mid_durable *stream, durable_step *step,
     if (stream->session != NULL)
         MID_TRY(session_guard(stream->session, guard));
     const struct journal_terms terms = {
-        .patience_ms = is_before_head(stream->rq) ? durable_limits.head_timeout_ms : 0,
+        .patience_ms = session_request_patience_ms(stream->rq),
         .durability = request_durability(stream->rq),
         .guard = guard,
     };
@@ -53,17 +43,17 @@ enum mid_error durable_look_step(const char *key, const void *what, const struct
 enum mid_error durable_take(struct mid_durable *stream, durable_step *step, const void *what, bool may_repeat,
                             struct journal_state *state)
 {
-    int64_t end_ms = loop_now_ms() + durable_limits.commit_timeout_ms;
+    int64_t end_ms = loop_now_ms() + session_limits.commit_timeout_ms;
     bool is_in_doubt = false;
     enum mid_error error = durable_take_once(stream, step, what, state);
-    while (error == MID_UNAVAILABLE && !is_before_head(stream->rq) && loop_now_ms() < end_ms) {
+    while (error == MID_UNAVAILABLE && !request_awaits_head(stream->rq) && loop_now_ms() < end_ms) {
         is_in_doubt = is_in_doubt || state->is_in_doubt;
         if (is_in_doubt && !may_repeat)
             break;
         if (journal_wait_ready(stream->key, end_ms - loop_now_ms()))
             error = durable_take_once(stream, step, what, state);
         if (error == MID_UNAVAILABLE)
-            loop_park(RETRY_PAUSE_MS);
+            loop_park(SESSION_RETRY_PAUSE_MS);
     }
     state->is_in_doubt = state->is_in_doubt || is_in_doubt;
     return error;

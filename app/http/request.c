@@ -225,6 +225,12 @@ void request_finish(struct mid_request *rq)
     arena_fini(&rq->arena);
 }
 
+bool request_awaits_head(const struct mid_request *rq)
+{
+    enum response_phase phase = rq->response.phase;
+    return rq->client != NULL && (phase == RESPONSE_NONE || phase == RESPONSE_PREPARED);
+}
+
 bool request_is_gone(const struct mid_request *rq)
 {
     return rq->client != NULL && rq->client->is_gone;

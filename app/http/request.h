@@ -164,6 +164,9 @@ void request_finish(struct mid_request *rq);
 /* The client has left, or the connection broke. False where there is none (any more). */
 bool request_is_gone(const struct mid_request *rq);
 
+/* There is a client, and the response's head is not out: fields can be added, and who gets an error can ask again. */
+bool request_awaits_head(const struct mid_request *rq);
+
 /* As mid_header(), but gone when libfcgi's buffers are released. */
 const char *request_field(const struct mid_request *rq, const char *name);
 

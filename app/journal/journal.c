@@ -228,6 +228,13 @@ MAY_SUSPEND static enum mid_error run(struct redis_script *script, const char *k
     return error;
 }
 
+void journal_new_incarnation(char incarnation[static JOURNAL_INCARNATION_BYTES])
+{
+    uint8_t random[(JOURNAL_INCARNATION_BYTES - 1) / 2];
+    randombytes_buf(random, sizeof(random));
+    sodium_bin2hex(incarnation, JOURNAL_INCARNATION_BYTES, random, sizeof(random));
+}
+
 enum mid_error journal_create(const char *key, const struct journal_creation *creation,
                               const struct journal_terms *terms, struct journal_state *state)
 {
@@ -236,7 +243,6 @@ enum mid_error journal_create(const char *key, const struct journal_creation *cr
     char life[NUMBER_TEXT_BYTES];
     char most[NUMBER_TEXT_BYTES];
     char incarnation[JOURNAL_INCARNATION_BYTES];
-    uint8_t random[(JOURNAL_INCARNATION_BYTES - 1) / 2];
     *state = (struct journal_state){0};
     if ((creation->ttl_ms >= 0 && creation->until_ms >= 0) || !fits(creation->name, JOURNAL_NAME_MAX) ||
         !fits(creation->owner, JOURNAL_OWNER_MAX) || !fits(creation->type, JOURNAL_TYPE_BYTES - 1) ||
@@ -246,8 +252,7 @@ enum mid_error journal_create(const char *key, const struct journal_creation *cr
     bool ends = creation->until_ms >= 0;
     int64_t wish_ms = ends ? creation->until_ms : creation->ttl_ms >= 0 ? creation->ttl_ms : settings.lifetime_ms;
     int64_t life_max_ms = LIFE_MAX_MS + (ends ? redis_client_unix_ms(redis_client_of(settings.redis, key)) : 0);
-    randombytes_buf(random, sizeof(random));
-    sodium_bin2hex(incarnation, sizeof(incarnation), random, sizeof(random));
+    journal_new_incarnation(incarnation);
     struct redis_argument arguments[ARGUMENTS_MAX] = {
         {0},
         REDIS_TEXT(creation->type),

@@ -13,8 +13,8 @@
  *
  * journal.lua and the scripts beside it; docs/adr/0027-durable-streams.md.
  */
-#ifndef JOURNAL_DURABLE_H
-#define JOURNAL_DURABLE_H
+#ifndef JOURNAL_JOURNAL_H
+#define JOURNAL_JOURNAL_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -49,6 +49,9 @@ struct journal_settings {
 
 /* Registers the scripts with the client: before the first turn of the loop. */
 void journal_init(const struct journal_settings *settings);
+
+/* One that nothing has had. */
+void journal_new_incarnation(char incarnation[static JOURNAL_INCARNATION_BYTES]);
 
 /* The key of a stream: of the session with that rid, or, where `rid` is NULL, of the owner ("" is everybody). */
 void journal_key(char key[static JOURNAL_KEY_BYTES], const char *rid, const char *owner, const void *name,
@@ -110,7 +113,7 @@ struct journal_creation {
     const char *type;        /* shorter than JOURNAL_TYPE_BYTES */
     int64_t ttl_ms;          /* since the last use, ten years at most; -1: as usual */
     int64_t until_ms;        /* a time, in ten years at most; -1: none. Not both. What is over is created and gone. */
-    const char *incarnation; /* NULL: a new one. With the same, a repeated creation knows its own. */
+    const char *incarnation; /* by which a repeated creation knows its own; NULL: a new one */
     int64_t bytes_max;       /* of what is kept */
     bool trims;              /* the oldest entries go for new ones */
     bool is_closed;

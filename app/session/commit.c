@@ -56,6 +56,8 @@ static enum mid_error conclude(struct mid_session *session, enum mid_error error
     session_count(session, SESSION_ACTION_COMMIT, error);
     if (may_be_repeated(error))
         return error;
+    if (session->commit.entry != NULL && session->entry_settled != NULL)
+        session->entry_settled(session->commit.entry, error);
     commit_drop(&session->commit);
     if (error != MID_OK)
         session_distrust_view(session);
@@ -132,19 +134,31 @@ MAY_SUSPEND static enum mid_error prepare_entries(struct mid_session *session)
     return error;
 }
 
+/* Entries that wait, each with what was recorded before it; what was recorded since stays. */
+MAY_SUSPEND static enum mid_error commit_entries(struct mid_session *session)
+{
+    MID_TRY(prepare_entries(session));
+    while (operations_have_entry(&session->recorded))
+        MID_TRY(commit_next(session, NULL, NULL));
+    return MID_OK;
+}
+
 /* Commits what is recorded, behind what is in doubt; `answer` (may be NULL) is the newest operation's. It is more than
- * one commit when there are entries of durable streams among it, each of which ends one; a step is the last. */
+ * one commit when there are entries of durable streams among it, each of which ends one; a step is the last. What was
+ * refused was so behind all entries. */
 MAY_SUSPEND static enum mid_error commit_all(struct mid_session *session, const char *step, const char **answer)
 {
     if (session_is_over(session))
         return MID_ENDED;
     bool had_doubt = commit_is_pending(&session->commit);
     MID_TRY(settle_doubt(session));
-    MID_TRY(prepare_entries(session));
-    if (session->refused != MID_OK)
+    if (session->refused != MID_OK) {
+        MID_TRY(commit_entries(session));
         return tell_refusal(session);
+    }
     if (session->recorded.count == 0)
         return had_doubt || session->state != SESSION_LIVE ? MID_OK : session_confirm(session, session->heard_on);
+    MID_TRY(prepare_entries(session));
     while (session->recorded.count > 0)
         MID_TRY(commit_next(session, operations_have_entry(&session->recorded) ? NULL : step, answer));
     return MID_OK;
@@ -194,34 +208,96 @@ enum mid_error session_ask(struct mid_session *session, enum operation_code code
 
 /* -------------------- with an entry of a durable stream -------------------- */
 
-enum mid_error session_commit_entry(struct mid_session *session, const char *stream,
-                                    const struct journal_append *append, struct journal_state *state)
+bool session_has_entries(const struct mid_session *session)
 {
-    struct buffer value = {0};
-    const char *answer;
-    if (session_is_over(session))
-        return MID_ENDED;
-    MID_TRY(session_stand(session)); /* the stream is this session's, and of none that would be made in its place */
-    operation_entry_pack(&value, append);
-    if (session->recorded.count >= WAITING_MAX || session->recorded.bytes + value.length > WAITING_BYTES_MAX) {
-        buffer_fini(&value);
-        return mid_fail(session->rq, MID_OVERLOADED, "too many entries of durable streams wait for the session store");
-    }
-    enum mid_error error = session_ask(session, OPERATION_ENTRY, stream,
-                                       (struct operation_text){value.data, value.length}, append->closes, &answer);
-    buffer_fini(&value);
-    *state = session->entry_state;
-    return error;
+    return session->commit.entry != NULL || operations_have_entry(&session->recorded);
 }
 
 enum mid_error session_settle_entries(struct mid_session *session)
 {
-    return session_has_entries(session) ? commit_all(session, NULL, NULL) : MID_OK;
+    if (!session_has_entries(session))
+        return MID_OK;
+    if (session_is_over(session))
+        return MID_ENDED;
+    MID_TRY(settle_doubt(session));
+    return commit_entries(session);
 }
 
-bool session_has_entries(const struct mid_session *session)
+static bool awaits(const struct mid_session *session, const char *stream, struct operation_text value, bool closes)
 {
-    return session->commit.entry != NULL || operations_have_entry(&session->recorded);
+    const struct operations *newest = session->recorded.count > 0 ? &session->recorded : &session->commit.operations;
+    return session->refused == MID_OK &&
+           ends_with(newest, OPERATION_ENTRY, (struct operation_text){stream, strlen(stream)}, value, closes);
+}
+
+bool session_awaits_entry(const struct mid_session *session, const char *stream, const struct journal_append *append)
+{
+    struct buffer value = {0};
+    operation_entry_pack(&value, append);
+    bool is_it = awaits(session, stream, (struct operation_text){value.data, value.length}, append->closes);
+    buffer_fini(&value);
+    return is_it;
+}
+
+static bool has_room(const struct mid_session *session, size_t bytes)
+{
+    return session->recorded.count < WAITING_MAX && session->recorded.bytes + bytes <= WAITING_BYTES_MAX;
+}
+
+static enum mid_error fail_full(const struct mid_session *session)
+{
+    return mid_fail(session->rq, MID_OVERLOADED, "too many entries of durable streams wait for the session store");
+}
+
+enum mid_error session_keep_entry(struct mid_session *session, const char *stream, const struct journal_append *append)
+{
+    struct buffer value = {0};
+    enum mid_error error = MID_OK;
+    operation_entry_pack(&value, append);
+    if (has_room(session, value.length))
+        session_record(session, OPERATION_ENTRY, stream, (struct operation_text){value.data, value.length},
+                       append->closes, &error);
+    else
+        error = fail_full(session);
+    buffer_fini(&value);
+    return error;
+}
+
+/* Those that wait make room when they are stored. */
+MAY_SUSPEND static enum mid_error make_room(struct mid_session *session, size_t bytes)
+{
+    if (has_room(session, bytes))
+        return MID_OK;
+    enum mid_error error = session_settle_entries(session);
+    return may_be_repeated(error) || (error == MID_OK && !has_room(session, bytes)) ? fail_full(session) : error;
+}
+
+/* What was refused before the entry is told instead. */
+MAY_SUSPEND static enum mid_error commit_with(struct mid_session *session, const char *stream,
+                                              struct operation_text value, bool closes)
+{
+    const char *answer;
+    if (!awaits(session, stream, value, closes))
+        MID_TRY(make_room(session, value.bytes));
+    if (session->refused != MID_OK)
+        return commit_all(session, NULL, NULL);
+    return session_ask(session, OPERATION_ENTRY, stream, value, closes, &answer);
+}
+
+enum mid_error session_commit_entry(struct mid_session *session, const char *stream,
+                                    const struct journal_append *append, struct journal_state *state)
+{
+    struct buffer value = {0};
+    if (session_is_over(session))
+        return MID_ENDED;
+    MID_TRY(session_stand(session)); /* the stream is this session's, and of none that would be made in its place */
+    operation_entry_pack(&value, append);
+    session->entry_state = (struct journal_state){0};
+    enum mid_error error =
+        commit_with(session, stream, (struct operation_text){value.data, value.length}, append->closes);
+    buffer_fini(&value);
+    *state = session->entry_state;
+    return error;
 }
 
 /* -------------------- steps of a task -------------------- */

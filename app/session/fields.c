@@ -92,7 +92,7 @@ static enum mid_error refuse(struct mid_session *session, enum mid_error error)
 {
     if (session->refused == MID_OK) {
         session->refused = error;
-        session->refusal = arena_strdup(&session->recorded.arena, session->rq->error_detail);
+        session->refusal = arena_strdup(&session->rq->arena, session->rq->error_detail);
     }
     return error;
 }
@@ -101,6 +101,16 @@ static enum mid_error refuse(struct mid_session *session, enum mid_error error)
 static bool is_own_field(enum operation_code code)
 {
     return code == OPERATION_RENEW || code == OPERATION_DESCRIBE || code == OPERATION_ENTRY;
+}
+
+/* Whether the next commit has as much as it may have; entries that wait are others' ends. */
+static bool is_full(const struct operations *recorded)
+{
+    size_t count = recorded->count;
+    size_t bytes = recorded->bytes;
+    if (count >= SESSION_OPERATIONS_MAX || bytes >= SESSION_OPERATION_BYTES_MAX)
+        operations_count_last(recorded, &count, &bytes);
+    return count >= SESSION_OPERATIONS_MAX || bytes >= SESSION_OPERATION_BYTES_MAX;
 }
 
 static enum mid_error admit(struct mid_session *session, enum operation_code code, struct operation_text field,
@@ -114,9 +124,7 @@ static enum mid_error admit(struct mid_session *session, enum operation_code cod
     if (value.bytes > SESSION_OPERATION_BYTES_MAX)
         return refuse(session, mid_fail(session->rq, MID_UNPROCESSABLE, "the field \"%s\" would have %zu bytes",
                                         field.data, value.bytes));
-    bool is_full =
-        session->recorded.count >= SESSION_OPERATIONS_MAX || session->recorded.bytes >= SESSION_OPERATION_BYTES_MAX;
-    if (is_full && code != OPERATION_ENTRY) /* which session_commit_entry() has admitted */
+    if (code != OPERATION_ENTRY && is_full(&session->recorded)) /* for entries there is room: commit.c */
         return refuse(session,
                       mid_fail(session->rq, MID_UNPROCESSABLE, "a commit has at most %d operations and %d bytes",
                                SESSION_OPERATIONS_MAX, SESSION_OPERATION_BYTES_MAX));

@@ -54,6 +54,24 @@ bool operations_have_entry(const struct operations *operations)
     return find_entry(operations) != NULL;
 }
 
+bool operations_have_entry_of(const struct operations *operations, const char *stream)
+{
+    for (const struct operation *operation = operations->first; operation != NULL; operation = operation->next)
+        if (operation->code == OPERATION_ENTRY && strcmp(operation->field.data, stream) == 0)
+            return true;
+    return false;
+}
+
+void operations_count_last(const struct operations *operations, size_t *count, size_t *bytes)
+{
+    *count = *bytes = 0;
+    for (const struct operation *operation = operations->first; operation != NULL; operation = operation->next) {
+        bool is_entry = operation->code == OPERATION_ENTRY;
+        *count = is_entry ? 0 : *count + 1;
+        *bytes = is_entry ? 0 : *bytes + operation->field.bytes + operation->value.bytes;
+    }
+}
+
 void operations_move(struct operations *to, struct operations *from)
 {
     struct operation *last = find_entry(from);

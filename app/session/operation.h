@@ -71,8 +71,12 @@ void operations_drop(struct operations *operations);
 /* Moves what makes one commit: up to the first entry of a durable stream, or all. `to` has to be empty. */
 void operations_move(struct operations *to, struct operations *from);
 
-/* Whether there is an entry among them. */
+/* Whether there is an entry among them; one of that stream. */
 bool operations_have_entry(const struct operations *operations);
+bool operations_have_entry_of(const struct operations *operations, const char *stream);
+
+/* How many stand behind the last entry, and their bytes. */
+void operations_count_last(const struct operations *operations, size_t *count, size_t *bytes);
 
 /* The value of an OPERATION_ENTRY, which is appended to `value`; and what it says, which points into it: the bytes,
  * event, incarnation, producer, and the epoch of that. */

@@ -66,8 +66,9 @@ struct mid_session {
     int64_t created_ms;       /* written with the view, when the session was loaded */
     struct view view;
     struct operations recorded; /* not committed */
-    /* The durable room's: what stands before an entry that is committed; NULL: nothing does. */
+    /* The durable room's, NULL without one: what stands before entries that are committed; and what became of one. */
     MAY_SUSPEND enum mid_error (*before_entry)(struct mid_session *session);
+    void (*entry_settled)(const struct operation *entry, enum mid_error error);
     struct commit commit;             /* on its way, or in doubt: it leaves before what is recorded */
     struct journal_state entry_state; /* of the last commit, if it had an entry and that was told */
     enum mid_error refused;  /* what was to be recorded, and has to be told by the next commit; MID_OK: nothing */
@@ -129,9 +130,15 @@ MAY_SUSPEND MID_CHECK enum mid_error session_commit_entry(struct mid_session *se
                                                           const struct journal_append *append,
                                                           struct journal_state *state);
 
-/* Whether there are some that are not settled; and settles them, with what is recorded. The same errors. */
+/* Whether there are some that are not settled; and settles them, with what was recorded before them. The same errors.
+ */
 bool session_has_entries(const struct mid_session *session);
 MAY_SUSPEND MID_CHECK enum mid_error session_settle_entries(struct mid_session *session);
+
+/* Behind those: whether this is the newest thing that waits; and lets it wait. MID_OVERLOADED: there is no room. */
+bool session_awaits_entry(const struct mid_session *session, const char *stream, const struct journal_append *append);
+MID_CHECK enum mid_error session_keep_entry(struct mid_session *session, const char *stream,
+                                            const struct journal_append *append);
 
 /*
  * What the guard of durable streams (guard.lua) is told for this session's, which is compared with the record first.
@@ -162,8 +169,9 @@ void session_set_rid(struct mid_session *session, const uint8_t rid[static TOKEN
 /* Whether a cookie can still be sent. */
 bool session_can_send_cookie(const struct mid_session *session);
 
-/* How long the session's next step may wait for Redis. */
+/* How long the session's next step may wait for Redis; and any step of a request. */
 store_patience session_patience_ms(const struct mid_session *session);
+store_patience session_request_patience_ms(const struct mid_request *rq);
 
 /* Waits until what was heard on that connection is as durable as the request's changes have to be. MID_OK or
  * MID_UNAVAILABLE. */

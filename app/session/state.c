@@ -58,13 +58,17 @@ void session_close(struct mid_session *session)
 
 bool session_can_send_cookie(const struct mid_session *session)
 {
-    enum response_phase phase = session->rq->response.phase;
-    return session->rq->client != NULL && (phase == RESPONSE_NONE || phase == RESPONSE_PREPARED);
+    return request_awaits_head(session->rq);
+}
+
+store_patience session_request_patience_ms(const struct mid_request *rq)
+{
+    return request_awaits_head(rq) ? session_limits.head_timeout_ms : 0;
 }
 
 store_patience session_patience_ms(const struct mid_session *session)
 {
-    return session_can_send_cookie(session) ? session_limits.head_timeout_ms : 0;
+    return session_request_patience_ms(session->rq);
 }
 
 enum mid_error session_confirm(const struct mid_session *session, uint64_t connection)

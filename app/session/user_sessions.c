@@ -39,12 +39,6 @@ static enum mid_error read_id(struct mid_request *rq, const char *id, char key[s
     return MID_OK;
 }
 
-static store_patience patience_of(const struct mid_request *rq)
-{
-    bool has_head = rq->client == NULL || rq->response.phase == RESPONSE_STREAMING;
-    return has_head ? 0 : session_limits.head_timeout_ms;
-}
-
 static bool is_own(const struct mid_request *rq, const char *key)
 {
     const struct mid_session *session = rq->session;
@@ -58,7 +52,7 @@ static bool is_own(const struct mid_request *rq, const char *key)
 MAY_SUSPEND static enum mid_error end_one(struct mid_request *rq, const char *key, const char *user, int64_t number,
                                           struct store_ending *ending, struct store_finding *finding)
 {
-    ending->patience_ms = patience_of(rq);
+    ending->patience_ms = session_request_patience_ms(rq);
     ending->durability = request_durability(rq);
     MID_TRY(store_end(key, user, number, ending, finding));
     if (finding->verdict == STORE_FOREIGN)
@@ -95,7 +89,7 @@ MAY_SUSPEND static enum mid_error end_named(struct sweep *sweep, const char *rid
     key_of(rid, key);
     MID_TRY(end_one(sweep->rq, key, sweep->user, sweep->number, &ending, &finding));
     if (finding.verdict == STORE_OTHERS)
-        user_index_leave(sweep->user, rid, false, patience_of(sweep->rq));
+        user_index_leave(sweep->user, rid, false, session_request_patience_ms(sweep->rq));
     else
         gone->rids[gone->count++] = rid;
     sweep->ended += finding.verdict == STORE_OK;
@@ -122,7 +116,7 @@ MAY_SUSPEND static bool end_page(struct sweep *sweep, const struct user_index_pa
         int64_t begun_ms = loop_now_ms();
         goes_on = may_go_on(sweep, end_named(sweep, page->names[i].rid, &gone), begun_ms);
     }
-    user_index_forget(sweep->user, gone.rids, gone.count, patience_of(sweep->rq));
+    user_index_forget(sweep->user, gone.rids, gone.count, session_request_patience_ms(sweep->rq));
     return goes_on;
 }
 
@@ -132,7 +126,7 @@ MAY_SUSPEND static enum mid_error end_pages(struct sweep *sweep)
     struct user_index_page page = {.count = 0};
     struct user_index_range range = {.above = 0, .below = sweep->number};
     do {
-        MID_TRY(user_index_read(sweep->user, &range, patience_of(sweep->rq), &page));
+        MID_TRY(user_index_read(sweep->user, &range, session_request_patience_ms(sweep->rq), &page));
         if (!end_page(sweep, &page))
             break;
         range.above = page.end;
@@ -150,10 +144,11 @@ static void tell(const struct sweep *sweep, enum session_ending by)
 
 MAY_SUSPEND static enum mid_error end_all(struct sweep *sweep, enum session_ending by, int64_t *ended)
 {
-    enum mid_error error = user_index_revoke(
-        sweep->user, sweep->spared != NULL ? sweep->spared : "",
-        &(struct user_index_terms){.patience_ms = patience_of(sweep->rq), .durability = request_durability(sweep->rq)},
-        &sweep->number);
+    enum mid_error error =
+        user_index_revoke(sweep->user, sweep->spared != NULL ? sweep->spared : "",
+                          &(struct user_index_terms){.patience_ms = session_request_patience_ms(sweep->rq),
+                                                     .durability = request_durability(sweep->rq)},
+                          &sweep->number);
     if (error == MID_OK)
         error = end_pages(sweep);
     tell(sweep, by);
@@ -195,7 +190,7 @@ MAY_SUSPEND static enum mid_error end_by_id(struct mid_request *rq, const char *
     MID_TRY(end_one(rq, key, user, 0, &ending, &finding));
     struct sweep sweep = {.rq = rq, .user = ending.user, .ended = finding.verdict == STORE_OK};
     if (sweep.ended > 0 && ending.user[0] != '\0')
-        user_index_leave(ending.user, id, true, patience_of(rq));
+        user_index_leave(ending.user, id, true, session_request_patience_ms(rq));
     tell(&sweep, SESSION_ENDING_ONE);
     if (ended != NULL)
         *ended = sweep.ended;
@@ -226,7 +221,7 @@ MAY_SUSPEND static size_t clean(struct sweep *sweep, size_t most, struct user_in
     struct gone gone = {.count = 0};
     size_t others = 0;
     size_t kept = 0;
-    int64_t patience_ms = patience_of(sweep->rq);
+    int64_t patience_ms = session_request_patience_ms(sweep->rq);
     const struct user_index_range all = {.above = 0, .below = USER_NUMBER_MAX};
     struct user_index_page read;
     page->count = 0;
@@ -263,13 +258,13 @@ MAY_SUSPEND static void end_oldest(struct sweep *sweep, const struct user_index_
 {
     int64_t count;
     struct gone gone = {.count = 0};
-    if (user_index_count(sweep->user, patience_of(sweep->rq), &count) != MID_OK)
+    if (user_index_count(sweep->user, session_request_patience_ms(sweep->rq), &count) != MID_OK)
         return; /* the next login does it */
     int64_t excess = user_index_excess(count);
     for (size_t i = 0; i < page->count && sweep->ended < excess; i++)
         if (end_named(sweep, page->names[i].rid, &gone) != MID_OK)
             break;
-    user_index_forget(sweep->user, gone.rids, gone.count, patience_of(sweep->rq));
+    user_index_forget(sweep->user, gone.rids, gone.count, session_request_patience_ms(sweep->rq));
 }
 
 void user_sessions_end_excess(struct mid_session *session, const char *user)
@@ -334,7 +329,7 @@ MAY_SUSPEND static enum mid_error visit_named(struct sweep *sweep, const char *r
     char key[STORE_KEY_BYTES];
     struct store_summary summary;
     key_of(rid, key);
-    MID_TRY(store_summarize(key, patience_of(sweep->rq), &summary));
+    MID_TRY(store_summarize(key, session_request_patience_ms(sweep->rq), &summary));
     if (summary.is_old)
         return MID_OK;
     if (!summary.is_there) {
@@ -342,7 +337,7 @@ MAY_SUSPEND static enum mid_error visit_named(struct sweep *sweep, const char *r
         return MID_OK;
     }
     if (strcmp(summary.user, sweep->user) != 0) {
-        user_index_leave(sweep->user, rid, false, patience_of(sweep->rq));
+        user_index_leave(sweep->user, rid, false, session_request_patience_ms(sweep->rq));
         return MID_OK;
     }
     visit(&(struct mid_user_session){.id = rid,
@@ -365,7 +360,7 @@ MAY_SUSPEND static bool visit_page(struct sweep *sweep, const struct user_index_
         int64_t begun_ms = loop_now_ms();
         goes_on = may_go_on(sweep, visit_named(sweep, page->names[i].rid, &gone, visit, arg), begun_ms);
     }
-    user_index_forget(sweep->user, gone.rids, gone.count, patience_of(sweep->rq));
+    user_index_forget(sweep->user, gone.rids, gone.count, session_request_patience_ms(sweep->rq));
     return goes_on;
 }
 
@@ -376,7 +371,7 @@ enum mid_error mid_user_sessions(struct mid_request *rq, const char *user, visit
     struct user_index_range range = {.above = 0, .below = USER_NUMBER_MAX, .newest_first = true};
     MID_TRY(check_user(rq, user));
     do {
-        MID_TRY(user_index_read(user, &range, patience_of(rq), &page));
+        MID_TRY(user_index_read(user, &range, session_request_patience_ms(rq), &page));
         if (!visit_page(&sweep, &page, visit, arg))
             break;
         range.below = page.end;
@@ -388,5 +383,5 @@ enum mid_error user_sessions_summarize(struct mid_request *rq, const char *id, s
 {
     char key[STORE_KEY_BYTES];
     MID_TRY(read_id(rq, id, key));
-    return store_summarize(key, patience_of(rq), summary);
+    return store_summarize(key, session_request_patience_ms(rq), summary);
 }

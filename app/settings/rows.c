@@ -82,8 +82,8 @@ const struct setting settings_table[] = {
         "what happens at a login of a user with user-sessions-max sessions: the session with the oldest login ends, or "
         "the login gets 429"),
     NUMBER("session-memory-percent", session_memory_percent, "80", 0, 100, "percent",
-           "share of Redis's maxmemory above which no new sessions are created and such requests get "
-           "503; existing sessions are not affected; 0: no limit",
+           "share of Redis's maxmemory above which no new sessions and durable streams are created and such "
+           "requests get 503; existing ones are not affected; 0: no limit",
            .more = "Each worker queries INFO memory once a second. If an ACL does not allow this, it is "
                    "logged once and there is no limit; nor is there one if Redis has no maxmemory."),
     NUMBER("fibers-max", fibers_max, "30000", 16, 1000000, "fibers",
@@ -199,7 +199,7 @@ const struct setting settings_table[] = {
            "lifetime of durable streams since their last use, unless they were created with another",
            .title = "Durable streams"),
     NUMBER("durable-max-bytes", durable_max_bytes, "4194304", 1024, 256ll << 20, "bytes",
-           "maximum size of a durable stream, and of one entry"),
+           "maximum size of a durable stream"),
 
     TEXT("task-queues", task_queues, "default", "NAME,...", "queues that `midstream work` processes, at most 8",
          .title = "Background tasks", .more = "`midstream task` lists them."),

@@ -76,10 +76,7 @@ static void open_streams(const struct settings *settings, struct redis_client *r
 {
     journal_init(&(struct journal_settings){
         .redis = redis, .lifetime_ms = settings->durable_lifetime_ms, .guard = session_guard_body});
-    durable_init(&(struct durable_settings){.head_timeout_ms = settings->redis_head_timeout_ms,
-                                            .commit_timeout_ms = settings->commit_timeout_ms,
-                                            .bytes_max = settings->durable_max_bytes,
-                                            .counts = &counts->durable});
+    durable_init(&(struct durable_settings){.bytes_max = settings->durable_max_bytes, .counts = &counts->durable});
 }
 
 static void open_queues(const struct settings *settings, struct redis_client *redis)

@@ -13,56 +13,20 @@
 #include "session/memory_info.h"
 #include "session/store.h"
 #include "support/fake_redis.h"
-#include "support/made_answer.h"
+#include "support/redis_input.h"
 #include "user/index.h"
 #include "task/queue.h"
-
-enum { HEAD_BYTES = 2 };
 
 static const char id[] = "default.00112233445566778899aabbccddeeff";
 static const char key[] = "mid:s:{00112233445566778899aabbccddeeff}";
 
 static struct redis_client *client;
-enum flag { IS_RAW = 1, KNOWS_HEADER = 2, IS_ASKED_THERE = 4 };
-
-static struct {
-    unsigned flags;
-    struct bytes bytes;
-    bool is_one; /* as they are, they are exactly one answer */
-    bool was_asked;
-} input;
-
-static bool answer(struct buffer *out, size_t count, const struct fake_word words[])
-{
-    (void)count;
-    (void)words;
-    bool is_raw = (input.flags & IS_RAW) != 0 && !input.was_asked;
-    input.was_asked = true;
-    if (!is_raw) {
-        make_answer(out, &input.bytes);
-        return true;
-    }
-    buffer_append(out, input.bytes.at, input.bytes.left);
-    input.bytes.left = 0;
-    return input.is_one;
-}
-
-static void check_error(enum mid_error error)
-{
-    CLAIM(error == MID_OK || error == MID_UNAVAILABLE || error == MID_OVERLOADED || error == MID_FAILED ||
-          error == MID_NOT_FOUND || error == MID_LOST_LEASE);
-}
-
-static void check_text(const char *text)
-{
-    CLAIM(text != NULL && strlen(text) < 1u << 20);
-}
 
 /* -------------------- sessions -------------------- */
 
 static void check_finding(enum mid_error error, const struct store_finding *finding)
 {
-    check_error(error);
+    check_redis_error(error);
     if (error == MID_OK)
         CLAIM(finding->verdict >= STORE_NO_ANSWER && finding->verdict <= STORE_VERDICT_LAST);
 }
@@ -70,7 +34,7 @@ static void check_finding(enum mid_error error, const struct store_finding *find
 static void check_view(struct view *view)
 {
     for (struct view_field *field = view->fields; field != NULL; field = field->next) {
-        check_text(field->name);
+        check_redis_text(field->name);
         if (view_has_value(field))
             CLAIM(field->value[field->value_bytes] == '\0');
     }
@@ -120,7 +84,7 @@ static void destroy(void)
     struct store_finding finding;
     struct store_ending ending = {.durability = MID_DURABLE_MEMORY};
     check_finding(store_destroy(key, 3, true, NULL, &ending, &finding), &finding);
-    check_text(ending.user);
+    check_redis_text(ending.user);
     CLAIM(strlen(ending.user) < sizeof(ending.user));
 }
 
@@ -129,7 +93,7 @@ static void end_of_user(void)
     struct store_finding finding;
     struct store_ending ending = {.durability = MID_DURABLE_MEMORY};
     check_finding(store_end(key, "grace", 7, &ending, &finding), &finding);
-    check_text(ending.user);
+    check_redis_text(ending.user);
 }
 
 static void watch(void)
@@ -142,12 +106,12 @@ static void summarize(void)
 {
     struct store_summary summary;
     enum mid_error error = store_summarize(key, 0, &summary);
-    check_error(error);
+    check_redis_error(error);
     if (error != MID_OK)
         return;
-    check_text(summary.user);
-    check_text(summary.address);
-    check_text(summary.agent);
+    check_redis_text(summary.user);
+    check_redis_text(summary.address);
+    check_redis_text(summary.agent);
 }
 
 /* -------------------- the index of a user's sessions -------------------- */
@@ -158,9 +122,9 @@ static void enter_index(void)
     bool is_revoked;
     int64_t number;
     const struct user_index_terms terms = {.durability = MID_DURABLE_MEMORY};
-    check_error(user_index_enter("grace", "00112233445566778899aabbccddeeff", 0, &terms, &entrance));
-    check_error(user_index_keep("grace", "00112233445566778899aabbccddeeff", 5, 0, &is_revoked));
-    check_error(user_index_revoke("grace", "", &terms, &number));
+    check_redis_error(user_index_enter("grace", "00112233445566778899aabbccddeeff", 0, &terms, &entrance));
+    check_redis_error(user_index_keep("grace", "00112233445566778899aabbccddeeff", 5, 0, &is_revoked));
+    check_redis_error(user_index_revoke("grace", "", &terms, &number));
 }
 
 static void read_index(void)
@@ -168,7 +132,7 @@ static void read_index(void)
     struct user_index_page page;
     enum mid_error error =
         user_index_read("grace", &(struct user_index_range){.below = 1000, .newest_first = true}, 0, &page);
-    check_error(error);
+    check_redis_error(error);
     CLAIM(page.count <= USER_INDEX_PAGE);
     for (size_t i = 0; error == MID_OK && i < page.count; i++)
         CLAIM(strlen(page.names[i].rid) == USER_RID_BYTES - 1);
@@ -181,13 +145,13 @@ static void claim(void)
     check_finding(store_claim(key, &fence, &finding), &finding);
 }
 
-static void commit(void)
+static void try_commit(bool has_entry)
 {
     struct commit commit = {0};
     struct commit_answer heard;
     struct header header = {.revision = 7, .generation = 1, .expires_ms = 1900000000000, .touched_ms = 1800000000000};
     struct commit_terms terms = {
-        .key = key, .generation = 1, .header = (input.flags & KNOWS_HEADER) != 0 ? &header : NULL};
+        .key = key, .generation = 1, .header = (redis_input_flags & KNOWS_HEADER) != 0 ? &header : NULL};
     operations_init(&commit.operations);
     operations_add(&commit.operations, OPERATION_SET, (struct operation_text){"a", 1}, (struct operation_text){"v", 1},
                    0);
@@ -195,7 +159,14 @@ static void commit(void)
                    0);
     operations_add(&commit.operations, OPERATION_INCREMENT, (struct operation_text){"c", 1},
                    (struct operation_text){"1", 1}, 0);
-    commit.is_asked_there = (input.flags & IS_ASKED_THERE) != 0;
+    if (has_entry) {
+        struct buffer value = {0};
+        operation_entry_pack(&value, &(struct journal_append){.data = "x", .bytes = 1, .event = "e"});
+        commit.entry = operations_add(&commit.operations, OPERATION_ENTRY, (struct operation_text){"mid:d:{0}:0", 11},
+                                      (struct operation_text){value.data, value.length}, 1);
+        buffer_fini(&value);
+    }
+    commit.is_asked_there = (redis_input_flags & IS_ASKED_THERE) != 0;
     enum mid_error error = commit_try(&commit, &terms, &heard);
     check_finding(error, &heard.finding);
     if (error == MID_OK) {
@@ -204,8 +175,20 @@ static void commit(void)
         bool is_refused = verdict == STORE_LIMIT || verdict == STORE_NOT_A_NUMBER || verdict == STORE_STEPS;
         CLAIM((heard.refused != NULL) == is_refused);
         CLAIM(verdict != STORE_DONE || heard.was_fast);
+        CLAIM(verdict != STORE_STREAM || (has_entry && commit.entry_state.verdict != 0));
+        CLAIM(strlen(commit.entry_state.incarnation) < JOURNAL_INCARNATION_BYTES);
     }
     commit_drop(&commit);
+}
+
+static void commit(void)
+{
+    try_commit(false);
+}
+
+static void commit_with_entry(void)
+{
+    try_commit(true);
 }
 
 /* -------------------- tasks -------------------- */
@@ -222,8 +205,8 @@ static void add(void)
                               .rid = "",
                               .request_id = ""};
     enum mid_error error = queue_add(&task, stored);
-    check_error(error);
-    check_text(stored);
+    check_redis_error(error);
+    check_redis_text(stored);
 }
 
 static void read_stream(void)
@@ -231,7 +214,7 @@ static void read_stream(void)
     struct queue_delivery deliveries[4];
     size_t count = 0;
     enum mid_error error = queue_read(client, "default", 4, 0, deliveries, &count);
-    check_error(error);
+    check_redis_error(error);
     CLAIM(count <= 4);
     for (size_t i = 0; error == MID_OK && i < count; i++)
         CLAIM(strlen(deliveries[i].entry) < QUEUE_ENTRY_BYTES && strlen(deliveries[i].id) < MID_TASK_ID_BYTES);
@@ -240,9 +223,9 @@ static void read_stream(void)
 static void on_start(const struct queue_start *start, void *arg)
 {
     (void)arg;
-    check_text(start->id);
-    check_text(start->name);
-    check_text(start->rid);
+    check_redis_text(start->id);
+    check_redis_text(start->name);
+    check_redis_text(start->rid);
     CLAIM(start->payload[start->payload_bytes] == '\0');
 }
 
@@ -250,68 +233,68 @@ static void start(void)
 {
     struct queue_delivery deliveries[1] = {{.entry = "1-1"}};
     strcpy(deliveries[0].id, id);
-    check_error(queue_start("default", "w", 1, deliveries, on_start, NULL));
+    check_redis_error(queue_start("default", "w", 1, deliveries, on_start, NULL));
 }
 
 static void heartbeat(void)
 {
     struct queue_beat beats[2] = {{.lease = {id, 1}, .progress = ""}, {.lease = {id, 2}, .progress = "1/2"}};
     enum mid_error error = queue_heartbeat("default", 2, beats);
-    check_error(error);
+    check_redis_error(error);
     CLAIM(beats[0].verdict <= LEASE_HELD_AND_CANCELLED && beats[1].verdict <= LEASE_HELD_AND_CANCELLED);
 }
 
 static void recover(void)
 {
-    check_error(queue_recover((struct queue_lease){id, 1}, BLAME_NOBODY, "", 0));
+    check_redis_error(queue_recover((struct queue_lease){id, 1}, BLAME_NOBODY, "", 0));
 }
 
 static void sweep(void)
 {
     struct queue_sweep swept;
-    check_error(queue_sweep("default", &swept));
+    check_redis_error(queue_sweep("default", &swept));
 }
 
 static void on_field(const char *field, const char *value, size_t bytes, void *arg)
 {
     (void)arg;
-    check_text(field);
+    check_redis_text(field);
     CLAIM(value[bytes] == '\0');
 }
 
 static void show(void)
 {
-    check_error(queue_show(id, on_field, NULL));
+    check_redis_error(queue_show(id, on_field, NULL));
 }
 
 static void on_row(const struct queue_row *row, void *arg)
 {
     (void)arg;
-    check_text(row->id);
-    check_text(row->state);
-    check_text(row->name);
-    check_text(row->attempt);
-    check_text(row->attempts);
-    check_text(row->progress);
-    check_text(row->error);
+    check_redis_text(row->id);
+    check_redis_text(row->state);
+    check_redis_text(row->name);
+    check_redis_text(row->attempt);
+    check_redis_text(row->attempts);
+    check_redis_text(row->progress);
+    check_redis_text(row->error);
 }
 
 static void list_tasks(void)
 {
-    check_error(queue_list("default", "dead", 10, on_row, NULL));
+    check_redis_error(queue_list("default", "dead", 10, on_row, NULL));
 }
 
 static void stats(void)
 {
     struct queue_stats stats;
-    check_error(queue_stats("default", &stats));
+    check_redis_error(queue_stats("default", &stats));
 }
 
 static void cancel(void)
 {
     char state[QUEUE_STATE_BYTES] = "";
-    check_error(queue_cancel(id, state));
-    check_text(state);
+    check_redis_error(queue_cancel(id, state));
+    check_redis_text(state);
 }
 
 /* -------------------- what applications ask -------------------- */
@@ -339,7 +322,7 @@ static void value(void)
     struct arena arena;
     arena_init(&arena);
     struct redis_call call = {.on_reply = on_value, .arg = &arena};
-    check_error(redis_command(client, 1, (struct redis_argument[]){REDIS_TEXT("INFO")}, &call));
+    check_redis_error(redis_command(client, 1, (struct redis_argument[]){REDIS_TEXT("INFO")}, &call));
     arena_fini(&arena);
 }
 
@@ -349,7 +332,7 @@ static const struct journal_terms journal_terms = {.durability = MID_DURABLE_MEM
 
 static void check_state(enum mid_error error, const struct journal_state *state)
 {
-    check_error(error);
+    check_redis_error(error);
     if (error != MID_OK)
         return;
     CLAIM(state->verdict >= JOURNAL_OK && state->verdict < JOURNAL_VERDICTS);
@@ -359,7 +342,7 @@ static void check_state(enum mid_error error, const struct journal_state *state)
 static void check_entry(const struct journal_entry *entry, void *end)
 {
     CLAIM(entry->end > *(int64_t *)end && entry->bytes > 0 && entry->bytes <= (size_t)entry->end);
-    check_text(entry->event);
+    check_redis_text(entry->event);
     *(int64_t *)end = entry->end;
 }
 
@@ -377,6 +360,19 @@ static void append_durable(void)
     check_state(journal_append(key, &append, &journal_terms, &state), &state);
 }
 
+static void claim_durable(void)
+{
+    struct journal_state state;
+    const struct journal_claim claim = {.producer = "p", .epoch = 3, .number = -1};
+    check_state(journal_claim(key, &claim, &journal_terms, &state), &state);
+}
+
+static void watch_durable(void)
+{
+    struct journal_state state;
+    check_state(journal_watch(key, "0011", &journal_terms, &state), &state);
+}
+
 static void read_durable(void)
 {
     struct journal_state state;
@@ -386,9 +382,11 @@ static void read_durable(void)
 }
 
 static void (*const calls[])(void) = {
-    load,      load_part,   look,       create,         destroy,        claim,       commit, add,   read_stream, start,
-    heartbeat, recover,     sweep,      show,           list_tasks,     stats,       cancel, value, end_of_user, watch,
-    summarize, enter_index, read_index, create_durable, append_durable, read_durable};
+    load,           load_part,    look,          create,        destroy,          claim,
+    commit,         add,          read_stream,   start,         heartbeat,        recover,
+    sweep,          show,         list_tasks,    stats,         cancel,           value,
+    end_of_user,    watch,        summarize,     enter_index,   read_index,       create_durable,
+    append_durable, read_durable, claim_durable, watch_durable, commit_with_entry};
 
 static void ask(void *arg)
 {
@@ -397,7 +395,7 @@ static void ask(void *arg)
 
 static void set_up(void)
 {
-    client = fake_redis_start(answer);
+    client = fake_redis_start(redis_input_answer);
     store_init(&(struct store_settings){.redis = client,
                                         .idle_ms = 60000,
                                         .absolute_ms = 600000,
@@ -416,13 +414,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (client == NULL)
         set_up();
-    if (size < HEAD_BYTES)
+    if (size < REDIS_INPUT_HEAD)
         return 0;
     uint8_t call = data[0];
-    input.flags = data[1];
-    input.bytes = (struct bytes){data + HEAD_BYTES, size - HEAD_BYTES};
-    input.is_one = fake_is_one_answer(data + HEAD_BYTES, size - HEAD_BYTES);
-    input.was_asked = false;
+    redis_input_take(data, size);
     fake_redis_run(ask, &call);
     return 0;
 }

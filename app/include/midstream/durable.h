@@ -55,7 +55,8 @@ struct mid_durable_options {
  * without one. What this handle has appended and got no answer about is settled first. MID_CONFLICT: there is one that
  * was created otherwise. MID_UNAVAILABLE: it is unknown whether it was created; call again. MID_UNPROCESSABLE: an
  * invalid option or name. MID_ENDED, MID_HEAD_SENT: there is no session, or none can be made any more.
- * MID_UNAUTHORIZED: nobody is logged in. MID_OVERLOADED, MID_LOST_LEASE; and errors of an append that is settled.
+ * MID_UNAUTHORIZED: nobody is logged in. MID_OVERLOADED: also, Redis is nearly full (session-memory-percent), and there
+ * is no such stream. MID_LOST_LEASE; and errors of an append that is settled.
  */
 MID_PUBLIC MID_CHECK enum mid_error mid_durable_create(struct mid_request *rq, const char *name,
                                                        const struct mid_durable_options *options,
@@ -84,16 +85,17 @@ MID_PUBLIC const char *mid_durable_content_type(const struct mid_durable *stream
 
 /*
  * Appends 1 byte or more, as one entry; its end is mid_durable_tail(). May suspend. MID_OK: stored. MID_CLOSED.
- * MID_NOT_FOUND: the stream has gone. MID_UNPROCESSABLE: it would have more than bytes_max, or the entry is empty.
- * MID_ENDED: its session has ended for this handle. MID_LOST_LEASE: another one has taken over the producer or the
- * task. MID_CONFLICT: Redis has lost earlier appends of the producer. MID_UNAVAILABLE: no reply by the deadline. With a
- * producer, the entry is kept then: the same call again, if it is the next one, is this one, and another one sends it
- * first. MID_OVERLOADED: too many wait already, and this one does not. In a stream of application/json an entry is one
- * JSON text.
+ * MID_NOT_FOUND: the stream has gone. MID_UNPROCESSABLE: it would have more than bytes_max, or the entry is empty or
+ * has more than 1 MiB. MID_ENDED: its session has ended for this handle. MID_LOST_LEASE: another one has taken over the
+ * producer or the task. MID_CONFLICT: Redis has lost earlier appends of the producer. MID_UNAVAILABLE: no reply by the
+ * deadline. With a producer, the entry is kept then: the same call again, if it is the next one, is this one, and
+ * another one sends it first. MID_OVERLOADED: too many wait already, and this one does not. In a stream of
+ * application/json an entry is one JSON text.
  */
 MID_PUBLIC MID_CHECK enum mid_error mid_durable_append(struct mid_durable *stream, const void *data, size_t bytes);
 
-/* The same with the name of an event (1 to 64 bytes, without line breaks), which readers of events get. May suspend. */
+/* The same with the name of an event (1 to 64 bytes, without line breaks), which is kept with the entry. May suspend.
+ */
 MID_PUBLIC MID_CHECK enum mid_error mid_durable_append_event(struct mid_durable *stream, const char *event,
                                                              const char *data);
 
@@ -127,7 +129,7 @@ struct mid_durable_piece {
     bool is_at_end; /* there was nothing behind it */
 };
 
-/* Reads from an offset: entries until there are `bytes_least` (1 or more), and at most 512. At the end there are none.
+/* Reads from an offset: entries until there are `bytes_least` (1 to 1 MiB), and at most 512. At the end there are none.
  * May suspend. MID_NOT_FOUND: the stream has gone, or what was at the offset was trimmed, or no entry begins there.
  * MID_ENDED, MID_UNAVAILABLE, MID_OVERLOADED. */
 MID_PUBLIC MID_CHECK enum mid_error mid_durable_read(struct mid_durable *stream, int64_t offset, size_t bytes_least,
@@ -136,10 +138,10 @@ MID_PUBLIC MID_CHECK enum mid_error mid_durable_read(struct mid_durable *stream,
 /*
  * Waits until the stream has more than what is before the offset, or is closed: mid_durable_read() has something to
  * give then, or it is the end (mid_durable_is_closed()). Others' appends are heard within milliseconds; if Redis's
- * notification was lost, within 15 s. `timeout_ms` < 0: no limit; while Redis does not answer it may take a Redis
- * timeout longer. May suspend. MID_TIMEOUT. MID_NOT_FOUND: the stream has gone, or Redis has lost what was before the
- * offset. MID_ENDED: its session has. MID_GONE, MID_DRAINING, MID_CANCELLED and the like, as mid_sleep_ms(). While
- * Redis is unavailable the wait goes on.
+ * notification was lost, within 15 s. `timeout_ms` < 0: no limit; while Redis does not answer it may take two of
+ * Redis's timeouts longer. May suspend. MID_TIMEOUT. MID_NOT_FOUND: the stream has gone, or Redis has lost what was
+ * before the offset. MID_ENDED: its session has. MID_GONE, MID_DRAINING, MID_CANCELLED and the like, as mid_sleep_ms().
+ * While Redis is unavailable the wait goes on.
  */
 MID_PUBLIC MID_CHECK enum mid_error mid_durable_wait(struct mid_durable *stream, int64_t offset, int64_t timeout_ms);
 

@@ -152,8 +152,8 @@ MID_PUBLIC void *mid_alloc(struct mid_request *rq, size_t bytes);
 MID_PUBLIC char *mid_printf(struct mid_request *rq, const char *format, ...) MID_FORMAT(2, 3);
 
 /*
- * Frees everything that mid_alloc(), mid_printf(), mid_redis(), mid_redis_command() and mid_task_find() have returned
- * for this request, for streams that call them in a loop:
+ * Frees everything that mid_alloc(), mid_printf(), mid_redis(), mid_redis_command(), mid_task_find() and
+ * mid_durable_read() have returned for this request, for streams that call them in a loop:
  *
  *     for (;;) {
  *         MID_TRY(mid_redis(rq, &value, "GET app:tally"));

@@ -395,6 +395,7 @@ static const struct act {
     {"log-follow", log_follow_act, false},
     {"log-fill", log_fill_act, false},
     {"log-tell", log_tell_act, true},
+    {"log-many", log_many_act, false},
 };
 
 static const struct act *act_find(const char *name)

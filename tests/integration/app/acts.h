@@ -76,4 +76,8 @@ act_fn log_follow_act; /* "log-follow": streams it as it grows, up to its end */
 act_fn log_fill_act;
 act_fn log_tell_act;
 
+/* "log-many:NUMBER": commits the numbers from 0 on whatever comes of it, and tells how many were kept without an answer
+ * and how many were not taken. */
+act_fn log_many_act;
+
 #endif

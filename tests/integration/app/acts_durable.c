@@ -160,3 +160,17 @@ enum mid_error log_tell_act(struct player *player, const char *const words[])
 {
     return fill(player, words[1], commit_number);
 }
+
+enum mid_error log_many_act(struct player *player, const char *const words[])
+{
+    int kept = 0;
+    int refused = 0;
+    for (long i = 0; i < strtol(words[1], NULL, 10); i++) {
+        const struct mid_durable_entry entry = {.data = mid_printf(player->rq, "%03ld", i), .bytes = NUMBER_BYTES};
+        enum mid_error error = mid_durable_commit(player->log, &entry);
+        kept += error == MID_UNAVAILABLE;
+        refused += error == MID_OVERLOADED;
+    }
+    player->value = mid_printf(player->rq, "%d kept and %d refused", kept, refused);
+    return MID_OK;
+}

@@ -207,6 +207,7 @@ static void play_behind(struct stage *stage, const char *lost, const char *meanw
     stage_act(stage, meanwhile, NULL);
     stage_open_gate(stage, "h", "on");
     free(stage_note(stage, last));
+    cr_expect(http_stream_wait_end(handler, PATIENCE_MS));
     http_stream_close(handler, NULL);
     proxy_close(proxy);
 }
@@ -245,5 +246,66 @@ Test(durable_doubt, finding_a_stream_again_settles_what_was_appended_before)
     EXPECT_NOTE(&stage, "h.7", "log-find:a MID_OK 3 0");
     EXPECT_NOTE(&stage, "h.8", "log-append:two MID_OK 6");
     EXPECT_NOTE(&stage, "h.12", "log-read:0 MID_OK onetwothree");
+    stage_close(&stage);
+}
+
+#define HASTIEST "MIDSTREAM_REDIS_TIMEOUT_MS=300", "MIDSTREAM_COMMIT_TIMEOUT_MS=0"
+
+/* As many as there is room for beside the one on its way; the others are told so, and nothing is lost of these. */
+Test(durable_doubt, entries_that_wait_are_as_many_as_there_is_room_for_and_make_room_by_themselves)
+{
+    struct stage stage = stage_open(SETTINGS(HASTIEST));
+    play_behind(&stage, "log-many:600", "ping&who=o", "ping,log-commit:end,log-append:ed,log-read:0", "h.10");
+    EXPECT_NOTE(&stage, "h.5", "log-many:600 MID_OK 513 kept and 87 refused");
+    EXPECT_NOTE(&stage, "h.8", "log-commit:end MID_OK 1542");
+    EXPECT_NOTE(&stage, "h.9", "log-append:ed MID_OK 1544");
+    OWNED char *numbers = numbers_until(513);
+    OWNED char *read = text_printf("log-read:0 MID_OK %sended", numbers);
+    EXPECT_NOTE(&stage, "h.10", read);
+    stage_close(&stage);
+}
+
+Test(durable_doubt, what_is_refused_behind_entries_that_wait_does_not_take_them_along)
+{
+    struct stage stage = stage_open(SETTINGS(HASTIEST));
+    play_behind(&stage, "log-many:250,many:250,log-commit:end,many:300", "ping&who=o",
+                "ping,commit,get:many,log-read:0,commit,get:many", "h.15");
+    EXPECT_NOTE(&stage, "h.5", "log-many:250 MID_OK 250 kept and 0 refused");
+    EXPECT_NOTE(&stage, "h.6", "many:250 MID_OK");
+    EXPECT_NOTE(&stage, "h.7", "log-commit:end MID_UNAVAILABLE");
+    EXPECT_NOTE(&stage, "h.8", "many:300 MID_UNPROCESSABLE");
+    EXPECT_NOTE(&stage, "h.11", "commit MID_UNPROCESSABLE");
+    EXPECT_NOTE(&stage, "h.12", "get:many MID_OK 250");
+    OWNED char *numbers = numbers_until(250);
+    OWNED char *read = text_printf("log-read:0 MID_OK %send", numbers);
+    EXPECT_NOTE(&stage, "h.13", read);
+    EXPECT_NOTE(&stage, "h.14", "commit MID_OK");
+    EXPECT_NOTE(&stage, "h.15", "get:many MID_OK 250");
+    stage_close(&stage);
+}
+
+Test(durable_doubt, an_append_that_is_refused_fails_no_commit_of_another_stream)
+{
+    struct stage stage = stage_open(SETTINGS(HASTY));
+    play_behind(&stage, "log-append:lost", "ping,log-find:a,log-delete&who=o",
+                "log-create:b,set:x:1,log-commit:y,get:x,log-create:a,log-create:a", "h.12");
+    EXPECT_NOTE(&stage, "h.9", "log-commit:y MID_OK 1");
+    EXPECT_NOTE(&stage, "h.10", "get:x MID_OK 1");
+    EXPECT_NOTE(&stage, "h.11", "log-create:a MID_NOT_FOUND");
+    EXPECT_NOTE(&stage, "h.12", "log-create:a MID_OK 0 0");
+    stage_close(&stage);
+}
+
+/* A plain append does not commit what the handler has not committed. */
+Test(durable_doubt, an_append_behind_an_entry_that_waits_leaves_what_is_recorded_alone)
+{
+    struct stage stage = stage_open(SETTINGS(HASTY));
+    play_behind(&stage, "set:x:1,log-commit:one", "ping&who=o",
+                "set:y:2,log-append:two,log-read:0,refresh,get:x,fail,return", "h.13");
+    EXPECT_NOTE(&stage, "h.9", "log-append:two MID_OK 6");
+    EXPECT_NOTE(&stage, "h.10", "log-read:0 MID_OK onetwo");
+    EXPECT_NOTE(&stage, "h.12", "get:x MID_OK 1");
+    OWNED char *key = site_key(&stage.site);
+    cr_expect_eq(stored_number(&stage.site, key, "y"), -1);
     stage_close(&stage);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/buffer.h"
+#include "integration/browsers.h"
 #include "streams.h"
 
 TestSuite(durable, .timeout = 60);
@@ -179,6 +180,76 @@ Test(durable, a_producer_takes_over_again_where_the_stream_was_made_anew_or_it_w
     EXPECT_NOTE(&stage, "o.7", "log-append:6 MID_OK 4");
     EXPECT_NOTE(&stage, "o.8", "log-read:0 MID_OK 3476");
     http_stream_close(old, NULL);
+    stage_close(&stage);
+}
+
+Test(durable, who_only_commits_takes_over_again_by_finding_the_stream)
+{
+    struct stage stage = stage_open(NULL);
+    stage_act(&stage, "set:old:x,commit&who=m", NULL);
+    struct http_stream *old = stage_stream(
+        &stage,
+        "log-create:a:as:p,begin:bytes,gate:on,log-commit:1,log-commit:2,log-find:a,log-commit:3,log-read:0&who=o");
+    stage_await_gate(&stage, "o", "on");
+    stage_act(&stage, "log-find:a:as:p,log-commit:4", NULL);
+    stage_open_gate(&stage, "o", "on");
+    EXPECT_NOTE(&stage, "o.4", "log-commit:1 MID_LOST_LEASE");
+    EXPECT_NOTE(&stage, "o.5", "log-commit:2 MID_LOST_LEASE");
+    EXPECT_NOTE(&stage, "o.7", "log-commit:3 MID_OK 2");
+    EXPECT_NOTE(&stage, "o.8", "log-read:0 MID_OK 43");
+    http_stream_close(old, NULL);
+    stage_close(&stage);
+}
+
+/* -------------------- how long they are kept -------------------- */
+
+static void expect_kept(const char *act)
+{
+    char key[JOURNAL_KEY_BYTES];
+    struct stage stage = stage_open(NULL);
+    stage_act(&stage, "log-create:a:minute,log-append:x&who=m", NULL);
+    stream_key(&stage, "a", key);
+    redis_int(stage.site.redis, "PEXPIRE %s 20000", key);
+    redis_int(stage.site.redis, "PEXPIRE %s:log 20000", key);
+    stage_act(&stage, act, NULL);
+    cr_expect_gt(redis_int(stage.site.redis, "PTTL %s", key), 40000, "%s", act);
+    cr_expect_gt(redis_int(stage.site.redis, "PTTL %s:log", key), 40000, "%s", act);
+    stage_close(&stage);
+}
+
+Test(durable, each_use_begins_the_lifetime_anew)
+{
+    expect_kept("log-create:a:minute");
+    expect_kept("log-find:a");
+    expect_kept("log-find:a:as:p");
+}
+
+/* -------------------- what is refused for now -------------------- */
+
+Test(durable, a_cookie_from_before_a_renewal_is_told_to_come_again)
+{
+    struct stage stage = stage_open(NULL);
+    stage_act(&stage, "log-create:a,log-append:x&who=m", NULL);
+    struct stage old = browser_with_same_cookie(&stage);
+    stage_act(&stage, "renew:grace,log-find:a&who=n", NULL);
+    stage_act(&old, "log-find:a&who=o", NULL);
+    EXPECT_NOTE(&stage, "n.2", "log-find:a MID_OK 1 0");
+    EXPECT_NOTE(&stage, "o.1", "log-find:a MID_ENDED");
+    browser_leave(&old);
+    stage_close(&stage);
+}
+
+Test(durable, while_redis_is_nearly_full_there_are_no_new_streams_and_those_that_exist_go_on)
+{
+    struct stage stage = stage_open(SETTINGS("MIDSTREAM_SESSION_MEMORY_PERCENT=1"));
+    stage_act(&stage, "log-create:a&who=m", NULL);
+    free(redis_text(stage.site.redis, "CONFIG SET maxmemory 60mb"));
+    cr_assert(site_wait_log(&stage.site, "session.store-full"));
+    stage_act(&stage, "log-create:b,log-create:a,log-append:x,log-find:a,log-close", NULL);
+    EXPECT_NOTE(&stage, "h.1", "log-create:b MID_OVERLOADED");
+    EXPECT_NOTE(&stage, "h.2", "log-create:a MID_OK 0 0");
+    EXPECT_NOTE(&stage, "h.3", "log-append:x MID_OK 1");
+    EXPECT_NOTE(&stage, "h.5", "log-close MID_OK");
     stage_close(&stage);
 }
 
